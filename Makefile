@@ -1,0 +1,93 @@
+# lxc-exec: `make` builds build/lxc-exec, which runs from the tree; `make help` lists the targets.
+CC ?= gcc
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBEXECDIR ?= $(PREFIX)/libexec/lxc-exec
+DATADIR ?= $(PREFIX)/share/lxc-exec
+MANDIR ?= $(PREFIX)/share/man
+SYSCONFDIR ?= /etc
+
+VERSION := 0.1.0
+VARIANT ?= release
+ifeq ($(VARIANT),release)
+OUT := build
+else
+OUT := build/$(VARIANT)
+endif
+OBJ := build/$(VARIANT)/obj
+
+WARN := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef \
+	-Wswitch-enum -Wconversion -Wno-sign-conversion -Wnull-dereference
+ifdef WERROR
+WARN += -Werror
+endif
+CPPFLAGS += -D_GNU_SOURCE -iquote src -include base/banned.h -DLXE_VERSION='"$(VERSION)"' \
+	-DLXE_LIBEXECDIR='"$(LIBEXECDIR)"' -DLXE_DATADIR='"$(DATADIR)"' \
+	-DLXE_SYSCONFDIR='"$(SYSCONFDIR)"'
+CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+CFLAGS_cover := -O0 -g --coverage
+LDFLAGS_release := -Wl,-z,relro,-z,now
+LDFLAGS_asan := -fsanitize=address,undefined
+LDFLAGS_cover := --coverage
+CFLAGS_ALL = -std=gnu17 -fPIE $(WARN) $(CFLAGS_$(VARIANT)) $(CFLAGS)
+LDFLAGS_ALL = -pie -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
+
+CLIENT_LIBS := -liniparser -ljansson -lutil
+KEEPER_LIBS := -llxc -lseccomp -ljansson -lutil
+
+# Programs have their main file; everything else is one archive, of which each program takes what
+# it needs (so the client links no liblxc and the keeper no iniparser).
+MAINS := src/cli/main.c src/keeper/main.c
+INIT_SRC := src/container/init/init.c
+SRCS := $(filter-out $(MAINS) $(INIT_SRC),$(sort $(wildcard src/*/*.c)))
+OBJS := $(SRCS:src/%.c=$(OBJ)/%.o)
+LIB := $(OBJ)/liblxe.a
+PROGS := $(OUT)/lxc-exec $(OUT)/lxc-exec-keeper $(OUT)/lxc-exec-init
+LINKS := $(OUT)/lxc-templates $(OUT)/conf
+
+.PHONY: all
+all: $(PROGS) $(LINKS)
+
+$(OBJ)/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(LIB): $(OBJS)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(OUT)/lxc-exec: $(OBJ)/cli/main.o $(LIB)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(CLIENT_LIBS)
+
+$(OUT)/lxc-exec-keeper: $(OBJ)/keeper/main.o $(LIB)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(KEEPER_LIBS)
+
+# pid 1 of every sandbox: static and without a C library, so that it starts in any root filesystem.
+$(OUT)/lxc-exec-init: $(INIT_SRC)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 $(WARN) -Os -ffreestanding -fno-stack-protector -fno-pie -nostdlib -static \
+		-Wl,--build-id=none -Wl,-z,noseparate-code -s -o $@ $<
+
+# From the tree, templates and profiles are found beside the program, as they are when installed.
+$(LINKS): $(OUT)/%:
+	@mkdir -p $(@D)
+	ln -sfn $(CURDIR)/$* $@
+
+-include $(OBJS:.o=.d) $(MAINS:src/%.c=$(OBJ)/%.d)
+
+include tests/tests.mk
+
+.PHONY: install
+install: all
+	install -D -m 755 build/lxc-exec $(DESTDIR)$(BINDIR)/lxc-exec
+	install -D -m 755 build/lxc-exec-keeper $(DESTDIR)$(LIBEXECDIR)/lxc-exec-keeper
+	install -D -m 755 build/lxc-exec-init $(DESTDIR)$(LIBEXECDIR)/lxc-exec-init
+	install -d $(DESTDIR)$(DATADIR)/lxc-templates $(DESTDIR)$(DATADIR)/conf
+	install -m 755 lxc-templates/lxc-* $(DESTDIR)$(DATADIR)/lxc-templates/
+	install -m 644 conf/*.conf $(DESTDIR)$(DATADIR)/conf/
+
+.PHONY: clean
+clean:
+	rm -rf build

@@ -1,0 +1,96 @@
+/*
+ * Our own cgroup driver for v1, hybrid and v2 hosts: one group per sandbox, and below it one for
+ * pid 1 and its monitor ("init") and one per command ("x0", "x1", ...), as v2's rule of no inner
+ * processes wants it. Placing a process never waits for an RCU grace period: on v2 it is born in its
+ * group (CLONE_INTO_CGROUP), on v1 a single-threaded process writes 0 to `tasks`.
+ *
+ * liblxc's driver is off: see lxe_cgroup_hide().
+ */
+#ifndef LXE_CGROUP_CGROUP_H
+#define LXE_CGROUP_CGROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+enum lxe_cgroup_mode { LXE_CGROUP_NONE, LXE_CGROUP_V1, LXE_CGROUP_HYBRID, LXE_CGROUP_V2 };
+
+/* The hierarchies of this host that we use, and where below each our groups go. */
+struct lxe_cgroup_host;
+
+/*
+ * Find them from /proc/self/mountinfo and /proc/self/cgroup (both paths are parameters so that tests
+ * can bring their own). Reads only. At least pids and memory must be there: otherwise an error that
+ * says which is missing, with the remedy as hint.
+ */
+int lxe_cgroup_host_open(
+	struct lxe_cgroup_host **ret, const char *mountinfo, const char *self, struct lxe_err *err);
+void lxe_cgroup_host_free(struct lxe_cgroup_host *host);
+enum lxe_cgroup_mode lxe_cgroup_host_mode(const struct lxe_cgroup_host *host);
+
+/* The absolute directories that the group `name` will have, one per hierarchy, for the journal. */
+int lxe_cgroup_paths(const struct lxe_cgroup_host *host, const char *name, struct lxe_strv *ret);
+
+struct lxe_cgroup_limits {
+	uint64_t memory; /* bytes, 0: none */
+	uint64_t pids;	 /* 0: none */
+};
+
+struct lxe_cgroup; /* one sandbox's groups, opened */
+
+/*
+ * Make the group `name` ("lxe-<id>") with its "init" child, and set the limits; each limit is read
+ * back and an error when it does not hold. On failure what was made is left to the journal.
+ */
+int lxe_cgroup_create(struct lxe_cgroup **ret, const struct lxe_cgroup_host *host, const char *name,
+	const struct lxe_cgroup_limits *limits, struct lxe_err *err);
+void lxe_cgroup_free(struct lxe_cgroup *cg); /* closes; removes nothing */
+
+/* A group that a process can be put into: "init" or one command's. */
+struct lxe_cgroup_leaf;
+
+int lxe_cgroup_leaf_init(struct lxe_cgroup_leaf **ret, struct lxe_cgroup *cg, struct lxe_err *err);
+int lxe_cgroup_leaf_exec(struct lxe_cgroup_leaf **ret, struct lxe_cgroup *cg, unsigned int number,
+	struct lxe_err *err);
+void lxe_cgroup_leaf_free(struct lxe_cgroup_leaf *leaf);
+
+/* The v2 directory for sys_fork_into(), or -EBADF where there is no v2 hierarchy. */
+int lxe_cgroup_leaf_fork_fd(const struct lxe_cgroup_leaf *leaf);
+
+/* In the freshly forked, single-threaded child: enter the v1 groups. Async-signal-safe. */
+int lxe_cgroup_leaf_enter(const struct lxe_cgroup_leaf *leaf);
+
+/* An open cgroup.procs of the leaf: pread(2) lists the host pids of its processes. Borrowed. */
+int lxe_cgroup_leaf_procs_fd(const struct lxe_cgroup_leaf *leaf);
+
+/* SIGKILL the whole tree of one leaf, whatever it does to hide. Does not wait. */
+int lxe_cgroup_leaf_kill(const struct lxe_cgroup_leaf *leaf);
+
+struct lxe_cgroup_stats {
+	uint64_t peak_memory; /* bytes, 0: unknown */
+	uint64_t oom_kills;
+	uint64_t pids_max_hits;
+	uint64_t user_us, system_us; /* 0 where no controller counts it */
+};
+
+void lxe_cgroup_stats(const struct lxe_cgroup *cg, struct lxe_cgroup_stats *ret);
+
+/*
+ * In the keeper's own mount namespace: cover /sys/fs/cgroup with an empty tmpfs, so that liblxc
+ * finds no hierarchy and does nothing. After the descriptors above were opened.
+ */
+int lxe_cgroup_hide(struct lxe_err *err);
+
+/*
+ * Undo of one journal entry, by path alone and from any process: kill everything in the directory
+ * and below (cgroup.kill, or freezer + loop, or loop), wait until it is empty (pidfds, no polling;
+ * children of ours are reaped, others are awaited), remove it bottom up. At most timeout_ms.
+ * A directory that does not exist is success. Never touches a directory whose last component does
+ * not begin with "lxe-".
+ */
+int lxe_cgroup_destroy(const char *path, int timeout_ms, struct lxe_err *err);
+
+#endif

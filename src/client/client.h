@@ -1,0 +1,24 @@
+/*
+ * Run a sandbox from start to end: makes its directory, spawns its keeper, relays the terminal when
+ * there is one, and returns when everything that was made is gone again. Blocks until then.
+ *
+ * While it runs it owns the caller's terminal, blocks HUP, INT, TERM, QUIT, WINCH, TSTP, CONT and
+ * CHLD and makes the process a subreaper; it never exits and prints nothing.
+ */
+#ifndef LXE_CLIENT_CLIENT_H
+#define LXE_CLIENT_CLIENT_H
+
+#include "base/err.h"
+#include "policy/spec.h"
+#include "store/dirs.h"
+#include "store/outcome.h"
+
+/*
+ * spec->tty AUTO is resolved here (a pty when stdin and stdout are both terminals). Always fills
+ * *outcome, whose lxe_outcome_exit_status() is what to exit with; 0, or a negative errno with *err
+ * describing what could not even be begun (also in outcome->message then).
+ */
+int lxe_client_run(struct lxe_spec *spec, const struct lxe_dirs *dirs, struct lxe_outcome *outcome,
+	struct lxe_err *err);
+
+#endif

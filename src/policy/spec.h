@@ -1,0 +1,52 @@
+/*
+ * What is to be run and under which policy, with every default resolved and every value validated.
+ * A spec is made by the client from flags and profiles, travels to the keeper as a sequence of
+ * fields (lxe_spec_encode), and is read-only from there on. It owns everything it points to.
+ */
+#ifndef LXE_POLICY_SPEC_H
+#define LXE_POLICY_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+#define LXE_NAME_MAX 128 /* bytes of a sandbox name */
+#define LXE_TIMEOUT_NONE 0
+
+enum lxe_tty { LXE_TTY_AUTO, LXE_TTY_ON, LXE_TTY_OFF };
+
+struct lxe_spec {
+	char *name; /* NULL: none asked for */
+	char *image;
+	struct lxe_strv argv; /* never empty; bytes, not necessarily UTF-8 */
+	struct lxe_strv env;  /* K=V, in the order given; the last of a name wins */
+	char *cwd;	      /* absolute, inside; NULL: the image's default */
+	char *term;	      /* TERM of the caller when a terminal is used, else NULL */
+	char *result;	      /* where the result record goes: a path, "fd:N" or NULL */
+	enum lxe_tty tty;     /* resolved to ON or OFF before it is sent */
+	uint64_t memory;      /* bytes, 0: no limit */
+	uint64_t pids;	      /* processes and threads, 0: no limit */
+	uint64_t timeout_ms;  /* wall clock from the start of the command, 0: none */
+	uint16_t rows, cols;  /* terminal size, 0: unknown */
+	int verbose;	      /* -1 quiet, 0, 1.. */
+};
+
+void lxe_spec_init(struct lxe_spec *spec); /* the built-in defaults */
+void lxe_spec_release(struct lxe_spec *spec);
+
+/* Encode into allocated memory (the caller frees *ret). */
+int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *ret_len);
+
+/*
+ * Decode what lxe_spec_encode() made. Unknown, duplicate, truncated or trailing bytes: -EBADMSG
+ * and *ret untouched. *ret must be released or zero beforehand.
+ */
+int lxe_spec_decode(struct lxe_spec *ret, const unsigned char *buf, size_t len);
+
+/* 1..128 bytes of UTF-8 without control characters or '/', not "." or "..", no leading '-'. */
+int lxe_name_validate(const char *name, struct lxe_err *err);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * Images and the root filesystem that is made from one: the image as a read-only, idmapped lower
+ * layer, a tmpfs for what the sandbox writes, an overlay over both, and for `host` images the
+ * host's own trees, read-only. Everything is mounted in the caller's own mount namespace (the
+ * keeper's), below the sandbox's directory, and vanishes with that namespace.
+ */
+#ifndef LXE_ROOTFS_ROOTFS_H
+#define LXE_ROOTFS_ROOTFS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+/* An image below STATE/images/NAME: rootfs/ and, written last, image.json. */
+struct lxe_image {
+	char *name;
+	char *path;	 /* of its directory */
+	int lock;	 /* flock(2), shared: it cannot be removed while this is open */
+	bool host_trees; /* the host's /usr and friends belong into it */
+};
+
+/*
+ * Open and lock an image. -ENOENT: there is none of that name (hint: how to build it, and which
+ * there are); -EUCLEAN: half-built (hint: how to rebuild it).
+ */
+int lxe_image_open(struct lxe_image *ret, const char *state, const char *name, struct lxe_err *err);
+void lxe_image_release(struct lxe_image *image);
+
+struct lxe_idmap {
+	uint32_t host_start; /* host uid and gid of root inside */
+	uint32_t count;
+};
+
+/*
+ * The range for one sandbox: a 65536-wide slot, chosen by `id`, of root's line in subuid_path
+ * (/etc/subuid) when it has one of at least that width, else of 1879048192..2147483647, which
+ * Debian and systemd leave unused.
+ */
+int lxe_idmap_pick(
+	struct lxe_idmap *ret, const char *subuid_path, const char *id, struct lxe_err *err);
+
+/*
+ * Mount everything below `dir` (path of the sandbox directory; its descriptor is dirfd): l, rw, m.
+ * The root filesystem is dir/m afterwards. The caller is in a mount namespace of its own whose
+ * propagation is slave or private.
+ */
+int lxe_rootfs_mount(const struct lxe_image *image, int dirfd, const char *dir,
+	const struct lxe_idmap *map, struct lxe_err *err);
+
+/* Give a new mount namespace to the calling process and make its propagation slave. */
+int lxe_rootfs_unshare(struct lxe_err *err);
+
+#endif

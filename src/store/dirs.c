@@ -1,0 +1,112 @@
+#include "store/dirs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+static int from_home(char *ret, size_t size, const char *xdg, const char *below_home)
+{
+	const char *dir = getenv(xdg), *home = getenv("HOME");
+
+	if (dir && dir[0] == '/')
+		return lxe_format(ret, size, "%s/lxc-exec", dir);
+	if (below_home && home && home[0] == '/')
+		return lxe_format(ret, size, "%s/%s/lxc-exec", home, below_home);
+	return lxe_format(ret, size, "/tmp/lxc-exec-%u", (unsigned int)geteuid());
+}
+
+static int find_state(struct lxe_dirs *dirs)
+{
+	const char *dir = getenv("LXC_EXEC_STATE_DIR");
+
+	if (dir && *dir)
+		return lxe_format(dirs->state, sizeof(dirs->state), "%s", dir);
+	if (geteuid() == 0)
+		return lxe_format(dirs->state, sizeof(dirs->state), "/var/lib/lxc-exec");
+	return from_home(dirs->state, sizeof(dirs->state), "XDG_DATA_HOME", ".local/share");
+}
+
+static int find_run(struct lxe_dirs *dirs)
+{
+	const char *dir = getenv("LXC_EXEC_RUN_DIR");
+
+	if (dir && *dir)
+		return lxe_format(dirs->run, sizeof(dirs->run), "%s", dir);
+	if (geteuid() == 0)
+		return lxe_format(dirs->run, sizeof(dirs->run), "/run/lxc-exec");
+	return from_home(dirs->run, sizeof(dirs->run), "XDG_RUNTIME_DIR", NULL);
+}
+
+/* A program that has its keeper beside it runs from the tree; an installed one does not. */
+static int find_installation(struct lxe_dirs *dirs)
+{
+	char exe[PATH_MAX / 2], keeper[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	char *slash;
+
+	if (n > 0) {
+		exe[n] = '\0';
+		slash = strrchr(exe, '/');
+		if (slash)
+			*slash = '\0';
+		snprintf(keeper, sizeof(keeper), "%s/lxc-exec-keeper", exe);
+		if (access(keeper, X_OK) == 0) {
+			snprintf(dirs->libexec, sizeof(dirs->libexec), "%s", exe);
+			snprintf(dirs->data, sizeof(dirs->data), "%s", exe);
+			return 0;
+		}
+	}
+	snprintf(dirs->libexec, sizeof(dirs->libexec), "%s", LXE_LIBEXECDIR);
+	snprintf(dirs->data, sizeof(dirs->data), "%s", LXE_DATADIR);
+	return 0;
+}
+
+int lxe_dirs_find(struct lxe_dirs *ret, struct lxe_err *err)
+{
+	int r;
+
+	r = find_state(ret);
+	if (r < 0)
+		return lxe_fail(err, r, "find the state directory");
+	r = find_run(ret);
+	if (r < 0)
+		return lxe_fail(err, r, "find the run directory");
+	if (ret->state[0] != '/' || ret->run[0] != '/') {
+		lxe_fail_msg(err, -EINVAL, "the state and run directories must be absolute paths");
+		lxe_hint(err,
+			"set LXC_EXEC_STATE_DIR and LXC_EXEC_RUN_DIR to paths that begin with /");
+		return -EINVAL;
+	}
+	return find_installation(ret);
+}
+
+int lxe_dirs_make(const char *path, struct lxe_err *err)
+{
+	char part[PATH_MAX];
+	size_t len = strlen(path);
+
+	if (len >= sizeof(part))
+		return lxe_fail(err, -ENAMETOOLONG, "make directory '%s'", path);
+	for (size_t i = 1; i <= len; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdir(part, 0711) == 0) {
+			chmod(part, 0711); /* whatever the umask says */
+			continue;
+		}
+		if (errno == EEXIST)
+			continue;
+		lxe_fail(err, -errno, "make directory '%s'", part);
+		lxe_hint(err,
+			"make it writable, or point LXC_EXEC_STATE_DIR and LXC_EXEC_RUN_DIR elsewhere");
+		return err ? err->code : -EACCES;
+	}
+	return 0;
+}

@@ -1,0 +1,61 @@
+/*
+ * How a run ended: what the result record says, and the one place where an ending becomes an exit
+ * status. A plain value without pointers. Pure, but for lxe_outcome_write().
+ */
+#ifndef LXE_STORE_OUTCOME_H
+#define LXE_STORE_OUTCOME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define LXE_ID_LEN 12
+
+enum lxe_exit {
+	LXE_EXIT_TIMEOUT = 124,
+	LXE_EXIT_ERROR = 125,  /* lxc-exec itself failed */
+	LXE_EXIT_NOEXEC = 126, /* found, but it cannot be executed */
+	LXE_EXIT_NOTFOUND = 127,
+	LXE_EXIT_SIGNAL = 128, /* + the signal's number */
+};
+
+enum lxe_cause {
+	LXE_CAUSE_EXIT,
+	LXE_CAUSE_SIGNAL, /* the command died by a signal */
+	LXE_CAUSE_TIMEOUT,
+	LXE_CAUSE_OOM,
+	LXE_CAUSE_LIMIT,
+	LXE_CAUSE_POLICY,
+	LXE_CAUSE_KILLED, /* lxc-exec was told to stop by a signal, or died */
+	LXE_CAUSE_ERROR,  /* lxc-exec failed */
+};
+
+struct lxe_outcome {
+	char id[LXE_ID_LEN + 1];
+	char name[129]; /* empty: none */
+	enum lxe_cause cause;
+	bool has_status;	       /* the command ran and was waited for */
+	int status;		       /* its wait status, when has_status */
+	int signal;		       /* LXE_CAUSE_KILLED: the signal that the client got */
+	int error;		       /* LXE_CAUSE_ERROR: LXE_EXIT_ERROR, _NOEXEC or _NOTFOUND */
+	char message[LXE_ERR_MSG_MAX]; /* LXE_CAUSE_ERROR, _POLICY, _LIMIT */
+	char hint[LXE_ERR_HINT_MAX];
+	uint64_t created_at_ms, started_at_ms, ended_at_ms; /* since the Epoch, 0: never */
+	uint64_t user_us, system_us, max_rss; /* of the command's tree; microseconds, bytes */
+	uint64_t peak_memory;		      /* of the sandbox's cgroup, bytes, 0: unknown */
+	int64_t bytes_out; /* through the terminal; -1: the command wrote to the caller's own fds */
+	bool truncated;
+	bool teardown_ok;
+	char residue[1024]; /* what could not be removed, one a line */
+};
+
+const char *lxe_cause_name(enum lxe_cause cause);
+
+/* The status to exit with: a failed teardown makes every other status 125. */
+int lxe_outcome_exit_status(const struct lxe_outcome *o);
+
+/* Write the record as one JSON object and a newline; a regular file is truncated first. */
+int lxe_outcome_write(const struct lxe_outcome *o, int fd, struct lxe_err *err);
+
+#endif

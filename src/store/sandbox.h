@@ -1,0 +1,72 @@
+/*
+ * The directory of one sandbox, and its journal.
+ *
+ * The directory is the record; a flock(2) on the directory itself says that somebody owns it. The
+ * lock belongs to an open file description, so it ends with the last process that holds one, however
+ * that process ends. Whoever can take the lock owns what the record names.
+ */
+#ifndef LXE_STORE_SANDBOX_H
+#define LXE_STORE_SANDBOX_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "store/outcome.h"
+
+struct lxe_sandbox {
+	char id[LXE_ID_LEN + 1];
+	char path[PATH_MAX]; /* of the directory */
+	int dir;	     /* the directory, locked */
+	int journal;	     /* append-only, -EBADF until it is opened */
+};
+
+/* Make a new directory below run/sandboxes with a fresh id, locked, with an empty journal. */
+int lxe_sandbox_new(struct lxe_sandbox *ret, const char *run, struct lxe_err *err);
+
+/* Adopt a directory whose lock came with the descriptor (the keeper, from the client). */
+int lxe_sandbox_adopt(struct lxe_sandbox *ret, int dir, struct lxe_err *err);
+
+/* Take the lock of an existing record: -EWOULDBLOCK when it is owned, -ENOENT when it is gone. */
+int lxe_sandbox_claim(
+	struct lxe_sandbox *ret, const char *run, const char *id, struct lxe_err *err);
+
+/* Give the descriptors (and with the last of them the lock) back. Removes nothing. */
+void lxe_sandbox_release(struct lxe_sandbox *s);
+
+/* The ids of all records, owned or not. */
+int lxe_sandbox_list(const char *run, struct lxe_strv *ids, struct lxe_err *err);
+
+/* Remove the directory: only what is ours and only what is expected in it. */
+int lxe_sandbox_remove(struct lxe_sandbox *s);
+
+/* What a journal entry names. */
+enum lxe_entry_kind {
+	LXE_ENTRY_CGROUP, /* absolute path of a cgroup directory, with all below it */
+	LXE_ENTRY_MOUNT,  /* absolute path of a mount point in the host's mount namespace */
+	LXE_ENTRY_TREE,	  /* absolute path of a directory tree of ours, outside the sandbox's own */
+	LXE_ENTRY_RESULT, /* absolute path of the result record that must exist in the end */
+};
+
+/*
+ * Append entries in one write before the things they name are made: `entries` holds (kind, path)
+ * pairs. A path with a newline is refused.
+ */
+struct lxe_entry {
+	enum lxe_entry_kind kind;
+	const char *path;
+};
+
+int lxe_journal_add(
+	struct lxe_sandbox *s, const struct lxe_entry *entries, size_t n, struct lxe_err *err);
+
+/*
+ * Parse a journal's text (pure): calls `visit` for each complete line from the last to the first.
+ * A last line without newline was being written when its writer died: what it names was not made.
+ * An unknown kind is -EBADMSG after everything else was visited.
+ */
+typedef void (*lxe_journal_visit)(void *arg, const struct lxe_entry *entry);
+int lxe_journal_replay(char *text, size_t len, lxe_journal_visit visit, void *arg);
+
+#endif

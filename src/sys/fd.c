@@ -1,0 +1,177 @@
+#include "sys/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+ssize_t sys_read(int fd, void *buf, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = read(fd, buf, len);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+ssize_t sys_write(int fd, const void *buf, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = write(fd, buf, len);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+int sys_write_all(int fd, const void *buf, size_t len)
+{
+	const char *p = buf;
+
+	while (len) {
+		ssize_t n = sys_write(fd, p, len);
+
+		if (n < 0)
+			return (int)n;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int sys_write_file(int dirfd, const char *path, const char *text)
+{
+	LXE_AUTOCLOSE int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC);
+	size_t len = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (text[len])
+		len++;
+	return sys_write_all(fd, text, len);
+}
+
+ssize_t sys_read_file(int dirfd, const char *path, char *buf, size_t size)
+{
+	LXE_AUTOCLOSE int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+	size_t used = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (used < size) {
+		ssize_t n = sys_read(fd, buf + used, size - used);
+
+		if (n < 0)
+			return n;
+		if (n == 0) {
+			buf[used] = '\0';
+			return (ssize_t)used;
+		}
+		used += (size_t)n;
+	}
+	return -E2BIG;
+}
+
+int sys_read_whole(int fd, size_t max, char **ret, size_t *ret_len)
+{
+	LXE_AUTOFREE char *buf = NULL;
+	size_t used = 0, size = 0;
+	ssize_t n;
+
+	do {
+		if (used + 1 >= size) {
+			char *grown = realloc(buf, size = size ? size * 2 : 4096);
+
+			if (!grown)
+				return -ENOMEM;
+			buf = grown;
+		}
+		do {
+			n = pread(fd, buf + used, size - used - 1, (off_t)used);
+		} while (n < 0 && errno == EINTR);
+		if (n < 0)
+			return -errno;
+		used += (size_t)n;
+		if (used > max)
+			return -E2BIG;
+	} while (n > 0);
+	buf[used] = '\0';
+	*ret_len = used;
+	*ret = take_ptr(buf);
+	return 0;
+}
+
+static int change_flags(int fd, int get, int set, int flag, bool on)
+{
+	int flags = fcntl(fd, get);
+	int wanted = on ? flags | flag : flags & ~flag;
+
+	if (flags < 0)
+		return -errno;
+	if (flags != wanted && fcntl(fd, set, wanted) < 0)
+		return -errno;
+	return 0;
+}
+
+int sys_set_nonblock(int fd, bool on)
+{
+	return change_flags(fd, F_GETFL, F_SETFL, O_NONBLOCK, on);
+}
+
+int sys_set_cloexec(int fd, bool on)
+{
+	return change_flags(fd, F_GETFD, F_SETFD, FD_CLOEXEC, on);
+}
+
+int sys_memfd(const char *name, size_t size)
+{
+	LXE_AUTOCLOSE int fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (size && ftruncate(fd, (off_t)size) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+int sys_pipe(int ends[2])
+{
+	return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+int sys_fd_above(int *fd, int min)
+{
+	int moved = fcntl(*fd, F_DUPFD, min);
+
+	if (moved < 0)
+		return -errno;
+	lxe_drop_fd(fd);
+	return moved;
+}
+
+static int close_span(int first, unsigned int last)
+{
+	if ((unsigned int)first > last)
+		return 0;
+	return close_range((unsigned int)first, last, 0) < 0 ? -errno : 0;
+}
+
+int sys_close_from(int first, const int *keep, size_t n_keep)
+{
+	int r;
+
+	for (size_t i = 0; i < n_keep; i++) {
+		if (keep[i] < first)
+			continue;
+		r = keep[i] ? close_span(first, (unsigned int)keep[i] - 1) : 0;
+		if (r < 0)
+			return r;
+		first = keep[i] + 1;
+	}
+	return close_span(first, UINT_MAX);
+}

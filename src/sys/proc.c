@@ -1,0 +1,128 @@
+#include "sys/proc.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t sys_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+pid_t sys_fork_into(int cgroup_fd)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD };
+	pid_t pid;
+
+	if (cgroup_fd < 0) {
+		pid = fork();
+	} else {
+		args.flags = CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup_fd;
+		pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	}
+	return pid < 0 ? -errno : pid;
+}
+
+int sys_pidfd_open(pid_t pid)
+{
+	int fd = pidfd_open(pid, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int sys_pidfd_kill(int pidfd, int signal)
+{
+	return pidfd_send_signal(pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+}
+
+int sys_pidfd_wait(int pidfd, int timeout_ms)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	uint64_t end = sys_now_ms() + (uint64_t)timeout_ms;
+	int r;
+
+	for (;;) {
+		r = poll(&p, 1, timeout_ms);
+		if (r > 0)
+			return 0;
+		if (r == 0)
+			return -ETIMEDOUT;
+		if (errno != EINTR)
+			return -errno;
+		uint64_t now = sys_now_ms();
+		timeout_ms = now < end ? (int)(end - now) : 0;
+	}
+}
+
+pid_t sys_reap(pid_t pid, int *status, struct rusage *usage)
+{
+	pid_t r;
+
+	do {
+		r = wait4(pid, status, WNOHANG, usage);
+	} while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+int sys_wait(pid_t pid, int *status)
+{
+	pid_t r;
+
+	do {
+		r = waitpid(pid, status, 0);
+	} while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+int sys_signalfd(const int *signals, size_t n)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < n; i++)
+		sigaddset(&set, signals[i]);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+int sys_timer(void)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int sys_timer_set(int fd, uint64_t ms)
+{
+	struct itimerspec spec = {
+		.it_value = { .tv_sec = (time_t)(ms / 1000),
+			.tv_nsec = (long)(ms % 1000) * 1000000 },
+	};
+
+	return timerfd_settime(fd, 0, &spec, NULL) < 0 ? -errno : 0;
+}
+
+void sys_drain_counter(int fd)
+{
+	uint64_t count;
+	ssize_t n;
+
+	do {
+		n = read(fd, &count, sizeof(count));
+	} while (n < 0 && errno == EINTR);
+}

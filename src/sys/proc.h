@@ -1,0 +1,43 @@
+/*
+ * Processes: pidfds, placement at birth, waiting with a deadline. Negative errno on failure.
+ */
+#ifndef LXE_SYS_PROC_H
+#define LXE_SYS_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+/* Milliseconds of CLOCK_MONOTONIC. */
+uint64_t sys_now_ms(void);
+
+/*
+ * fork(2), straight into the cgroup v2 directory `cgroup_fd` unless it is negative
+ * (clone3(2), CLONE_INTO_CGROUP, Linux 5.7): 0 in the child, its pid in the parent.
+ */
+pid_t sys_fork_into(int cgroup_fd);
+
+int sys_pidfd_open(pid_t pid);
+int sys_pidfd_kill(int pidfd, int signal);
+
+/* Wait until the process behind a pidfd has ended: 0, -ETIMEDOUT after timeout_ms. Does not reap. */
+int sys_pidfd_wait(int pidfd, int timeout_ms);
+
+/* Reap one child without blocking: its pid, 0 when none is ready, -ECHILD when there are none. */
+pid_t sys_reap(pid_t pid, int *status, struct rusage *usage);
+
+/* Reap one child, waiting for it. */
+int sys_wait(pid_t pid, int *status);
+
+/* A descriptor that reports exactly the signals of `set` (they must be blocked), CLOEXEC. */
+int sys_signalfd(const int *signals, size_t n);
+
+/* A CLOCK_MONOTONIC timer, disarmed; sys_timer_set with 0 disarms it again. */
+int sys_timer(void);
+int sys_timer_set(int fd, uint64_t ms);
+
+/* Read and drop what a timerfd or eventfd has counted. */
+void sys_drain_counter(int fd);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * The relay between the caller's terminal and the pty master: one hop, in the driving client.
+ * Pure over descriptors: it never waits; its owner waits for what lxe_relay_wants() names and calls
+ * lxe_relay_step(). All three descriptors are non-blocking (or, where that is impossible without
+ * touching the caller's own file description, step only moves what poll said would not block).
+ *
+ *   in ──► [held back by the gate, <= 64 KiB] ──► master          (input)
+ *   master ──► ring ──► out                                       (output)
+ *
+ * Back-pressure: the master is not read while more than LXE_RELAY_BACKLOG bytes wait for `out`, and
+ * `in` is not read while its buffer is full. No byte is dropped or doubled.
+ */
+#ifndef LXE_TERMINAL_RELAY_H
+#define LXE_TERMINAL_RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "terminal/ring.h"
+
+#define LXE_RELAY_INPUT_MAX (64 * 1024)
+#define LXE_RELAY_BACKLOG (128 * 1024)
+
+enum lxe_relay_end { LXE_RELAY_IN, LXE_RELAY_OUT, LXE_RELAY_MASTER };
+
+struct lxe_relay;
+
+/* Borrows the descriptors and the ring. */
+int lxe_relay_new(struct lxe_relay **ret, int in, int out, int master, struct lxe_ring *ring);
+void lxe_relay_free(struct lxe_relay *r);
+
+/* The epoll events (EPOLLIN, EPOLLOUT, 0) that would let this end move something now. */
+uint32_t lxe_relay_wants(const struct lxe_relay *r, enum lxe_relay_end end);
+
+/*
+ * One end is ready with `events` (EPOLLHUP and EPOLLERR included): move what can be moved, until
+ * EAGAIN or a fair share. 0, or a negative errno that ends the run (-EPIPE: nobody reads `out`).
+ */
+int lxe_relay_step(struct lxe_relay *r, enum lxe_relay_end end, uint32_t events);
+
+/* The readiness gate: closed at first. A byte of output opens it by itself. */
+void lxe_relay_open_gate(struct lxe_relay *r);
+bool lxe_relay_gate_open(const struct lxe_relay *r);
+bool lxe_relay_holds_input(
+	const struct lxe_relay *r); /* bytes or an end of file wait at the gate */
+
+/* The command is gone: drop the input, deliver what is still in the pty. */
+void lxe_relay_finish(struct lxe_relay *r);
+
+/* The master gave EIO (nobody holds the slave) and everything was delivered. */
+bool lxe_relay_drained(const struct lxe_relay *r);
+
+/* Everything read so far was delivered, whether or not the master is at its end. */
+bool lxe_relay_flushed(const struct lxe_relay *r);
+
+#endif

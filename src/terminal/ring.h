@@ -1,0 +1,34 @@
+/*
+ * The terminal's output ring: the last 256 KiB that came from the pty master, in a memfd that the
+ * driving client and the keeper share. One writer at any moment (whoever reads the master); it
+ * reads from the master straight into the ring and then publishes. Readers follow by position: the
+ * number of bytes ever written, which also counts the output of the sandbox.
+ */
+#ifndef LXE_TERMINAL_RING_H
+#define LXE_TERMINAL_RING_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define LXE_RING_SIZE (256 * 1024)
+
+struct lxe_ring; /* mapped, shared */
+
+/* Make a ring: *ret_fd is the memfd (the caller's) to be sent to the other process. */
+int lxe_ring_new(struct lxe_ring **ret, int *ret_fd);
+
+/* Map a ring that was received; -EBADMSG when it does not look like one. */
+int lxe_ring_map(struct lxe_ring **ret, int fd);
+void lxe_ring_unmap(struct lxe_ring *ring);
+
+uint64_t lxe_ring_written(const struct lxe_ring *ring); /* position of the next byte */
+
+/* The contiguous room at the writing position, at most `max`; publish makes `n` bytes visible. */
+struct iovec lxe_ring_room(struct lxe_ring *ring, size_t max);
+void lxe_ring_publish(struct lxe_ring *ring, size_t n);
+
+/* The contiguous bytes from `position` on; empty when position is the end. */
+struct iovec lxe_ring_peek(const struct lxe_ring *ring, uint64_t position);
+
+#endif
