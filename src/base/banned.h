@@ -13,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Macros in some builds of the C library. */
 #undef alloca
+#undef sprintf
 
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf atoi atol atoll strtol strtoul
 #pragma GCC poison strtoll strtoull strtok system popen alloca gets asctime ctime

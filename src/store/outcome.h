@@ -31,6 +31,20 @@ enum lxe_cause {
 	LXE_CAUSE_ERROR,  /* lxc-exec failed */
 };
 
+/* Where the time of a run goes; see docs/ARCHITECTURE.md for what each one covers. */
+enum lxe_span {
+	LXE_SPAN_SPAWN,	 /* the client's start to the keeper's first step */
+	LXE_SPAN_OPEN,	 /* image, id map, filter, cgroup hierarchies */
+	LXE_SPAN_CGROUP, /* make the groups and set the limits */
+	LXE_SPAN_ROOTFS, /* mount namespace and root filesystem */
+	LXE_SPAN_START,	 /* liblxc's start, until pid 1 is up */
+	LXE_SPAN_ATTACH, /* the command's process, until it is parked */
+	LXE_SPAN_EXEC,	 /* release, execve and the command's own life */
+	LXE_SPAN_TEARDOWN,
+};
+
+#define LXE_SPANS 8
+
 struct lxe_outcome {
 	char id[LXE_ID_LEN + 1];
 	char name[129]; /* empty: none */
@@ -43,6 +57,7 @@ struct lxe_outcome {
 	char hint[LXE_ERR_HINT_MAX];
 	uint64_t created_at_ms, started_at_ms, ended_at_ms; /* since the Epoch, 0: never */
 	uint64_t user_us, system_us, max_rss; /* of the command's tree; microseconds, bytes */
+	uint64_t spans_us[LXE_SPANS];	      /* 0: not reached */
 	uint64_t peak_memory;		      /* of the sandbox's cgroup, bytes, 0: unknown */
 	int64_t bytes_out; /* through the terminal; -1: the command wrote to the caller's own fds */
 	bool truncated;
@@ -51,6 +66,7 @@ struct lxe_outcome {
 };
 
 const char *lxe_cause_name(enum lxe_cause cause);
+const char *lxe_span_name(enum lxe_span span);
 
 /* The status to exit with: a failed teardown makes every other status 125. */
 int lxe_outcome_exit_status(const struct lxe_outcome *o);

@@ -8,8 +8,9 @@
 #ifndef LXE_STORE_SANDBOX_H
 #define LXE_STORE_SANDBOX_H
 
-#include <limits.h>
+#include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
 #include "base/str.h"
@@ -17,20 +18,31 @@
 
 struct lxe_sandbox {
 	char id[LXE_ID_LEN + 1];
-	char path[PATH_MAX]; /* of the directory */
-	int dir;	     /* the directory, locked */
-	int journal;	     /* append-only, -EBADF until it is opened */
+	int parent;  /* the directory that holds all of them */
+	int dir;     /* this one's directory, locked */
+	int journal; /* append-only */
 };
+
+/* Empty: nothing to release. */
+#define LXE_SANDBOX_NONE \
+	((struct lxe_sandbox){ .parent = -EBADF, .dir = -EBADF, .journal = -EBADF })
 
 /* Make a new directory below run/sandboxes with a fresh id, locked, with an empty journal. */
 int lxe_sandbox_new(struct lxe_sandbox *ret, const char *run, struct lxe_err *err);
 
-/* Adopt a directory whose lock came with the descriptor (the keeper, from the client). */
-int lxe_sandbox_adopt(struct lxe_sandbox *ret, int dir, struct lxe_err *err);
+/*
+ * Adopt a record whose descriptors were handed over (the keeper, from the client): the lock came
+ * with `dir`. Takes both descriptors, also when it fails.
+ */
+int lxe_sandbox_adopt(
+	struct lxe_sandbox *ret, int parent, int dir, const char *id, struct lxe_err *err);
 
-/* Take the lock of an existing record: -EWOULDBLOCK when it is owned, -ENOENT when it is gone. */
+/*
+ * Take the lock of an existing record: -EWOULDBLOCK when it is owned (with `wait`: blocks until the
+ * owner is done), -ENOENT when it is gone.
+ */
 int lxe_sandbox_claim(
-	struct lxe_sandbox *ret, const char *run, const char *id, struct lxe_err *err);
+	struct lxe_sandbox *ret, const char *run, const char *id, bool wait, struct lxe_err *err);
 
 /* Give the descriptors (and with the last of them the lock) back. Removes nothing. */
 void lxe_sandbox_release(struct lxe_sandbox *s);
@@ -38,14 +50,19 @@ void lxe_sandbox_release(struct lxe_sandbox *s);
 /* The ids of all records, owned or not. */
 int lxe_sandbox_list(const char *run, struct lxe_strv *ids, struct lxe_err *err);
 
-/* Remove the directory: only what is ours and only what is expected in it. */
+/*
+ * Remove the directory: the mount points and files that we put there, then itself. Anything else in
+ * it makes this fail with -ENOTEMPTY. A directory that is gone already is success.
+ */
 int lxe_sandbox_remove(struct lxe_sandbox *s);
+
+/* The journal's text, terminated; the caller frees *ret. */
+int lxe_journal_read(const struct lxe_sandbox *s, char **ret, size_t *ret_len);
 
 /* What a journal entry names. */
 enum lxe_entry_kind {
 	LXE_ENTRY_CGROUP, /* absolute path of a cgroup directory, with all below it */
-	LXE_ENTRY_MOUNT,  /* absolute path of a mount point in the host's mount namespace */
-	LXE_ENTRY_TREE,	  /* absolute path of a directory tree of ours, outside the sandbox's own */
+	LXE_ENTRY_MOUNT,  /* absolute path of a mount point in the keeper's mount namespace */
 	LXE_ENTRY_RESULT, /* absolute path of the result record that must exist in the end */
 };
 

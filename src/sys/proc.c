@@ -14,12 +14,17 @@
 #include <time.h>
 #include <unistd.h>
 
-uint64_t sys_now_ms(void)
+uint64_t sys_now_us(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+uint64_t sys_now_ms(void)
+{
+	return sys_now_us() / 1000;
 }
 
 pid_t sys_fork_into(int cgroup_fd)

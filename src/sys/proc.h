@@ -9,8 +9,9 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-/* Milliseconds of CLOCK_MONOTONIC. */
+/* CLOCK_MONOTONIC. */
 uint64_t sys_now_ms(void);
+uint64_t sys_now_us(void);
 
 /*
  * fork(2), straight into the cgroup v2 directory `cgroup_fd` unless it is negative

@@ -1,0 +1,247 @@
+#include "proto/msg.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "proto/outcome_wire.h"
+#include "proto/wire.h"
+#include "sys/socket.h"
+
+#define VERSION 1
+
+enum field {
+	FIELD_VERSION = 1,
+	FIELD_TYPE,
+	FIELD_ROLES, /* one byte a descriptor, in the order in which they travel */
+	FIELD_BEGUN,
+	FIELD_STATE,
+	FIELD_LIBEXEC,
+	FIELD_DATA,
+	FIELD_TTY_SAVED,
+	FIELD_TTY_RAW,
+	FIELD_IMAGE,
+	FIELD_PID,
+	FIELD_SIGNAL,
+	FIELD_OUTCOME,
+};
+
+void lxe_msg_init(struct lxe_msg *msg, enum lxe_msg_type type)
+{
+	memset(msg, 0, sizeof(*msg));
+	msg->type = type;
+	for (size_t i = 0; i < LXE_FD_ROLES; i++)
+		msg->fds[i] = -EBADF;
+}
+
+void lxe_msg_release(struct lxe_msg *msg)
+{
+	for (size_t i = 0; i < LXE_FD_ROLES; i++)
+		lxe_drop_fd(&msg->fds[i]);
+}
+
+static void put_roles(struct lxe_writer *w, const struct lxe_msg *msg)
+{
+	unsigned char roles[LXE_FD_ROLES];
+	size_t n = 0;
+
+	for (size_t i = 0; i < LXE_FD_ROLES; i++)
+		if (msg->fds[i] >= 0)
+			roles[n++] = (unsigned char)i;
+	lxe_put_bytes(w, FIELD_ROLES, roles, n);
+}
+
+static void put_outcome(struct lxe_writer *w, const struct lxe_outcome *o)
+{
+	struct lxe_writer inner = { 0 };
+
+	lxe_outcome_encode(&inner, o);
+	if (inner.error)
+		w->error = inner.error;
+	lxe_put_bytes(w, FIELD_OUTCOME, inner.buf, inner.len);
+	lxe_writer_release(&inner);
+}
+
+static void put_body(struct lxe_writer *w, const struct lxe_msg *msg)
+{
+	switch (msg->type) {
+	case LXE_MSG_CREATE:
+	case LXE_MSG_BUILD:
+		lxe_put_u64(w, FIELD_BEGUN, msg->begun_us);
+		lxe_put_text(w, FIELD_STATE, msg->dirs.state);
+		lxe_put_text(w, FIELD_LIBEXEC, msg->dirs.libexec);
+		lxe_put_text(w, FIELD_DATA, msg->dirs.data);
+		lxe_put_text(w, FIELD_IMAGE, msg->image);
+		lxe_put_bytes(w, FIELD_TTY_SAVED, &msg->tty_saved, sizeof(msg->tty_saved));
+		lxe_put_bytes(w, FIELD_TTY_RAW, &msg->tty_raw, sizeof(msg->tty_raw));
+		break;
+	case LXE_MSG_STARTED:
+		lxe_put_u64(w, FIELD_PID, (uint64_t)msg->pid);
+		break;
+	case LXE_MSG_STOP:
+		lxe_put_u64(w, FIELD_SIGNAL, (uint64_t)msg->signal);
+		break;
+	case LXE_MSG_DONE:
+		put_outcome(w, &msg->outcome);
+		break;
+	case LXE_MSG_EXITED:
+	case LXE_MSG_DRAINED:
+		break;
+	}
+}
+
+ssize_t lxe_msg_encode(const struct lxe_msg *msg, unsigned char *buf, size_t size)
+{
+	struct lxe_writer w = { 0 };
+	ssize_t r;
+
+	lxe_put_u64(&w, FIELD_VERSION, VERSION);
+	lxe_put_u64(&w, FIELD_TYPE, (uint64_t)msg->type);
+	put_roles(&w, msg);
+	put_body(&w, msg);
+	if (w.error) {
+		r = w.error;
+	} else if (w.len > size) {
+		r = -EMSGSIZE;
+	} else {
+		memcpy(buf, w.buf, w.len);
+		r = (ssize_t)w.len;
+	}
+	lxe_writer_release(&w);
+	return r;
+}
+
+static int get_int(const struct lxe_field *f, uint64_t min, uint64_t max, int *ret)
+{
+	uint64_t value;
+	int r;
+
+	r = lxe_field_u64(f, &value);
+	if (r < 0)
+		return r;
+	if (value < min || value > max)
+		return -EBADMSG;
+	*ret = (int)value;
+	return 0;
+}
+
+static int get_raw(const struct lxe_field *f, void *ret, size_t size)
+{
+	if (f->len != size)
+		return -EBADMSG;
+	memcpy(ret, f->bytes, size);
+	return 0;
+}
+
+static int get_roles(const struct lxe_field *f, struct lxe_msg *msg, const int *fds, size_t n_fds)
+{
+	if (f->len != n_fds)
+		return -EBADMSG;
+	for (size_t i = 0; i < n_fds; i++) {
+		if (f->bytes[i] >= LXE_FD_ROLES || msg->fds[f->bytes[i]] >= 0)
+			return -EBADMSG;
+		msg->fds[f->bytes[i]] = fds[i];
+	}
+	return 0;
+}
+
+static int get_field(struct lxe_msg *msg, const struct lxe_field *f, const int *fds, size_t n_fds)
+{
+	int value, r;
+
+	switch ((enum field)f->tag) {
+	case FIELD_VERSION:
+		return get_int(f, VERSION, VERSION, &value);
+	case FIELD_TYPE:
+		r = get_int(f, LXE_MSG_CREATE, LXE_MSG_BUILD, &value);
+		if (r == 0)
+			msg->type = (enum lxe_msg_type)value;
+		return r;
+	case FIELD_ROLES:
+		return get_roles(f, msg, fds, n_fds);
+	case FIELD_BEGUN:
+		return lxe_field_u64(f, &msg->begun_us);
+	case FIELD_STATE:
+		return lxe_field_copy(f, msg->dirs.state, sizeof(msg->dirs.state));
+	case FIELD_LIBEXEC:
+		return lxe_field_copy(f, msg->dirs.libexec, sizeof(msg->dirs.libexec));
+	case FIELD_DATA:
+		return lxe_field_copy(f, msg->dirs.data, sizeof(msg->dirs.data));
+	case FIELD_TTY_SAVED:
+		return get_raw(f, &msg->tty_saved, sizeof(msg->tty_saved));
+	case FIELD_TTY_RAW:
+		return get_raw(f, &msg->tty_raw, sizeof(msg->tty_raw));
+	case FIELD_IMAGE:
+		return lxe_field_copy(f, msg->image, sizeof(msg->image));
+	case FIELD_PID:
+		return get_int(f, 1, INT32_MAX, &msg->pid);
+	case FIELD_SIGNAL:
+		return get_int(f, 0, 64, &msg->signal);
+	case FIELD_OUTCOME:
+		return lxe_outcome_decode(&msg->outcome, f->bytes, f->len);
+	}
+	return -EBADMSG;
+}
+
+int lxe_msg_decode(
+	struct lxe_msg *msg, const unsigned char *buf, size_t len, const int *fds, size_t n_fds)
+{
+	struct lxe_reader reader = { .p = buf, .left = len };
+	struct lxe_field f;
+	uint32_t seen = 0;
+	int r;
+
+	lxe_msg_init(msg, 0);
+	while ((r = lxe_next_field(&reader, &f)) > 0) {
+		if (f.tag > FIELD_OUTCOME || (seen & (1U << f.tag)))
+			return -EBADMSG;
+		seen |= 1U << f.tag;
+		r = get_field(msg, &f, fds, n_fds);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return r;
+	if (!(seen & (1U << FIELD_VERSION)) || !(seen & (1U << FIELD_TYPE)) ||
+		!(seen & (1U << FIELD_ROLES)))
+		return -EBADMSG;
+	return 0;
+}
+
+int lxe_msg_send(int fd, const struct lxe_msg *msg)
+{
+	unsigned char buf[LXE_MSG_MAX];
+	int fds[LXE_FD_ROLES];
+	size_t n = 0;
+	ssize_t len;
+
+	for (size_t i = 0; i < LXE_FD_ROLES; i++)
+		if (msg->fds[i] >= 0)
+			fds[n++] = msg->fds[i];
+	len = lxe_msg_encode(msg, buf, sizeof(buf));
+	if (len < 0)
+		return (int)len;
+	return sys_send(fd, buf, (size_t)len, fds, n);
+}
+
+int lxe_msg_recv(int fd, struct lxe_msg *msg)
+{
+	unsigned char buf[LXE_MSG_MAX];
+	int fds[SYS_SOCKET_FDS_MAX];
+	size_t n_fds = SYS_SOCKET_FDS_MAX;
+	ssize_t len;
+	int r;
+
+	len = sys_recv(fd, buf, sizeof(buf), fds, &n_fds);
+	if (len <= 0) {
+		/* A keeper that died with our last message unread resets the connection. */
+		return len == -ECONNRESET ? 0 : (int)len;
+	}
+	r = lxe_msg_decode(msg, buf, (size_t)len, fds, n_fds);
+	if (r < 0) {
+		for (size_t i = 0; i < n_fds; i++)
+			lxe_close(fds[i]);
+		return r;
+	}
+	return 1;
+}

@@ -1,0 +1,151 @@
+#include "store/imagedir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "store/dirs.h"
+#include "sys/fd.h"
+
+static bool name_is_valid(const char *name)
+{
+	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				"0123456789._-");
+
+	return n > 0 && n <= LXE_IMAGE_NAME_MAX && !name[n] && name[0] != '.' && name[0] != '-';
+}
+
+int lxe_image_check_name(const char *name, struct lxe_err *err)
+{
+	char shown[2 * LXE_IMAGE_NAME_MAX];
+
+	if (name_is_valid(name))
+		return 0;
+	lxe_escape(shown, sizeof(shown), name, strlen(name));
+	lxe_fail_msg(err, -EINVAL, "'%s' is no name of an image", shown);
+	lxe_hint(err, "use at most %d letters, digits, '.', '_' and '-', a letter or digit first",
+		LXE_IMAGE_NAME_MAX);
+	return -EINVAL;
+}
+
+int lxe_imagedir_open(const char *state, bool make, struct lxe_err *err)
+{
+	char path[PATH_MAX];
+	int fd, r;
+
+	r = lxe_format(path, sizeof(path), "%s/images", state);
+	if (r < 0)
+		return lxe_fail(err, r, "open the images below '%s'", state);
+	if (make) {
+		r = lxe_dirs_make(path, err);
+		if (r < 0)
+			return r;
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return lxe_fail(err, -errno, "open '%s'", path);
+	return fd;
+}
+
+static int copy_string(char *buf, size_t size, const json_t *from)
+{
+	const char *text = json_string_value(from);
+
+	return text ? lxe_format(buf, size, "%s", text) : -EBADMSG;
+}
+
+static int parse_record(struct lxe_image_record *ret, const json_t *json)
+{
+	const json_t *host_trees = json_object_get(json, "host_trees");
+	const json_t *size = json_object_get(json, "size");
+	struct lxe_image_record record = { 0 };
+
+	if (copy_string(record.name, sizeof(record.name), json_object_get(json, "name")) < 0)
+		return -EBADMSG;
+	if (copy_string(record.template, sizeof(record.template),
+		    json_object_get(json, "template")) < 0)
+		return -EBADMSG;
+	if (copy_string(record.created_at, sizeof(record.created_at),
+		    json_object_get(json, "created_at")) < 0)
+		return -EBADMSG;
+	if (!json_is_boolean(host_trees) || !json_is_integer(size) || json_integer_value(size) < 0)
+		return -EBADMSG;
+	record.host_trees = json_is_true(host_trees);
+	record.size = (uint64_t)json_integer_value(size);
+	*ret = record;
+	return 0;
+}
+
+int lxe_image_record_read(struct lxe_image_record *ret, int image)
+{
+	char text[2048];
+	ssize_t n = sys_read_file(image, LXE_IMAGE_RECORD, text, sizeof(text));
+	json_t *json;
+	int r;
+
+	if (n < 0)
+		return n == -E2BIG ? -EBADMSG : (int)n;
+	json = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+	if (!json)
+		return -EBADMSG;
+	r = parse_record(ret, json);
+	json_decref(json);
+	return r;
+}
+
+int lxe_image_record_probe(int image, bool *host_trees)
+{
+	struct stat st;
+
+	if (fstatat(image, LXE_IMAGE_RECORD, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size == 0)
+		return -EBADMSG;
+	if (fstatat(image, LXE_IMAGE_HOST_TREES, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		*host_trees = true;
+	else if (errno == ENOENT)
+		*host_trees = false;
+	else
+		return -errno;
+	return 0;
+}
+
+static char *format_record(const struct lxe_image_record *record)
+{
+	json_t *json = json_pack("{s:s, s:s, s:s, s:b, s:I}", "name", record->name, "created_at",
+		record->created_at, "template", record->template, "host_trees",
+		(int)record->host_trees, "size", (json_int_t)record->size);
+	char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
+
+	json_decref(json);
+	return text;
+}
+
+static int write_file(int image, const char *name, const char *text)
+{
+	LXE_AUTOCLOSE int fd = openat(image, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	/* The umask must not hide it from whoever lists images. */
+	if (fd < 0 || fchmod(fd, 0644) < 0)
+		return -errno;
+	return sys_write_all(fd, text, strlen(text));
+}
+
+int lxe_image_record_write(const struct lxe_image_record *record, int image)
+{
+	LXE_AUTOFREE char *text = format_record(record);
+	int r = 0;
+
+	if (!text)
+		return -ENOMEM;
+	if (record->host_trees)
+		r = write_file(image, LXE_IMAGE_HOST_TREES, "");
+	return r < 0 ? r : write_file(image, LXE_IMAGE_RECORD, text);
+}

@@ -1,0 +1,95 @@
+/* The journal of a sandbox: one line an entry, "kind path". See sandbox.h. */
+#include "store/sandbox.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "sys/fd.h"
+
+#define JOURNAL_MAX (1024 * 1024)
+
+static const char *const kind_names[] = {
+	[LXE_ENTRY_CGROUP] = "cgroup",
+	[LXE_ENTRY_MOUNT] = "mount",
+	[LXE_ENTRY_RESULT] = "result",
+};
+
+#define N_KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
+
+int lxe_journal_add(
+	struct lxe_sandbox *s, const struct lxe_entry *entries, size_t n, struct lxe_err *err)
+{
+	LXE_AUTOFREE char *text = NULL;
+	size_t len = 0, size = 1;
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		if (entries[i].path[0] != '/' || strchr(entries[i].path, '\n'))
+			return lxe_fail(err, -EINVAL, "journal the path '%s'", entries[i].path);
+		size += strlen(kind_names[entries[i].kind]) + strlen(entries[i].path) + 2;
+	}
+	text = malloc(size);
+	if (!text)
+		return lxe_fail(err, -ENOMEM, "write the journal");
+	for (size_t i = 0; i < n; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s %s\n",
+			kind_names[entries[i].kind], entries[i].path);
+	/*
+	 * One write, to one O_APPEND file: the lines are there together. A short one (no space left)
+	 * fails below, before anything that they name was made.
+	 */
+	r = sys_write_all(s->journal, text, len);
+	if (r < 0) {
+		lxe_fail(err, r, "write the journal of sandbox '%s'", s->id);
+		lxe_hint(err, "free space in the run directory, or set LXC_EXEC_RUN_DIR");
+	}
+	return r;
+}
+
+int lxe_journal_read(const struct lxe_sandbox *s, char **ret, size_t *ret_len)
+{
+	return sys_read_whole(s->journal, JOURNAL_MAX, ret, ret_len);
+}
+
+/* Split "kind path" (terminated in place); false when it is no entry of ours. */
+static bool parse_line(char *line, struct lxe_entry *entry)
+{
+	char *space = strchr(line, ' ');
+
+	if (!space || space[1] != '/')
+		return false;
+	*space = '\0';
+	for (size_t i = 0; i < N_KINDS; i++) {
+		if (strcmp(line, kind_names[i]) == 0) {
+			*entry = (struct lxe_entry){ .kind = (enum lxe_entry_kind)i,
+				.path = space + 1 };
+			return true;
+		}
+	}
+	return false;
+}
+
+int lxe_journal_replay(char *text, size_t len, lxe_journal_visit visit, void *arg)
+{
+	struct lxe_entry entry;
+	int r = 0;
+
+	while (len && text[len - 1] != '\n')
+		len--;
+	while (len) {
+		size_t start = --len;
+
+		text[len] = '\0';
+		while (start && text[start - 1] != '\n')
+			start--;
+		/* A NUL inside would hide the rest of the line from parse_line(). */
+		if (strlen(text + start) == len - start && parse_line(text + start, &entry))
+			visit(arg, &entry);
+		else
+			r = -EBADMSG;
+		len = start;
+	}
+	return r;
+}

@@ -1,0 +1,191 @@
+#include "store/outcome.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "sys/fd.h"
+
+const char *lxe_cause_name(enum lxe_cause cause)
+{
+	static const char *const names[] = {
+		[LXE_CAUSE_EXIT] = "exit",
+		[LXE_CAUSE_SIGNAL] = "signal",
+		[LXE_CAUSE_TIMEOUT] = "timeout",
+		[LXE_CAUSE_OOM] = "oom",
+		[LXE_CAUSE_LIMIT] = "limit",
+		[LXE_CAUSE_POLICY] = "policy",
+		[LXE_CAUSE_KILLED] = "killed",
+		[LXE_CAUSE_ERROR] = "error",
+	};
+
+	return names[cause];
+}
+
+const char *lxe_span_name(enum lxe_span span)
+{
+	static const char *const names[] = {
+		[LXE_SPAN_SPAWN] = "spawn",
+		[LXE_SPAN_OPEN] = "open",
+		[LXE_SPAN_CGROUP] = "cgroup",
+		[LXE_SPAN_ROOTFS] = "rootfs",
+		[LXE_SPAN_START] = "start",
+		[LXE_SPAN_ATTACH] = "attach",
+		[LXE_SPAN_EXEC] = "exec",
+		[LXE_SPAN_TEARDOWN] = "teardown",
+	};
+
+	return names[span];
+}
+
+static int from_wait_status(const struct lxe_outcome *o)
+{
+	if (!o->has_status)
+		return LXE_EXIT_ERROR;
+	if (WIFSIGNALED(o->status))
+		return LXE_EXIT_SIGNAL + WTERMSIG(o->status);
+	return WEXITSTATUS(o->status);
+}
+
+int lxe_outcome_exit_status(const struct lxe_outcome *o)
+{
+	if (!o->teardown_ok)
+		return LXE_EXIT_ERROR;
+	switch (o->cause) {
+	case LXE_CAUSE_TIMEOUT:
+		return LXE_EXIT_TIMEOUT;
+	case LXE_CAUSE_KILLED:
+		return LXE_EXIT_SIGNAL + o->signal;
+	case LXE_CAUSE_ERROR:
+		return o->error ? o->error : LXE_EXIT_ERROR;
+	case LXE_CAUSE_EXIT:
+	case LXE_CAUSE_SIGNAL:
+	case LXE_CAUSE_OOM:
+	case LXE_CAUSE_LIMIT:
+	case LXE_CAUSE_POLICY:
+		return from_wait_status(o);
+	}
+	return LXE_EXIT_ERROR;
+}
+
+static int signal_of(const struct lxe_outcome *o)
+{
+	if (o->cause == LXE_CAUSE_KILLED)
+		return o->signal;
+	return o->has_status && WIFSIGNALED(o->status) ? WTERMSIG(o->status) : 0;
+}
+
+/* Bytes that are not UTF-8 are escaped, because JSON has no other bytes (RFC 8259, section 8.1). */
+static json_t *json_text(const char *text)
+{
+	char safe[4 * LXE_ERR_MSG_MAX];
+
+	if (!text[0])
+		return json_null();
+	if (lxe_utf8_valid(text, strlen(text)))
+		return json_string(text);
+	lxe_escape(safe, sizeof(safe), text, strlen(text));
+	return json_string(safe);
+}
+
+/* RFC 3339 in UTC, with milliseconds. */
+static json_t *json_time(uint64_t ms)
+{
+	time_t seconds = (time_t)(ms / 1000);
+	char text[64], day[32];
+	struct tm tm;
+
+	if (ms == 0)
+		return json_null();
+	gmtime_r(&seconds, &tm);
+	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text, sizeof(text), "%s.%03uZ", day, (unsigned int)(ms % 1000));
+	return json_string(text);
+}
+
+static json_t *json_number_or_null(bool known, uint64_t value)
+{
+	return known ? json_integer((json_int_t)value) : json_null();
+}
+
+static json_t *json_lines(const char *text)
+{
+	json_t *list = json_array();
+
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		json_array_append_new(list, json_stringn(text, len));
+		text += len + (text[len] == '\n');
+	}
+	return list;
+}
+
+static json_t *json_spans(const struct lxe_outcome *o)
+{
+	json_t *spans = json_object();
+
+	for (enum lxe_span i = 0; i < LXE_SPANS; i++)
+		json_object_set_new(
+			spans, lxe_span_name(i), json_integer((json_int_t)o->spans_us[i]));
+	return spans;
+}
+
+static json_t *to_json(const struct lxe_outcome *o)
+{
+	json_t *root = json_object(), *usage = json_object(), *teardown = json_object();
+	int signal = signal_of(o);
+
+	json_object_set_new(usage, "user_us", json_integer((json_int_t)o->user_us));
+	json_object_set_new(usage, "system_us", json_integer((json_int_t)o->system_us));
+	json_object_set_new(usage, "max_rss", json_integer((json_int_t)o->max_rss));
+	json_object_set_new(teardown, "ok", json_boolean(o->teardown_ok));
+	json_object_set_new(teardown, "residue", json_lines(o->residue));
+
+	json_object_set_new(root, "id", json_text(o->id));
+	json_object_set_new(root, "name", json_text(o->name));
+	json_object_set_new(root, "exit_code", json_integer(lxe_outcome_exit_status(o)));
+	json_object_set_new(root, "signal", json_number_or_null(signal > 0, (uint64_t)signal));
+	json_object_set_new(root, "cause", json_string(lxe_cause_name(o->cause)));
+	json_object_set_new(root, "message", json_text(o->message));
+	json_object_set_new(root, "hint", json_text(o->hint));
+	json_object_set_new(root, "created_at", json_time(o->created_at_ms));
+	json_object_set_new(root, "started_at", json_time(o->started_at_ms));
+	json_object_set_new(root, "ended_at", json_time(o->ended_at_ms));
+	json_object_set_new(root, "spans_us", json_spans(o));
+	json_object_set_new(root, "rusage", usage);
+	json_object_set_new(
+		root, "peak_memory", json_number_or_null(o->peak_memory > 0, o->peak_memory));
+	json_object_set_new(
+		root, "bytes_out", json_number_or_null(o->bytes_out >= 0, (uint64_t)o->bytes_out));
+	json_object_set_new(root, "truncated", json_boolean(o->truncated));
+	json_object_set_new(root, "teardown", teardown);
+	return root;
+}
+
+int lxe_outcome_write(const struct lxe_outcome *o, int fd, struct lxe_err *err)
+{
+	json_t *root = to_json(o);
+	LXE_AUTOFREE char *text = json_dumps(root, JSON_COMPACT);
+	struct stat st;
+	int r;
+
+	json_decref(root);
+	if (!text)
+		return lxe_fail(err, -ENOMEM, "write the result record");
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		(ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0))
+		return lxe_fail(err, -errno, "write the result record");
+	/* The newline takes the place of the terminating NUL: one write, whole or not at all. */
+	size_t len = strlen(text);
+	text[len] = '\n';
+	r = sys_write_all(fd, text, len + 1);
+	return r < 0 ? lxe_fail(err, r, "write the result record") : 0;
+}

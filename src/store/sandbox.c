@@ -1,0 +1,224 @@
+#include "store/sandbox.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "store/dirs.h"
+#include "sys/fd.h"
+
+#define JOURNAL "journal"
+
+static bool id_valid(const char *id)
+{
+	return strlen(id) == LXE_ID_LEN && strspn(id, "0123456789abcdef") == LXE_ID_LEN;
+}
+
+static int new_id(char id[LXE_ID_LEN + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char bytes[LXE_ID_LEN];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return -EIO;
+	for (size_t i = 0; i < LXE_ID_LEN; i++)
+		id[i] = digits[bytes[i] & 15];
+	id[LXE_ID_LEN] = '\0';
+	return 0;
+}
+
+static int open_parent(const char *run, bool make, struct lxe_err *err)
+{
+	char path[PATH_MAX];
+	int fd, r;
+
+	r = lxe_format(path, sizeof(path), "%s/sandboxes", run);
+	if (r < 0)
+		return lxe_fail(err, r, "open directory '%s/sandboxes'", run);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && make) {
+		r = lxe_dirs_make(path, err);
+		if (r < 0)
+			return r;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (fd < 0)
+		return lxe_fail(err, -errno, "open directory '%s'", path);
+	return fd;
+}
+
+/*
+ * Open a record and take its lock. Between mkdir and flock somebody else may find the directory
+ * without an owner and remove it: the link count tells, because the lock is on the directory itself.
+ */
+static int lock_dir(int parent, const char *id, bool wait)
+{
+	LXE_AUTOCLOSE int dir = openat(parent, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (dir < 0)
+		return -errno;
+	while (flock(dir, wait ? LOCK_EX : LOCK_EX | LOCK_NB) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (fstat(dir, &st) < 0)
+		return -errno;
+	if (st.st_nlink == 0)
+		return -ENOENT;
+	return take_fd(&dir);
+}
+
+static int open_journal(int dir)
+{
+	int fd = openat(dir, JOURNAL, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int make_locked(int parent, char id[LXE_ID_LEN + 1])
+{
+	int r;
+
+	r = new_id(id);
+	if (r < 0)
+		return r;
+	if (mkdirat(parent, id, 0711) < 0)
+		return -errno;
+	r = lock_dir(parent, id, false);
+	if (r < 0)
+		return r == -EWOULDBLOCK ? -EEXIST : r;
+	/* The mapped root passes through, whatever the umask of the caller says. */
+	if (fchmod(r, 0711) < 0) {
+		int e = -errno;
+
+		unlinkat(parent, id, AT_REMOVEDIR);
+		lxe_close(r);
+		return e;
+	}
+	return r;
+}
+
+int lxe_sandbox_new(struct lxe_sandbox *ret, const char *run, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int parent = open_parent(run, true, err);
+	struct lxe_sandbox s = LXE_SANDBOX_NONE;
+
+	if (parent < 0)
+		return parent;
+	/* An id that is taken, or a directory that gc took from under us: try another, a few times. */
+	for (int attempt = 0; attempt < 8 && s.dir < 0; attempt++) {
+		s.dir = make_locked(parent, s.id);
+		if (s.dir < 0 && s.dir != -EEXIST && s.dir != -ENOENT)
+			break;
+	}
+	if (s.dir < 0) {
+		lxe_fail(err, s.dir, "make a sandbox directory in '%s/sandboxes'", run);
+		lxe_hint(err, "make it writable and free space there, or set LXC_EXEC_RUN_DIR");
+		return s.dir;
+	}
+	s.journal = open_journal(s.dir);
+	if (s.journal < 0) {
+		int r = lxe_fail(
+			err, s.journal, "make the journal in '%s/sandboxes/%s'", run, s.id);
+
+		lxe_hint(err, "free space there, or set LXC_EXEC_RUN_DIR");
+		unlinkat(parent, s.id, AT_REMOVEDIR);
+		lxe_close(s.dir);
+		return r;
+	}
+	s.parent = take_fd(&parent);
+	*ret = s;
+	return 0;
+}
+
+int lxe_sandbox_adopt(
+	struct lxe_sandbox *ret, int parent, int dir, const char *id, struct lxe_err *err)
+{
+	struct lxe_sandbox s = { .parent = parent, .dir = dir, .journal = -EBADF };
+	int r = -EINVAL;
+
+	if (!id_valid(id)) {
+		lxe_fail(err, r, "adopt sandbox '%s'", id);
+		goto fail;
+	}
+	memcpy(s.id, id, sizeof(s.id));
+	s.journal = open_journal(dir);
+	if (s.journal < 0) {
+		r = lxe_fail(err, s.journal, "open the journal of sandbox '%s'", id);
+		goto fail;
+	}
+	*ret = s;
+	return 0;
+fail:
+	lxe_sandbox_release(&s);
+	return r;
+}
+
+int lxe_sandbox_claim(
+	struct lxe_sandbox *ret, const char *run, const char *id, bool wait, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int parent = open_parent(run, false, err);
+	LXE_AUTOCLOSE int dir = -EBADF;
+
+	if (parent < 0)
+		return parent;
+	if (!id_valid(id))
+		return lxe_fail(err, -EINVAL, "claim sandbox '%s'", id);
+	dir = lock_dir(parent, id, wait);
+	if (dir < 0)
+		return lxe_fail(err, dir, "claim sandbox '%s'", id);
+	return lxe_sandbox_adopt(ret, take_fd(&parent), take_fd(&dir), id, err);
+}
+
+void lxe_sandbox_release(struct lxe_sandbox *s)
+{
+	lxe_drop_fd(&s->journal);
+	lxe_drop_fd(&s->dir);
+	lxe_drop_fd(&s->parent);
+}
+
+int lxe_sandbox_list(const char *run, struct lxe_strv *ids, struct lxe_err *err)
+{
+	int fd = open_parent(run, false, NULL), r = 0;
+	struct dirent *entry;
+	DIR *dir;
+
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return lxe_fail(err, fd, "open directory '%s/sandboxes'", run);
+	dir = fdopendir(fd);
+	if (!dir) {
+		r = -errno;
+		lxe_close(fd);
+		return lxe_fail(err, r, "read directory '%s/sandboxes'", run);
+	}
+	while (r == 0 && (entry = readdir(dir)))
+		if (id_valid(entry->d_name))
+			r = lxe_strv_add(ids, entry->d_name);
+	closedir(dir);
+	return r < 0 ? lxe_fail(err, r, "read directory '%s/sandboxes'", run) : 0;
+}
+
+int lxe_sandbox_remove(struct lxe_sandbox *s)
+{
+	static const char *const mount_points[] = { "m", "rw", "l" };
+
+	for (size_t i = 0; i < sizeof(mount_points) / sizeof(mount_points[0]); i++)
+		if (unlinkat(s->dir, mount_points[i], AT_REMOVEDIR) < 0 && errno != ENOENT)
+			return -errno;
+	/*
+	 * The journal goes last: who dies before this line leaves a record that can be replayed,
+	 * who dies after it leaves an empty directory, and both are cleared by the next claim.
+	 */
+	if (unlinkat(s->dir, JOURNAL, 0) < 0 && errno != ENOENT)
+		return -errno;
+	if (unlinkat(s->parent, s->id, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}

@@ -1,0 +1,85 @@
+#include "sys/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+int sys_mount_clone(int dirfd, const char *path, bool recursive)
+{
+	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW;
+	int fd = open_tree(dirfd, path, recursive ? flags | AT_RECURSIVE : flags);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int sys_mount_change(int fd, bool recursive, uint64_t set, int userns)
+{
+	struct mount_attr attr = { .attr_set = set, .propagation = MS_PRIVATE };
+
+	if (userns >= 0) {
+		attr.attr_set |= MOUNT_ATTR_IDMAP;
+		attr.userns_fd = (uint64_t)userns;
+	}
+	if (mount_setattr(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr,
+		    sizeof(attr)) < 0)
+		return -errno;
+	return 0;
+}
+
+int sys_mount_attach(int fd, int dirfd, const char *path)
+{
+	unsigned int flags = MOVE_MOUNT_F_EMPTY_PATH;
+
+	if (!*path)
+		flags |= MOVE_MOUNT_T_EMPTY_PATH;
+	return move_mount(fd, "", dirfd, path, flags) < 0 ? -errno : 0;
+}
+
+int sys_open_beneath(int dirfd, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+	};
+	long fd;
+
+	/* EAGAIN: something was renamed meanwhile, and the kernel could not be sure. */
+	do {
+		fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+	} while (fd < 0 && (errno == EAGAIN || errno == EINTR));
+	return fd < 0 ? -errno : (int)fd;
+}
+
+int sys_filesystem_name(int fd, char *buf, unsigned int size)
+{
+	char line[4096], wanted[32];
+	struct stat st;
+	FILE *f;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	snprintf(wanted, sizeof(wanted), " %u:%u ", major(st.st_dev), minor(st.st_dev));
+	f = fopen("/proc/self/mountinfo", "re");
+	if (!f)
+		return -errno;
+	snprintf(buf, size, "unknown");
+	while (fgets(line, sizeof(line), f)) {
+		const char *type = strstr(line, " - ");
+
+		if (!type || !strstr(line, wanted))
+			continue;
+		snprintf(buf, size, "%.*s", (int)strcspn(type + 3, " \n"), type + 3);
+		break;
+	}
+	fclose(f);
+	return 0;
+}
