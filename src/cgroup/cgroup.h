@@ -4,6 +4,11 @@
  * processes wants it. Placing a process never waits for an RCU grace period: on v2 it is born in its
  * group (CLONE_INTO_CGROUP), on v1 a single-threaded process writes 0 to `tasks`.
  *
+ * Every hierarchy costs time, so only those are used that are needed: memory, pids, and v2 where it
+ * is mounted (also without controllers: it kills a tree in one write). Limits and counters belong to
+ * the sandbox's group; the groups below it only tell processes apart, and exist in one hierarchy: v2
+ * where there is one, pids otherwise.
+ *
  * liblxc's driver is off: see lxe_cgroup_hide().
  */
 #ifndef LXE_CGROUP_CGROUP_H
@@ -12,6 +17,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/str.h"
@@ -31,7 +38,10 @@ int lxe_cgroup_host_open(
 void lxe_cgroup_host_free(struct lxe_cgroup_host *host);
 enum lxe_cgroup_mode lxe_cgroup_host_mode(const struct lxe_cgroup_host *host);
 
-/* The absolute directories that the group `name` will have, one per hierarchy, for the journal. */
+/*
+ * The absolute directories that the group `name` will have, one per hierarchy, for the journal. The
+ * last one is the best to kill by, and a journal is replayed from its end: keep the order.
+ */
 int lxe_cgroup_paths(const struct lxe_cgroup_host *host, const char *name, struct lxe_strv *ret);
 
 struct lxe_cgroup_limits {
@@ -63,10 +73,16 @@ int lxe_cgroup_leaf_fork_fd(const struct lxe_cgroup_leaf *leaf);
 /* In the freshly forked, single-threaded child: enter the v1 groups. Async-signal-safe. */
 int lxe_cgroup_leaf_enter(const struct lxe_cgroup_leaf *leaf);
 
-/* An open cgroup.procs of the leaf: pread(2) lists the host pids of its processes. Borrowed. */
+/*
+ * An open cgroup.procs of the leaf: pread(2) lists the host pids of its processes. Borrowed. Without
+ * v2 the kernel keeps an open file's list for up to a second: there, reopen it (/proc/self/fd/N).
+ */
 int lxe_cgroup_leaf_procs_fd(const struct lxe_cgroup_leaf *leaf);
 
-/* SIGKILL the whole tree of one leaf, whatever it does to hide. Does not wait. */
+/*
+ * SIGKILL the whole tree of one leaf, whatever it does to hide. Does not wait. Where cgroup.kill is
+ * missing nothing can be started in the leaf any more.
+ */
 int lxe_cgroup_leaf_kill(const struct lxe_cgroup_leaf *leaf);
 
 struct lxe_cgroup_stats {
@@ -79,18 +95,30 @@ struct lxe_cgroup_stats {
 void lxe_cgroup_stats(const struct lxe_cgroup *cg, struct lxe_cgroup_stats *ret);
 
 /*
- * In the keeper's own mount namespace: cover /sys/fs/cgroup with an empty tmpfs, so that liblxc
- * finds no hierarchy and does nothing. After the descriptors above were opened.
+ * In the keeper's own mount namespace (private or slave to the host's, or the host loses its view):
+ * cover /sys/fs/cgroup with an empty tmpfs, so that liblxc finds no hierarchy and does nothing. What
+ * is open stays of use: an lxe_cgroup_host from before makes and destroys groups as it did.
  */
 int lxe_cgroup_hide(struct lxe_err *err);
 
+/* Takes the statuses of those children of the caller that lxe_cgroup_destroy() has to reap. */
+struct lxe_cgroup_reaper {
+	void (*reaped)(void *arg, pid_t pid, int status, const struct rusage *usage);
+	void *arg;
+};
+
 /*
- * Undo of one journal entry, by path alone and from any process: kill everything in the directory
- * and below (cgroup.kill, or freezer + loop, or loop), wait until it is empty (pidfds, no polling;
- * children of ours are reaped, others are awaited), remove it bottom up. At most timeout_ms.
- * A directory that does not exist is success. Never touches a directory whose last component does
- * not begin with "lxe-".
+ * Undo of one journal entry, from any process outside the group: kill everything in the directory
+ * and below, wait until it is empty (on pidfds and cgroup.events), remove it bottom up. At most
+ * timeout_ms, then -ETIMEDOUT. The path need not have been made by this host object's process, but
+ * must lie below the mount point of one of its hierarchies (-EXDEV otherwise) and end in a name that
+ * begins with "lxe-" (-EINVAL). A directory that does not exist is success.
+ *
+ * Children of the caller that were killed here are reaped only if there is a reaper; other children
+ * are never touched. A pid namespace does not end before its processes are reaped, but the group
+ * does not wait for that.
  */
-int lxe_cgroup_destroy(const char *path, int timeout_ms, struct lxe_err *err);
+int lxe_cgroup_destroy(const struct lxe_cgroup_host *host, const char *path, int timeout_ms,
+	const struct lxe_cgroup_reaper *reaper, struct lxe_err *err);
 
 #endif

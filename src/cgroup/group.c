@@ -1,0 +1,141 @@
+#include "cgroup/group.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "sys/fd.h"
+
+static int fail_make(struct lxe_err *err, int r, const char *path)
+{
+	if (r == -EACCES || r == -EPERM)
+		lxe_hint(err, "run as root, or from a cgroup that is delegated to you");
+	else if (r == -EROFS)
+		lxe_hint(err,
+			"the cgroup file system is mounted read-only here; remount it read-write");
+	return lxe_fail(err, r, "make cgroup '%s'", path);
+}
+
+/* v2: a group has only the controllers that its parent lists in cgroup.subtree_control. */
+static int enable_controllers(const struct lxe_hierarchy *h, int parent, struct lxe_err *err)
+{
+	char list[512], wanted[32];
+	bool memory, pids;
+	ssize_t n;
+	int r;
+
+	n = sys_read_file(parent, "cgroup.subtree_control", list, sizeof(list));
+	if (n < 0)
+		return lxe_fail(err, (int)n, "read '%s/cgroup.subtree_control'", h->mount);
+	memory = (h->controllers & LXE_CONTROLLER_MEMORY) &&
+		 !lxe_cgroup_has_word(list, " \n", "memory");
+	pids = (h->controllers & LXE_CONTROLLER_PIDS) && !lxe_cgroup_has_word(list, " \n", "pids");
+	if (!memory && !pids)
+		return 0;
+	r = lxe_format(
+		wanted, sizeof(wanted), "%s%s", memory ? "+memory " : "", pids ? "+pids" : "");
+	if (r == 0)
+		r = sys_write_file(parent, "cgroup.subtree_control", wanted);
+	if (r == 0)
+		return 0;
+	lxe_hint(err, "run as root, outside of containers that hide the top of the cgroup tree");
+	return lxe_fail(err, r, "write '%s' to '%s/cgroup.subtree_control'", wanted, h->mount);
+}
+
+static int make_dir(struct lxe_group_dir *d, const struct lxe_hierarchy *h, const char *name,
+	struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int parent = lxe_cgroup_open_below(h->root, h->own, O_PATH | O_DIRECTORY);
+	int r;
+
+	if (parent < 0)
+		return lxe_fail(err, parent, "open '%s/%s'", h->mount, h->own);
+	if (h->v2 && h->controllers) {
+		r = enable_controllers(h, parent, err);
+		if (r < 0)
+			return r;
+	}
+	if (mkdirat(parent, name, 0755) < 0)
+		return fail_make(err, -errno, d->path);
+	d->fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (d->fd < 0)
+		return lxe_fail(err, -errno, "open cgroup '%s'", d->path);
+	if (h->leaves && mkdirat(d->fd, "init", 0755) < 0)
+		return fail_make(err, -errno, d->path);
+	return 0;
+}
+
+static int make_dirs(struct lxe_cgroup *cg, const struct lxe_cgroup_host *host, const char *name,
+	struct lxe_err *err)
+{
+	struct lxe_strv paths = { 0 };
+	int r = lxe_cgroup_paths(host, name, &paths);
+
+	if (r < 0)
+		r = lxe_fail(err, r, "make cgroup '%s'", name);
+	for (size_t i = 0; r == 0 && i < host->n; i++) {
+		const struct lxe_hierarchy *h = &host->hierarchy[i];
+		struct lxe_group_dir *d = &cg->dir[cg->n++];
+
+		*d = (struct lxe_group_dir){
+			.fd = -EBADF,
+			.controllers = h->controllers,
+			.v2 = h->v2,
+			.leaves = h->leaves,
+			.path = take_ptr(paths.v[i]),
+		};
+		r = make_dir(d, h, name, err);
+	}
+	lxe_strv_release(&paths);
+	return r;
+}
+
+int lxe_cgroup_create(struct lxe_cgroup **ret, const struct lxe_cgroup_host *host, const char *name,
+	const struct lxe_cgroup_limits *limits, struct lxe_err *err)
+{
+	struct lxe_cgroup *cg;
+	int r;
+
+	if (!lxe_cgroup_name_ok(name))
+		return lxe_fail_msg(err, -EINVAL,
+			"make cgroup '%s': the name does not begin with '" LXE_CGROUP_PREFIX "'",
+			name);
+	cg = calloc(1, sizeof(*cg));
+	if (!cg)
+		return lxe_fail(err, -ENOMEM, "make cgroup '%s'", name);
+	r = make_dirs(cg, host, name, err);
+	if (r == 0)
+		r = lxe_cgroup_limit(cg, limits, err);
+	if (r < 0) {
+		lxe_cgroup_free(cg);
+		return r;
+	}
+	*ret = cg;
+	return 0;
+}
+
+void lxe_cgroup_free(struct lxe_cgroup *cg)
+{
+	if (!cg)
+		return;
+	for (size_t i = 0; i < cg->n; i++) {
+		lxe_close(cg->dir[i].fd);
+		free(cg->dir[i].path);
+	}
+	free(cg);
+}
+
+int lxe_cgroup_hide(struct lxe_err *err)
+{
+	unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+	if (mount("tmpfs", "/sys/fs/cgroup", "tmpfs", flags, "size=4k,mode=555") < 0)
+		return lxe_fail(err, -errno, "cover '/sys/fs/cgroup'");
+	return 0;
+}

@@ -1,0 +1,73 @@
+/*
+ * What the files of this folder share: the hierarchies of a host and the walk over a group's tree.
+ * Not for other folders.
+ */
+#ifndef LXE_CGROUP_HIERARCHY_H
+#define LXE_CGROUP_HIERARCHY_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "cgroup/cgroup.h"
+
+#define LXE_HIERARCHIES_MAX 3
+#define LXE_CGROUP_PREFIX "lxe-"
+
+/* Nobody nests that deep; it bounds our recursion, not theirs (cgroup.max.depth does). */
+#define LXE_CGROUP_DEPTH_MAX 32
+
+enum lxe_controller { LXE_CONTROLLER_MEMORY = 1, LXE_CONTROLLER_PIDS = 2 };
+
+#define LXE_CONTROLLERS_ALL (LXE_CONTROLLER_MEMORY | LXE_CONTROLLER_PIDS)
+
+struct lxe_hierarchy {
+	char mount[PATH_MAX];
+	char own[PATH_MAX];	  /* where our groups go, relative to mount; may be empty */
+	unsigned int controllers; /* that we use here */
+	bool v2;
+	bool leaves; /* "init" and "xN" are made here */
+	int root;    /* O_PATH of mount */
+};
+
+struct lxe_cgroup_host {
+	struct lxe_hierarchy hierarchy[LXE_HIERARCHIES_MAX];
+	size_t n;
+	enum lxe_cgroup_mode mode;
+};
+
+/*
+ * Fill hierarchies and mode from the texts of mountinfo (is cut up) and /proc/self/cgroup; opens
+ * nothing. Controllers that no v1 hierarchy has are left to v2, whether it has them or not. Returns
+ * those that have no hierarchy at all.
+ */
+unsigned int lxe_cgroup_parse(struct lxe_cgroup_host *host, char *mountinfo, const char *self);
+
+/* Is this a name that we may make and remove? */
+bool lxe_cgroup_name_ok(const char *name);
+
+/* Is `word` one of those in `list`, separated by any of `separators`? */
+bool lxe_cgroup_has_word(const char *list, const char *separators, const char *word);
+
+/* openat2(2) below dirfd, without symlinks and without crossing mounts. "" is dirfd itself. */
+int lxe_cgroup_open_below(int dirfd, const char *path, int flags);
+
+/* Call visit for each directory in dir until it returns a negative value; that is returned. */
+typedef int (*lxe_cgroup_visit)(int dir, const char *name, void *arg);
+int lxe_cgroup_each_child(int dir, lxe_cgroup_visit visit, void *arg);
+
+struct lxe_pids {
+	pid_t *v;
+	size_t n, room;
+};
+
+void lxe_pids_release(struct lxe_pids *pids);
+
+/* The processes in a group and below, in ascending order. Zombies are not in a group any more. */
+int lxe_cgroup_list(int dir, struct lxe_pids *ret);
+
+/* SIGKILL everything in a group and below, without waiting. */
+int lxe_cgroup_kill_tree(int dir);
+
+#endif

@@ -1,0 +1,94 @@
+#include "cgroup/hierarchy.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+
+/* Descriptors held at once: well below the usual RLIMIT_NOFILE of 1024. */
+#define BATCH 256
+
+struct batch {
+	pid_t pid[BATCH];
+	int fd[BATCH];
+	size_t n;
+};
+
+/* Open the next processes of the list; those that have ended meanwhile are passed over. */
+static int open_batch(struct batch *b, const struct lxe_pids *pids, size_t *next)
+{
+	for (b->n = 0; *next < pids->n && b->n < BATCH; (*next)++) {
+		int fd;
+
+		if (pids->v[*next] == 0)
+			continue;
+		fd = sys_pidfd_open(pids->v[*next]);
+		if (fd == -ESRCH)
+			continue;
+		if (fd < 0)
+			return b->n ? 0 : fd;
+		b->pid[b->n] = pids->v[*next];
+		b->fd[b->n++] = fd;
+	}
+	return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * A number may have passed to a stranger between the list and pidfd_open(). Who is still listed
+ * after the open is the one that was opened, or the opened one is dead and the signal goes nowhere.
+ */
+static void kill_batch(const struct batch *b, const struct lxe_pids *now)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		if (now->n && bsearch(&b->pid[i], now->v, now->n, sizeof(*now->v), compare))
+			sys_pidfd_kill(b->fd[i], SIGKILL);
+		lxe_close(b->fd[i]);
+	}
+}
+
+static int kill_listed(int dir)
+{
+	struct lxe_pids pids = { 0 }, now = { 0 };
+	struct batch b;
+	size_t next = 0;
+	int r;
+
+	r = lxe_cgroup_list(dir, &pids);
+	while (r == 0 && next < pids.n) {
+		r = open_batch(&b, &pids, &next);
+		if (r == 0 && b.n) {
+			r = lxe_cgroup_list(dir, &now);
+			kill_batch(&b, &now);
+		}
+	}
+	lxe_pids_release(&pids);
+	lxe_pids_release(&now);
+	return r;
+}
+
+int lxe_cgroup_kill_tree(int dir)
+{
+	int r = sys_write_file(dir, "cgroup.kill", "1");
+
+	if (r != -ENOENT)
+		return r;
+	/*
+	 * v1, or v2 before Linux 5.14. First take away fork(2), whichever way there is: otherwise a
+	 * tree that forks faster than we read would never end. Frozen processes still die in v2.
+	 */
+	sys_write_file(dir, "pids.max", "0");
+	sys_write_file(dir, "cgroup.freeze", "1");
+	r = kill_listed(dir);
+	/* Again, for children that were in the middle of their birth. */
+	return r < 0 ? r : kill_listed(dir);
+}
