@@ -17,6 +17,9 @@ struct lxe_rawtty {
 	bool is_raw;
 };
 
+/* Save the settings of fd and work out the raw ones; nothing is changed before lxe_rawtty_again(). */
+int lxe_rawtty_prepare(struct lxe_rawtty *t, int fd, struct lxe_err *err);
+
 /*
  * Save the settings of fd and make it raw (TCSADRAIN-free: pending input is kept, TCSANOW). A
  * process in the background is stopped by SIGTTOU here, as by any tcsetattr(3).
@@ -26,7 +29,7 @@ int lxe_rawtty_enter(struct lxe_rawtty *t, int fd, struct lxe_err *err);
 /* Put the saved settings back; async-signal-safe and idempotent. */
 void lxe_rawtty_leave(struct lxe_rawtty *t);
 
-/* Raw again after SIGCONT. */
+/* Raw: for the first time after prepare, or again after SIGCONT. */
 void lxe_rawtty_again(struct lxe_rawtty *t);
 
 /*

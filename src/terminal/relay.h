@@ -1,14 +1,22 @@
 /*
  * The relay between the caller's terminal and the pty master: one hop, in the driving client.
  * Pure over descriptors: it never waits; its owner waits for what lxe_relay_wants() names and calls
- * lxe_relay_step(). All three descriptors are non-blocking (or, where that is impossible without
- * touching the caller's own file description, step only moves what poll said would not block).
+ * lxe_relay_step().
  *
  *   in ──► [held back by the gate, <= 64 KiB] ──► master          (input)
  *   master ──► ring ──► out                                       (output)
  *
  * Back-pressure: the master is not read while more than LXE_RELAY_BACKLOG bytes wait for `out`, and
  * `in` is not read while its buffer is full. No byte is dropped or doubled.
+ *
+ * What the owner must know:
+ * - the master must be non-blocking. `in` and `out` should be; where that is impossible without
+ *   touching the caller's own file description, step moves only what poll said would not block:
+ *   one read or write of at most 1 KiB per call. The relay finds that out by itself.
+ * - epoll reports EPOLLHUP and EPOLLERR unasked: an end that wants nothing is taken out of the set.
+ * - regular files and /dev/null cannot be in an epoll set (EPERM): such an end is always ready, and
+ *   the owner steps it as long as lxe_relay_wants() names it.
+ * - writing to a pipe that nobody reads raises SIGPIPE unless it is ignored or blocked.
  */
 #ifndef LXE_TERMINAL_RELAY_H
 #define LXE_TERMINAL_RELAY_H
@@ -26,7 +34,7 @@ enum lxe_relay_end { LXE_RELAY_IN, LXE_RELAY_OUT, LXE_RELAY_MASTER };
 
 struct lxe_relay;
 
-/* Borrows the descriptors and the ring. */
+/* Borrows the descriptors and the ring, of which it is the writer. -EINVAL: the master blocks. */
 int lxe_relay_new(struct lxe_relay **ret, int in, int out, int master, struct lxe_ring *ring);
 void lxe_relay_free(struct lxe_relay *r);
 
@@ -35,7 +43,8 @@ uint32_t lxe_relay_wants(const struct lxe_relay *r, enum lxe_relay_end end);
 
 /*
  * One end is ready with `events` (EPOLLHUP and EPOLLERR included): move what can be moved, until
- * EAGAIN or a fair share. 0, or a negative errno that ends the run (-EPIPE: nobody reads `out`).
+ * EAGAIN or a fair share. 0, or a negative errno that ends the run: -EPIPE when nobody reads `out`,
+ * -EIO when it is a terminal that was hung up. A hang-up of `in` is its end of file.
  */
 int lxe_relay_step(struct lxe_relay *r, enum lxe_relay_end end, uint32_t events);
 

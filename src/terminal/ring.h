@@ -24,11 +24,25 @@ void lxe_ring_unmap(struct lxe_ring *ring);
 
 uint64_t lxe_ring_written(const struct lxe_ring *ring); /* position of the next byte */
 
-/* The contiguous room at the writing position, at most `max`; publish makes `n` bytes visible. */
+/*
+ * The contiguous room at the writing position, at most `max`; publish makes the first `n` bytes of
+ * it visible and gives the rest back (n = 0: all of it). The writer alone calls both, in turn.
+ */
 struct iovec lxe_ring_room(struct lxe_ring *ring, size_t max);
 void lxe_ring_publish(struct lxe_ring *ring, size_t n);
 
-/* The contiguous bytes from `position` on; empty when position is the end. */
+/* The oldest position whose byte is still there: 256 KiB back, less what is being written now. */
+uint64_t lxe_ring_oldest(const struct lxe_ring *ring);
+
+/* The position nearest to `position` from which reading is possible: oldest..written. */
+uint64_t lxe_ring_clamp(const struct lxe_ring *ring, uint64_t position);
+
+/*
+ * The contiguous bytes from lxe_ring_clamp(position) on; empty when that is the end. A reader that
+ * may have fallen behind clamps its position itself first, because peek cannot tell it how far it
+ * was moved. One that reads while another process writes copies the bytes and then looks again:
+ * they are good if its position is still >= lxe_ring_oldest().
+ */
 struct iovec lxe_ring_peek(const struct lxe_ring *ring, uint64_t position);
 
 #endif

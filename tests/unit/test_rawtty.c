@@ -1,0 +1,405 @@
+#include "terminal/rawtty.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+#include "terminal/pty.h"
+
+static struct lxe_pty open_pty(void)
+{
+	struct lxe_pty pty;
+
+	cr_assert_eq(lxe_pty_open(&pty, -1, geteuid(), getegid(), 33, 99, NULL), 0);
+	return pty;
+}
+
+static struct termios attr(int fd)
+{
+	struct termios tio;
+
+	memset(&tio, 0, sizeof(tio));
+	cr_assert_eq(tcgetattr(fd, &tio), 0);
+	return tio;
+}
+
+static bool equal(const struct termios *a, const struct termios *b)
+{
+	return a->c_iflag == b->c_iflag && a->c_oflag == b->c_oflag && a->c_cflag == b->c_cflag &&
+	       a->c_lflag == b->c_lflag && memcmp(a->c_cc, b->c_cc, sizeof(a->c_cc)) == 0;
+}
+
+Test(rawtty, raw_and_back)
+{
+	struct lxe_pty pty = open_pty();
+	struct termios before = attr(pty.slave), now;
+	struct lxe_rawtty t;
+
+	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	now = attr(pty.slave);
+	cr_assert_not(now.c_lflag & (ICANON | ECHO | ISIG | IEXTEN));
+	cr_assert_not(now.c_oflag & OPOST);
+	cr_assert_not(now.c_iflag & (ICRNL | IXON));
+	cr_assert(equal(&now, &t.raw));
+	lxe_rawtty_leave(&t);
+	now = attr(pty.slave);
+	cr_assert(equal(&now, &before));
+	lxe_pty_release(&pty);
+}
+
+Test(rawtty, typed_ahead_bytes_survive)
+{
+	struct lxe_pty pty = open_pty();
+	struct lxe_rawtty t;
+	char buf[16] = "";
+
+	cr_assert_eq(sys_write(pty.master, "early", 5), 5);
+	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	cr_assert_eq(sys_read(pty.slave, buf, sizeof(buf)), 5);
+	cr_assert_str_eq(buf, "early");
+	lxe_pty_release(&pty);
+}
+
+Test(rawtty, leaving_twice_does_not_undo_what_came_between)
+{
+	struct lxe_pty pty = open_pty();
+	struct termios other, now;
+	struct lxe_rawtty t;
+
+	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	lxe_rawtty_leave(&t);
+	other = attr(pty.slave);
+	other.c_lflag &= ~(tcflag_t)ECHO;
+	cr_assert_eq(tcsetattr(pty.slave, TCSANOW, &other), 0);
+	lxe_rawtty_leave(&t);
+	now = attr(pty.slave);
+	cr_assert(equal(&now, &other));
+	lxe_pty_release(&pty);
+}
+
+Test(rawtty, without_a_terminal_nothing_is_done)
+{
+	struct lxe_rawtty t = { .fd = -EBADF };
+	struct lxe_err err = { 0 };
+	int ends[2];
+
+	lxe_rawtty_leave(&t);
+	lxe_rawtty_again(&t);
+	cr_assert_eq(sys_pipe(ends), 0);
+	cr_assert_eq(lxe_rawtty_enter(&t, ends[0], &err), -ENOTTY);
+	cr_assert(strstr(err.msg, "terminal"));
+	cr_assert_eq(t.fd, -EBADF);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+Test(rawtty, again_keeps_what_the_shell_set_meanwhile)
+{
+	struct lxe_pty pty = open_pty();
+	struct termios shell, now;
+	struct lxe_rawtty t;
+
+	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	lxe_rawtty_leave(&t);
+	shell = attr(pty.slave);
+	shell.c_cc[VINTR] = 'x';
+	cr_assert_eq(tcsetattr(pty.slave, TCSANOW, &shell), 0);
+	lxe_rawtty_again(&t);
+	now = attr(pty.slave);
+	cr_assert(equal(&now, &t.raw));
+	lxe_rawtty_leave(&t);
+	now = attr(pty.slave);
+	cr_assert(equal(&now, &shell));
+	lxe_pty_release(&pty);
+}
+
+Test(rawtty, again_without_a_leave_does_not_save_what_is_raw)
+{
+	struct lxe_pty pty = open_pty();
+	struct termios before = attr(pty.slave), now;
+	struct lxe_rawtty t;
+
+	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	lxe_rawtty_again(&t);
+	lxe_rawtty_leave(&t);
+	now = attr(pty.slave);
+	cr_assert(equal(&now, &before));
+	lxe_pty_release(&pty);
+}
+
+Test(rawtty, restore_if_restores_what_the_driver_left)
+{
+	struct lxe_pty pty = open_pty();
+	struct termios before = attr(pty.slave), now;
+	struct lxe_rawtty t;
+
+	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	lxe_rawtty_restore_if(pty.slave, &t.raw, &t.saved);
+	now = attr(pty.slave);
+	cr_assert(equal(&now, &before));
+	lxe_pty_release(&pty);
+}
+
+Test(rawtty, restore_if_leaves_alone_what_somebody_changed)
+{
+	struct lxe_pty pty = open_pty();
+	struct termios other, now;
+	struct lxe_rawtty t;
+
+	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	other = attr(pty.slave);
+	other.c_iflag |= ICRNL;
+	cr_assert_eq(tcsetattr(pty.slave, TCSANOW, &other), 0);
+	lxe_rawtty_restore_if(pty.slave, &t.raw, &t.saved);
+	now = attr(pty.slave);
+	cr_assert(equal(&now, &other));
+	lxe_pty_release(&pty);
+}
+
+/*
+ * In the background of its controlling terminal: neither stopped, nor does it undo the settings of
+ * the shell that has the terminal now, unless they still are the raw ones.
+ */
+static void leave_in_background(bool shell_changed)
+{
+	struct lxe_pty pty = open_pty();
+	struct termios before = attr(pty.slave), shell, now;
+	int status;
+	pid_t pid = fork();
+
+	cr_assert_geq(pid, 0);
+	if (pid == 0) {
+		struct lxe_rawtty t;
+		pid_t job;
+
+		if (lxe_pty_become_controlling(pty.slave) < 0 ||
+			lxe_rawtty_enter(&t, pty.slave, NULL) < 0)
+			_exit(1);
+		if (shell_changed) {
+			shell = attr(pty.slave);
+			shell.c_cc[VMIN] = 7;
+			tcsetattr(pty.slave, TCSANOW, &shell);
+		}
+		job = fork();
+		if (job == 0) {
+			setpgid(0, 0);
+			lxe_rawtty_leave(&t);
+			_exit(0);
+		}
+		if (waitpid(job, &status, WUNTRACED) != job)
+			_exit(2);
+		_exit(WIFEXITED(status) ? 0 : 3);
+	}
+	cr_assert_eq(sys_wait(pid, &status), 0);
+	cr_assert_eq(status, 0);
+	now = attr(pty.slave);
+	if (shell_changed)
+		cr_assert_eq(now.c_cc[VMIN], 7);
+	else
+		cr_assert(equal(&now, &before));
+	lxe_pty_release(&pty);
+}
+
+Test(rawtty, leaves_from_the_background)
+{
+	leave_in_background(false);
+}
+
+Test(rawtty, leaves_the_shells_settings_alone_in_the_background)
+{
+	leave_in_background(true);
+}
+
+Test(rawtty, size)
+{
+	struct lxe_pty pty = open_pty();
+	uint16_t rows = 1, cols = 1;
+	int ends[2];
+
+	lxe_rawtty_size(pty.slave, &rows, &cols);
+	cr_assert_eq(rows, 33);
+	cr_assert_eq(cols, 99);
+	cr_assert_eq(sys_pipe(ends), 0);
+	lxe_rawtty_size(ends[0], &rows, &cols);
+	cr_assert_eq(rows, 0);
+	cr_assert_eq(cols, 0);
+	close(ends[0]);
+	close(ends[1]);
+	lxe_pty_release(&pty);
+}
+
+/* Reopen and say whether the copy is non-blocking while the original is as it was. */
+static int reopen(int fd, int mode, bool expect_nonblocking)
+{
+	int flags = fcntl(fd, F_GETFL);
+	bool nonblocking = !expect_nonblocking;
+	int own = lxe_reopen(fd, mode, &nonblocking);
+
+	cr_assert_geq(own, 0);
+	cr_assert_neq(own, fd);
+	cr_assert_eq(nonblocking, expect_nonblocking);
+	cr_assert_eq((fcntl(own, F_GETFL) & O_NONBLOCK) != 0, expect_nonblocking);
+	cr_assert_eq(fcntl(fd, F_GETFL), flags);
+	cr_assert(fcntl(own, F_GETFD) & FD_CLOEXEC);
+	return own;
+}
+
+Test(reopen, pipes)
+{
+	int ends[2], in, out;
+	char c = 0;
+
+	cr_assert_eq(sys_pipe(ends), 0);
+	in = reopen(ends[0], O_RDONLY, true);
+	out = reopen(ends[1], O_WRONLY, true);
+	cr_assert_eq(sys_read(in, &c, 1), -EAGAIN);
+	cr_assert_eq(sys_write(out, "x", 1), 1);
+	cr_assert_eq(sys_read(in, &c, 1), 1);
+	close(out);
+	close(ends[1]);
+	cr_assert_eq(sys_read(in, &c, 1), 0);
+	close(in);
+	close(ends[0]);
+}
+
+Test(reopen, a_pipe_without_a_reader_still_gives_epipe)
+{
+	int ends[2], out;
+
+	signal(SIGPIPE, SIG_IGN);
+	cr_assert_eq(sys_pipe(ends), 0);
+	close(ends[0]);
+	out = reopen(ends[1], O_WRONLY, true);
+	cr_assert_eq(sys_write(out, "x", 1), -EPIPE);
+	close(out);
+	close(ends[1]);
+}
+
+/* An open of a named one is refused then (ENXIO, fifo(7)), so it is duplicated. */
+Test(reopen, a_fifo_without_a_reader_still_gives_epipe)
+{
+	char dir[] = "/tmp/lxe-test-fifo-XXXXXX", path[64];
+	int reader, fd, out;
+
+	signal(SIGPIPE, SIG_IGN);
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert_eq(lxe_format(path, sizeof(path), "%s/fifo", dir), 0);
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	close(reader);
+	out = reopen(fd, O_WRONLY, false);
+	cr_assert_eq(sys_write(out, "x", 1), -EPIPE);
+	close(out);
+	close(fd);
+	unlink(path);
+	rmdir(dir);
+}
+
+Test(reopen, a_terminal)
+{
+	struct lxe_pty pty = open_pty();
+	int in = reopen(pty.slave, O_RDONLY, true), out = reopen(pty.slave, O_WRONLY, true);
+	char c;
+
+	cr_assert_eq(sys_read(in, &c, 1), -EAGAIN);
+	cr_assert_eq(sys_write(out, "x", 1), 1);
+	cr_assert_eq(sys_read(pty.master, &c, 1), 1);
+	/* O_NOCTTY: the worker is a session leader */
+	cr_assert_lt(open("/dev/tty", O_RDWR | O_CLOEXEC), 0);
+	close(in);
+	close(out);
+	lxe_pty_release(&pty);
+}
+
+Test(reopen, a_pty_master_is_not_made_anew)
+{
+	struct lxe_pty pty = open_pty();
+	unsigned int number = 0, again = 1;
+	int own = reopen(pty.master, O_RDWR, true);
+
+	cr_assert_eq(ioctl(pty.master, TIOCGPTN, &number), 0);
+	cr_assert_eq(ioctl(own, TIOCGPTN, &again), 0);
+	cr_assert_eq(number, again);
+	close(own);
+	lxe_pty_release(&pty);
+}
+
+Test(reopen, a_regular_file_keeps_its_position_and_flags)
+{
+	int fd = sys_memfd("lxe-test", 0), own;
+	char buf[8] = "";
+	struct stat st;
+
+	cr_assert_eq(sys_write(fd, "abcdef", 6), 6);
+	cr_assert_eq(lseek(fd, 3, SEEK_SET), 3);
+	own = reopen(fd, O_RDONLY, false);
+	cr_assert_eq(sys_read(own, buf, 3), 3);
+	cr_assert_str_eq(buf, "def");
+	cr_assert_eq(lseek(fd, 0, SEEK_CUR), 6);
+	close(own);
+
+	own = reopen(fd, O_WRONLY, false);
+	cr_assert_eq(sys_write(own, "ghi", 3), 3);
+	cr_assert_eq(fstat(fd, &st), 0);
+	cr_assert_eq(st.st_size, 9);
+	close(own);
+
+	cr_assert_geq(fcntl(fd, F_SETFL, O_APPEND), 0);
+	cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
+	own = reopen(fd, O_WRONLY, false);
+	cr_assert_eq(sys_write(own, "jkl", 3), 3);
+	cr_assert_eq(fstat(fd, &st), 0);
+	cr_assert_eq(st.st_size, 12);
+	close(own);
+	close(fd);
+}
+
+Test(reopen, dev_null)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC), own = reopen(fd, O_RDONLY, true);
+	char c;
+
+	cr_assert_eq(sys_read(own, &c, 1), 0);
+	close(own);
+	close(fd);
+}
+
+Test(reopen, sockets_are_duplicated)
+{
+	int ends[2], own;
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	own = reopen(ends[0], O_RDONLY, false);
+	close(own);
+	cr_assert_eq(sys_set_nonblock(ends[0], true), 0);
+	own = reopen(ends[0], O_WRONLY, true);
+	close(own);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+Test(reopen, the_access_mode_is_no_wider_than_it_was)
+{
+	bool nonblocking;
+	int ends[2];
+
+	cr_assert_eq(sys_pipe(ends), 0);
+	cr_assert_eq(lxe_reopen(ends[0], O_WRONLY, &nonblocking), -EBADF);
+	cr_assert_eq(lxe_reopen(ends[1], O_RDONLY, &nonblocking), -EBADF);
+	close(ends[0]);
+	close(ends[1]);
+	cr_assert_eq(lxe_reopen(-1, O_RDONLY, &nonblocking), -EBADF);
+	cr_assert_eq(lxe_reopen(ends[0], O_RDONLY, &nonblocking), -EBADF);
+}
