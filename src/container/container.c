@@ -1,0 +1,228 @@
+#include "container/container.h"
+
+#include <errno.h>
+#include <lxc/attach_options.h>
+#include <lxc/lxccontainer.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+
+/* What pid 1 finds open (see container/init/init.c), and where liblxc's log goes meanwhile. */
+enum { INIT_FD = 100, READY_FD = 101, LOG_FD = 102 };
+
+struct lxe_container {
+	struct lxc_container *lxc;
+	int log; /* memfd with liblxc's own errors */
+};
+
+/* liblxc logs only after this, and only in processes of which it is the last user. */
+static void start_log(int fd)
+{
+	char path[64];
+	struct lxc_log log = { .name = "lxc-exec", .file = path, .level = "ERROR", .quiet = true };
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	lxc_log_init(&log);
+}
+
+/* The text of the last line of liblxc's log: "lxc-exec TIME ERROR file - file:function:line - text". */
+static void last_log_line(int fd, char *ret, size_t size)
+{
+	LXE_AUTOFREE char *text = NULL;
+	size_t len = 0, start;
+	char *dash;
+
+	ret[0] = '\0';
+	if (sys_read_whole(fd, 1024 * 1024, &text, &len) < 0)
+		return;
+	while (len && text[len - 1] == '\n')
+		text[--len] = '\0';
+	for (start = len; start && text[start - 1] != '\n'; start--)
+		;
+	dash = strstr(text + start, " - ");
+	if (dash && strstr(dash + 3, " - "))
+		dash = strstr(dash + 3, " - ") + 3;
+	else
+		dash = text + start;
+	lxe_escape(ret, size, dash, strlen(dash));
+}
+
+static int fail_with_log(struct lxe_container *c, int r, struct lxe_err *err, const char *what,
+	const char *otherwise)
+{
+	char line[256];
+
+	last_log_line(c->log, line, sizeof(line));
+	return lxe_fail_msg(err, r, "%s: %s", what, line[0] ? line : otherwise);
+}
+
+static int set_items(
+	struct lxc_container *lxc, const struct lxe_container_config *config, struct lxe_err *err)
+{
+	char rootfs[64 + 256], map_u[64], map_g[64];
+	const struct {
+		const char *key, *value;
+	} items[] = {
+		{ "lxc.rootfs.path", rootfs },
+		{ "lxc.rootfs.mount", config->rootfs_mount },
+		{ "lxc.uts.name", config->hostname },
+		{ "lxc.idmap", map_u },
+		{ "lxc.idmap", map_g },
+		{ "lxc.net.0.type", "empty" },
+		{ "lxc.mount.auto", "proc:mixed sys:ro" },
+		{ "lxc.autodev", "1" },
+		{ "lxc.mount.entry", "tmpfs dev/shm tmpfs nosuid,nodev,mode=1777,create=dir 0 0" },
+		{ "lxc.mount.entry",
+			"mqueue dev/mqueue mqueue nosuid,nodev,noexec,create=dir,optional 0 0" },
+		{ "lxc.tty.max", "0" },
+		{ "lxc.pty.max", "1024" },
+		/* Without a console of its own: nothing would read it. */
+		{ "lxc.console.path", "none" },
+	};
+
+	if (lxe_format(rootfs, sizeof(rootfs), "dir:%s", config->rootfs) < 0)
+		return lxe_fail(err, -ENAMETOOLONG, "use the root filesystem '%s'", config->rootfs);
+	snprintf(map_u, sizeof(map_u), "u 0 %u %u", config->idmap_start, config->idmap_count);
+	snprintf(map_g, sizeof(map_g), "g 0 %u %u", config->idmap_start, config->idmap_count);
+	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++)
+		if (!lxc->set_config_item(lxc, items[i].key, items[i].value))
+			return lxe_fail_msg(err, -EINVAL,
+				"configure the container: liblxc refused %s = %s", items[i].key,
+				items[i].value);
+	return 0;
+}
+
+int lxe_container_new(
+	struct lxe_container **ret, const struct lxe_container_config *config, struct lxe_err *err)
+{
+	struct lxe_container *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return lxe_fail(err, -ENOMEM, "allocate a container");
+	c->log = sys_memfd("lxe-log", 0);
+	c->lxc = lxc_container_new(config->name, config->dir);
+	if (c->log < 0 || !c->lxc) {
+		r = lxe_fail_msg(
+			err, -ENOMEM, "set up container '%s': liblxc refused", config->name);
+		goto fail;
+	}
+	c->lxc->clear_config(c->lxc);
+	r = set_items(c->lxc, config, err);
+	if (r < 0)
+		goto fail;
+	*ret = c;
+	return 0;
+fail:
+	lxe_container_free(c);
+	return r;
+}
+
+void lxe_container_free(struct lxe_container *c)
+{
+	if (!c)
+		return;
+	if (c->lxc)
+		lxc_container_put(c->lxc);
+	lxe_close(c->log);
+	free(c);
+}
+
+/* Descriptors of ours that pid 1 needs; everything else of the keeper's ends here. */
+static int monitor_fds(const struct lxe_container_start *how, int ready, int log)
+{
+	static const int keep[] = { INIT_FD, READY_FD, LOG_FD };
+
+	/* dup2 leaves out CLOEXEC; the sources lie below, because a keeper holds few descriptors. */
+	if (dup2(how->init_fd, INIT_FD) < 0 || dup2(ready, READY_FD) < 0 || dup2(log, LOG_FD) < 0)
+		return -errno;
+	return sys_close_from(3, keep, sizeof(keep) / sizeof(keep[0]));
+}
+
+static int run_monitor(
+	struct lxe_container *c, const struct lxe_container_start *how, pid_t keeper, int ready)
+{
+	char *const argv[] = { "/proc/self/fd/100", NULL };
+
+	/* The signal is not sent for a parent that has died before: hence the look afterwards. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
+		return -ESRCH;
+	if (how->enter && how->enter(how->arg) < 0)
+		return -EIO;
+	if (monitor_fds(how, ready, c->log) < 0)
+		return -EIO;
+	start_log(LOG_FD);
+	c->lxc->want_daemonize(c->lxc, false);
+	return c->lxc->start(c->lxc, 0, argv) ? 0 : -EIO;
+}
+
+int lxe_container_start(struct lxe_container *c, const struct lxe_container_start *how,
+	pid_t *monitor, int *ready, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int reading = -EBADF, writing = -EBADF;
+	pid_t keeper = getpid(), pid;
+	int ends[2], r;
+
+	r = sys_pipe(ends);
+	if (r < 0)
+		return lxe_fail(err, r, "make the ready pipe");
+	reading = ends[0];
+	writing = ends[1];
+	pid = sys_fork_into(how->fork_fd);
+	if (pid < 0)
+		return lxe_fail(err, (int)pid, "fork the container's monitor");
+	if (pid == 0)
+		_exit(run_monitor(c, how, keeper, writing) < 0 ? 1 : 0);
+	*monitor = pid;
+	*ready = take_fd(&reading);
+	return 0;
+}
+
+int lxe_container_started(struct lxe_container *c, int ready, struct lxe_err *err)
+{
+	char byte;
+	ssize_t n = sys_read(ready, &byte, 1);
+
+	if (n == 1)
+		return 0;
+	return fail_with_log(c, n < 0 ? (int)n : -EIO, err, "start the container",
+		"its monitor ended before pid 1 was up");
+}
+
+int lxe_container_devpts(struct lxe_container *c)
+{
+	return c->lxc->devpts_fd(c->lxc);
+}
+
+pid_t lxe_container_attach(
+	struct lxe_container *c, int (*child)(void *arg), void *arg, struct lxe_err *err)
+{
+	lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
+	pid_t pid = -1;
+
+	/* Groups are ours, capabilities and no_new_privs are set by the child, in our order. */
+	options.attach_flags &= ~(LXC_ATTACH_MOVE_TO_CGROUP | LXC_ATTACH_DROP_CAPABILITIES);
+	options.env_policy = LXC_ATTACH_CLEAR_ENV;
+	options.initial_cwd = (char *)"/";
+	options.stdin_fd = -1;
+	options.stdout_fd = -1;
+	options.stderr_fd = -1;
+	start_log(c->log);
+	if (c->lxc->attach(c->lxc, child, arg, &options, &pid) < 0 || pid <= 0)
+		return (pid_t)fail_with_log(
+			c, -EIO, err, "enter the container", "liblxc could not attach");
+	return pid;
+}
+
+const char *lxe_container_library_version(void)
+{
+	return lxc_get_version();
+}

@@ -1,0 +1,66 @@
+/*
+ * One container, driven through liblxc's C API; the only place that knows liblxc. Its configuration
+ * lives in memory, its monitor is a child of the calling process that dies with it, and its pid 1 is
+ * lxc-exec-init. Calls block; those that wait for the guest take a descriptor whose readiness ends
+ * the wait. See docs/ARCHITECTURE.md for what of liblxc is deliberately not used.
+ */
+#ifndef LXE_CONTAINER_CONTAINER_H
+#define LXE_CONTAINER_CONTAINER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct lxe_container;
+
+struct lxe_container_config {
+	const char *name;	  /* "lxe-<id>" */
+	const char *dir;	  /* absolute; liblxc's lxcpath, nothing is written there */
+	const char *rootfs;	  /* absolute path of the mounted root filesystem */
+	const char *rootfs_mount; /* absolute path of an empty directory to mount it on */
+	const char *hostname;
+	uint32_t idmap_start, idmap_count; /* host ids of 0..count-1 inside, for users and groups */
+};
+
+int lxe_container_new(
+	struct lxe_container **ret, const struct lxe_container_config *config, struct lxe_err *err);
+void lxe_container_free(struct lxe_container *c); /* the container itself is not stopped */
+
+/*
+ * Start: fork the monitor, which in turn makes the namespaces and execs pid 1.
+ *
+ * fork_fd: cgroup v2 directory for the monitor to be born in, or negative. enter(arg) runs in the
+ * monitor before anything else and places it in v1 cgroups; negative makes the start fail.
+ * init_fd: lxc-exec-init, opened. *monitor is set as soon as there is one, also on failure, and must
+ * be reaped by the caller. *ready becomes readable when pid 1 is up (a byte) or when nobody is left
+ * who could bring it up (end of file).
+ */
+struct lxe_container_start {
+	int fork_fd;
+	int (*enter)(void *arg);
+	void *arg;
+	int init_fd;
+};
+
+int lxe_container_start(struct lxe_container *c, const struct lxe_container_start *how,
+	pid_t *monitor, int *ready, struct lxe_err *err);
+
+/* After `ready` was readable: did pid 1 come up? Names liblxc's own last error when it did not. */
+int lxe_container_started(struct lxe_container *c, int ready, struct lxe_err *err);
+
+/* The root of the container's devpts, a directory descriptor (the caller's). */
+int lxe_container_devpts(struct lxe_container *c);
+
+/*
+ * Enter the container from a throw-away process and fork there: `child` runs in all of its
+ * namespaces, with no environment and the caller's descriptors. Returns its host pid (a child of the
+ * calling process). It returns before `child` has done anything: only a byte from it proves that it
+ * runs.
+ */
+pid_t lxe_container_attach(
+	struct lxe_container *c, int (*child)(void *arg), void *arg, struct lxe_err *err);
+
+const char *lxe_container_library_version(void);
+
+#endif

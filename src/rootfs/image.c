@@ -1,0 +1,131 @@
+#include "rootfs/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "rootfs/images.h"
+#include "store/imagedir.h"
+
+struct names {
+	char text[160];
+	size_t used;
+};
+
+static int add_name(void *arg, const struct lxe_image_info *info)
+{
+	struct names *names = arg;
+	size_t room = sizeof(names->text) - names->used;
+	const char *comma = names->used ? ", " : "";
+
+	if (!info->complete)
+		return 0;
+	/* A list that is too long for a hint is cut at a name. */
+	if (lxe_format(names->text + names->used, room, "%s%s", comma, info->name) < 0) {
+		names->text[names->used] = '\0';
+		return -E2BIG;
+	}
+	names->used += strlen(names->text + names->used);
+	return 0;
+}
+
+static void hint_at_images(const char *state, const char *name, struct lxe_err *err)
+{
+	struct names names = { 0 };
+
+	lxe_image_list(state, add_name, &names, NULL);
+	if (names.used)
+		lxe_hint(err,
+			"'lxc-exec image build %s' makes it if there is a template; there is %s",
+			name, names.text);
+	else
+		lxe_hint(err,
+			"'lxc-exec image build %s' makes it if there is a template of that name",
+			name);
+}
+
+static int open_locked(const char *path)
+{
+	LXE_AUTOCLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return take_fd(&fd);
+}
+
+/* Between open and lock somebody may have removed it: then the directory has no name any more. */
+static int probe_record(bool *host_trees, int dir)
+{
+	struct stat st;
+	int r = lxe_image_record_probe(dir, host_trees);
+
+	if (r == 0)
+		return 0;
+	if (fstat(dir, &st) == 0 && st.st_nlink == 0)
+		return -ENOENT;
+	return r == -ENOENT || r == -EBADMSG ? -EUCLEAN : r;
+}
+
+static int describe(int r, const char *state, const char *name, struct lxe_err *err)
+{
+	if (r == -EUCLEAN) {
+		lxe_fail_msg(err, r, "image '%s' is incomplete", name);
+		lxe_hint(err, "'lxc-exec image rm %s', then 'lxc-exec image build %s'", name, name);
+		return r;
+	}
+	if (r == -EBUSY)
+		return lxe_fail_msg(err, r, "image '%s' is being removed or rebuilt", name);
+	lxe_fail(err, r, "open image '%s'", name);
+	if (r == -ENOENT)
+		hint_at_images(state, name, err);
+	return r;
+}
+
+static int open_checked(bool *host_trees, const char *path)
+{
+	LXE_AUTOCLOSE int dir = open_locked(path);
+	int r;
+
+	if (dir < 0)
+		return dir;
+	r = probe_record(host_trees, dir);
+	return r < 0 ? r : take_fd(&dir);
+}
+
+int lxe_image_open(struct lxe_image *ret, const char *state, const char *name, struct lxe_err *err)
+{
+	struct lxe_image image = { .lock = -EBADF };
+	char path[PATH_MAX];
+	int r;
+
+	r = lxe_image_check_name(name, err);
+	if (r < 0)
+		return r;
+	r = lxe_format(path, sizeof(path), "%s/images/%s", state, name);
+	if (r < 0)
+		return lxe_fail(err, r, "open image '%s'", name);
+	image.lock = open_checked(&image.host_trees, path);
+	if (image.lock < 0)
+		return describe(image.lock, state, name, err);
+	if (lxe_str_set(&image.name, name) < 0 || lxe_str_set(&image.path, path) < 0) {
+		lxe_image_release(&image);
+		return lxe_fail(err, -ENOMEM, "open image '%s'", name);
+	}
+	*ret = image;
+	return 0;
+}
+
+void lxe_image_release(struct lxe_image *image)
+{
+	lxe_drop_fd(&image->lock);
+	free(take_ptr(image->name));
+	free(take_ptr(image->path));
+}

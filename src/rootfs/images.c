@@ -1,0 +1,101 @@
+#include "rootfs/images.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "sys/tree.h"
+
+static int is_visible(const struct dirent *e)
+{
+	return e->d_name[0] != '.';
+}
+
+static int visit_one(
+	int images, const char *name, lxe_image_visit visit, void *arg, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int dir =
+		openat(images, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct lxe_image_info info = { .name = name };
+
+	/* A plain file is none of ours; what went away meanwhile is no image any more. */
+	if (dir < 0)
+		return errno == ENOTDIR || errno == ELOOP || errno == ENOENT
+			       ? 0
+			       : lxe_fail(err, -errno, "look at image '%s'", name);
+	info.complete = lxe_image_record_read(&info.record, dir) == 0;
+	info.in_use = flock(dir, LOCK_EX | LOCK_NB) < 0;
+	return visit(arg, &info);
+}
+
+int lxe_image_list(const char *state, lxe_image_visit visit, void *arg, struct lxe_err *err)
+{
+	struct lxe_err ignored = { 0 };
+	LXE_AUTOCLOSE int images = lxe_imagedir_open(state, false, &ignored);
+	struct dirent **found;
+	int n, r = 0;
+
+	if (images == -ENOENT)
+		return 0;
+	if (images < 0)
+		return lxe_fail_msg(err, images, "list images: %s", ignored.msg);
+	n = scandirat(images, ".", &found, is_visible, alphasort);
+	if (n < 0)
+		return lxe_fail(err, -errno, "list images");
+	for (int i = 0; i < n; i++) {
+		if (r == 0)
+			r = visit_one(images, found[i]->d_name, visit, arg, err);
+		free(found[i]);
+	}
+	free(found);
+	return r;
+}
+
+/* The record goes first: if we are interrupted, what is left says itself that it is incomplete. */
+static int remove_locked(int images, int dir, const char *name)
+{
+	if (unlinkat(dir, LXE_IMAGE_RECORD, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return sys_tree_remove(images, name);
+}
+
+static int lock_for_removal(int images, const char *name)
+{
+	LXE_AUTOCLOSE int dir =
+		openat(images, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (dir < 0)
+		return -errno;
+	if (flock(dir, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return take_fd(&dir);
+}
+
+int lxe_image_remove(const char *state, const char *name, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int images = -EBADF, dir = -EBADF;
+	int r;
+
+	r = lxe_image_check_name(name, err);
+	if (r < 0)
+		return r;
+	images = lxe_imagedir_open(state, false, err);
+	if (images < 0)
+		return lxe_fail(err, images, "remove image '%s'", name);
+	dir = lock_for_removal(images, name);
+	if (dir == -EBUSY) {
+		lxe_fail_msg(err, -EBUSY, "image '%s' is in use", name);
+		lxe_hint(err, "'lxc-exec ps' lists the sandboxes; end those that run on it");
+		return -EBUSY;
+	}
+	if (dir < 0)
+		return lxe_fail(err, dir, "remove image '%s'", name);
+	r = remove_locked(images, dir, name);
+	return r < 0 ? lxe_fail(err, r, "remove image '%s'", name) : 0;
+}

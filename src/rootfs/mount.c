@@ -1,0 +1,178 @@
+#include "rootfs/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "rootfs/hosttrees.h"
+#include "sys/mount.h"
+#include "sys/userns.h"
+
+int lxe_rootfs_unshare(struct lxe_err *err)
+{
+	if (unshare(CLONE_NEWNS) < 0) {
+		int r = lxe_fail(err, -errno, "make a mount namespace");
+
+		lxe_hint(err, "run it as root");
+		return r;
+	}
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return lxe_fail(err, -errno, "detach from the host's mount namespace");
+	return 0;
+}
+
+/* A directory of exactly this mode, whatever the umask says. */
+static int make_dir(const char *path, mode_t mode, uid_t owner)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		return -errno;
+	if (chmod(path, mode) < 0 || chown(path, owner, owner) < 0)
+		return -errno;
+	return 0;
+}
+
+static int make_mount_points(void)
+{
+	static const char *const names[] = { "l", "rw", "m" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (mkdir(names[i], 0711) < 0 && errno != EEXIST)
+			return -errno;
+	return 0;
+}
+
+/*
+ * One tmpfs holds all that the sandbox writes: the overlay's upper layer, /tmp and root's home. So
+ * one size limits them together. The overlay works in rw/w with the mounter's own privileges.
+ */
+static int mount_writable(uid_t root, bool host_trees)
+{
+	int r;
+
+	if (mount("tmpfs", "rw", "tmpfs", MS_NODEV, "mode=0711") < 0)
+		return -errno;
+	r = make_dir("rw/u", 0755, root);
+	if (r == 0)
+		r = make_dir("rw/w", 0700, 0);
+	if (r == 0 && host_trees)
+		r = make_dir("rw/tmp", 01777, root);
+	if (r == 0 && host_trees)
+		r = make_dir("rw/root", 0700, root);
+	return r;
+}
+
+static int refuse_filesystem(int fd, int r, const char *what, struct lxe_err *err)
+{
+	char type[64] = "unknown";
+
+	sys_filesystem_name(fd, type, sizeof(type));
+	lxe_fail_msg(err, r, "the filesystem '%s' of %s cannot be mounted with shifted owners",
+		type, what);
+	lxe_hint(err, "set LXC_EXEC_STATE_DIR to a directory on ext4, xfs, btrfs or tmpfs");
+	return r;
+}
+
+/*
+ * The same directory again, through the mounts of this namespace: a descriptor from before
+ * unshare(2) still leads to the old namespace's, which cannot be mounted on or cloned here.
+ */
+static int open_again(const char *path, int fd)
+{
+	LXE_AUTOCLOSE int again = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st, wanted;
+
+	if (again < 0 || fstat(again, &st) < 0 || fstat(fd, &wanted) < 0)
+		return -errno;
+	if (st.st_dev != wanted.st_dev || st.st_ino != wanted.st_ino)
+		return -ESTALE;
+	return take_fd(&again);
+}
+
+static int open_image_files(const struct lxe_image *image)
+{
+	LXE_AUTOCLOSE int dir = open_again(image->path, image->lock);
+
+	return dir < 0 ? dir : sys_mount_clone(dir, "rootfs", false);
+}
+
+static int mount_lower(const struct lxe_image *image, int userns, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int tree = open_image_files(image);
+	int r;
+
+	if (tree < 0)
+		return lxe_fail(err, tree, "open the files of image '%s'", image->name);
+	r = sys_mount_change(tree, false, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, userns);
+	if (r == -EINVAL || r == -EOPNOTSUPP)
+		return refuse_filesystem(image->lock, r, "the images", err);
+	if (r == 0)
+		r = sys_mount_attach(tree, AT_FDCWD, "l");
+	return r < 0 ? lxe_fail(err, r, "mount image '%s'", image->name) : 0;
+}
+
+/*
+ * Relative names, because the options are readable in the sandbox. A work directory that cannot be
+ * used makes overlayfs mount read-only with no more than a line in the kernel's log, so we look.
+ */
+static int mount_overlay(struct lxe_err *err)
+{
+	struct statvfs vfs;
+
+	if (mount("overlay", "m", "overlay", MS_NODEV, "lowerdir=l,upperdir=rw/u,workdir=rw/w") < 0)
+		return lxe_fail(err, -errno, "mount the overlay");
+	if (statvfs("m", &vfs) < 0)
+		return lxe_fail(err, -errno, "look at the overlay");
+	if (vfs.f_flag & ST_RDONLY)
+		return lxe_fail(err, -EROFS, "mount the overlay");
+	return 0;
+}
+
+/* In the sandbox's directory. */
+static int mount_layers(
+	const struct lxe_image *image, const struct lxe_idmap *map, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int userns = -EBADF;
+	int r;
+
+	r = make_mount_points();
+	if (r < 0)
+		return lxe_fail(err, r, "make the mount points");
+	r = mount_writable(map->host_start, image->host_trees);
+	if (r < 0)
+		return lxe_fail(err, r, "mount the writable layer");
+	userns = sys_userns_mapped(map->host_start, map->count);
+	if (userns < 0)
+		return lxe_fail(err, userns, "make a user namespace for %u..", map->host_start);
+	r = mount_lower(image, userns, err);
+	if (r < 0)
+		return r;
+	r = mount_overlay(err);
+	if (r < 0 || !image->host_trees)
+		return r;
+	return lxe_host_trees_mount("/", "m", "rw", userns, err);
+}
+
+int lxe_rootfs_mount(const struct lxe_image *image, int dirfd, const char *dir,
+	const struct lxe_idmap *map, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	LXE_AUTOCLOSE int sandbox = open_again(dir, dirfd);
+	int r;
+
+	if (cwd < 0)
+		return lxe_fail(err, -errno, "open the working directory");
+	if (sandbox < 0)
+		return lxe_fail(err, sandbox, "open '%s'", dir);
+	if (fchdir(sandbox) < 0)
+		return lxe_fail(err, -errno, "change to '%s'", dir);
+	r = mount_layers(image, map, err);
+	if (fchdir(cwd) < 0 && r == 0)
+		r = lxe_fail(err, -errno, "change back to the working directory");
+	return r < 0 ? lxe_fail(err, r, "mount the root filesystem from image '%s'", image->name)
+		     : 0;
+}

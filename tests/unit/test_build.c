@@ -1,0 +1,376 @@
+#include <criterion/criterion.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "container/build.h"
+#include "container/cover.h"
+#include "rootfs/images.h"
+#include "rootfs/rootfs.h"
+#include "sys/fd.h"
+#include "sys/tree.h"
+
+static char top[64];
+static bool run_lxc; /* whether the host has a /run/lxc of its own */
+static struct lxe_dirs dirs;
+
+static const char *at(const char *fmt, ...)
+{
+	static char paths[4][PATH_MAX];
+	static unsigned int next;
+	char *path = paths[next++ % 4];
+	va_list ap;
+	int n = snprintf(path, PATH_MAX, "%s/", top);
+
+	va_start(ap, fmt);
+	vsnprintf(path + n, (size_t)(PATH_MAX - n), fmt, ap);
+	va_end(ap);
+	return path;
+}
+
+static bool exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+static mode_t mode_of(const char *path)
+{
+	struct stat st;
+
+	cr_assert_eq(lstat(path, &st), 0, "%s: %m", path);
+	return st.st_mode & 07777;
+}
+
+/* Templates of the tree: the tests run at its top. */
+static void set_up(void)
+{
+	umask(077);
+	run_lxc = access("/run/lxc", F_OK) == 0;
+	snprintf(top, sizeof(top), "/tmp/lxe-test-build-XXXXXX");
+	cr_assert_not_null(mkdtemp(top));
+	snprintf(dirs.state, sizeof(dirs.state), "%s/state", top);
+	cr_assert_not_null(getcwd(dirs.data, sizeof(dirs.data)));
+	cr_assert_eq(access("lxc-templates/lxc-host", X_OK), 0);
+}
+
+static void tear_down(void)
+{
+	cr_assert_eq(sys_tree_remove(AT_FDCWD, top), 0);
+}
+
+TestSuite(build, .init = set_up, .fini = tear_down, .timeout = 60);
+
+/* A template of the test's own, in shell; TOP is where the test's files are. */
+static void make_template(const char *name, const char *body)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	snprintf(dirs.data, sizeof(dirs.data), "%s", top);
+	mkdir(at("lxc-templates"), 0755);
+	snprintf(path, sizeof(path), "%s", at("lxc-templates/lxc-%s", name));
+	f = fopen(path, "we");
+	cr_assert_not_null(f);
+	fprintf(f, "#!/bin/sh\nset -eu\nTOP='%s'\n", top);
+	fprintf(f, "for a; do case $a in --rootfs=*) rootfs=${a#*=} ;; esac; done\n%s\n", body);
+	cr_assert_eq(fclose(f), 0);
+	cr_assert_eq(chmod(path, 0755), 0);
+}
+
+static void build(const char *name, bool replace)
+{
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_image_build(&dirs, name, replace, -1, &err), 0, "%s", err.msg);
+}
+
+static unsigned int leftovers(void)
+{
+	DIR *d = opendir(at("state/images"));
+	unsigned int n = 0;
+
+	cr_assert_not_null(d);
+	for (const struct dirent *e; (e = readdir(d)) != NULL;)
+		n += e->d_name[0] == '.' && strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+	closedir(d);
+	return n;
+}
+
+static void expect_no_trace(void)
+{
+	char path[PATH_MAX];
+
+	cr_assert_eq(leftovers(), 0);
+	snprintf(path, sizeof(path), "/run/lxc/lock%s", top);
+	cr_assert_not(exists(path), "%s is left", path);
+	cr_assert(run_lxc || !exists("/run/lxc"));
+}
+
+static void check_modes(const char *name)
+{
+	cr_assert_eq(mode_of(at("state")), 0711);
+	cr_assert_eq(mode_of(at("state/images")), 0711);
+	cr_assert_eq(mode_of(at("state/images/%s", name)), 0755);
+	cr_assert_eq(mode_of(at("state/images/%s/rootfs", name)), 0755);
+	cr_assert_eq(mode_of(at("state/images/%s/image.json", name)), 0644);
+	cr_assert_eq(mode_of(at("state/images/%s/rootfs/tmp", name)), 01777);
+	cr_assert_eq(mode_of(at("state/images/%s/rootfs/root", name)), 0700);
+	cr_assert_not(exists(at("state/images/%s/config", name)));
+}
+
+static void expect_image(const char *name, bool host_trees)
+{
+	struct lxe_image image;
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_image_open(&image, dirs.state, name, &err), 0, "%s", err.msg);
+	cr_assert_eq(image.host_trees, host_trees);
+	lxe_image_release(&image);
+}
+
+static int check_record(void *arg, const struct lxe_image_info *info)
+{
+	cr_assert(info->complete);
+	cr_assert_str_eq(info->record.name, arg);
+	cr_assert_str_eq(info->record.template, arg);
+	cr_assert_eq(strlen(info->record.created_at), strlen("2026-01-01T00:00:00Z"));
+	cr_assert_gt(info->record.size, 4096);
+	return 0;
+}
+
+Test(build, host)
+{
+	static const char *const absent[] = { "shadow", "gshadow", "ssl/private", "ssh", "sudoers",
+		"hostid", "gitconfig", "pip.conf", "npmrc", "fstab" };
+	static const char *const present[] = { "passwd", "group", "hosts", "nsswitch.conf",
+		"profile", "bash.bashrc", "inputrc", "os-release", "resolv.conf", "ld.so.cache",
+		"alternatives", "terminfo", "ssl/certs", "login.defs", "mtab" };
+
+	build("host", false);
+	expect_image("host", true);
+	check_modes("host");
+	expect_no_trace();
+	for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
+		cr_assert_not(
+			exists(at("state/images/host/rootfs/etc/%s", absent[i])), "%s", absent[i]);
+	for (size_t i = 0; i < sizeof(present) / sizeof(present[0]); i++)
+		cr_assert(exists(at("state/images/host/rootfs/etc/%s", present[i])), "%s",
+			present[i]);
+	cr_assert_eq(lxe_image_list(dirs.state, check_record, "host", NULL), 0);
+}
+
+Test(build, busybox)
+{
+	build("busybox", false);
+	expect_image("busybox", false);
+	check_modes("busybox");
+	expect_no_trace();
+	cr_assert(exists(at("state/images/busybox/rootfs/bin/sh")));
+	cr_assert_eq(lxe_image_list(dirs.state, check_record, "busybox", NULL), 0);
+}
+
+Test(build, an_unknown_template_is_named_with_those_that_are_there)
+{
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_image_build(&dirs, "hots", false, -1, &err), -ENOENT);
+	cr_assert_str_eq(
+		err.msg, "build image 'hots': find template 'lxc-hots': no such file or directory");
+	cr_assert_not_null(strstr(err.hint, "busybox"), "%s", err.hint);
+	cr_assert_not_null(strstr(err.hint, "host"), "%s", err.hint);
+	cr_assert_not(exists(at("state")));
+	cr_assert_eq(lxe_image_build(&dirs, "../x", false, -1, NULL), -EINVAL);
+}
+
+Test(build, a_template_that_fails_is_quoted_and_leaves_nothing)
+{
+	struct lxe_err err = { 0 };
+
+	make_template("bad", "mkdir -p $rootfs/x\necho progress\n"
+			     "printf 'first\\nno \\033[1mroom\\n\\n' >&2\nexit 3");
+	cr_assert_eq(lxe_image_build(&dirs, "bad", false, -1, &err), -EIO);
+	cr_assert_str_eq(err.msg, "build image 'bad': template 'lxc-bad' failed: no \\x1b[1mroom");
+	cr_assert_not(exists(at("state/images/bad")));
+	expect_no_trace();
+}
+
+static int build_with_stdio(int log, int stdio)
+{
+	struct lxe_err err = { 0 };
+
+	if (dup2(stdio, 1) < 0 || dup2(stdio, 2) < 0)
+		return 1;
+	setenv("LXE_TEST_SECRET", "x", 1);
+	return lxe_image_build(&dirs, "loud", false, log, &err) < 0;
+}
+
+Test(build, output_goes_to_the_log_alone_and_the_environment_is_clean)
+{
+	int log = sys_memfd("log", 0), out = sys_memfd("out", 0), status;
+	char *text;
+	size_t len;
+	pid_t pid;
+
+	make_template("loud", "mkdir -p $rootfs\necho to stdout\necho to stderr >&2\n"
+			      "echo secret=${LXE_TEST_SECRET-none}\ncat\necho umask=$(umask)");
+	pid = fork();
+	if (pid == 0)
+		_exit(build_with_stdio(log, out));
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(status, 0);
+	cr_assert_eq(sys_read_whole(log, 65536, &text, &len), 0);
+	cr_assert_str_eq(text, "to stdout\nto stderr\nsecret=none\numask=0022\n");
+	free(text);
+	cr_assert_eq(lseek(out, 0, SEEK_END), 0);
+}
+
+static const char counting[] = "mkdir -p $rootfs/tmp\necho built >>$TOP/count";
+
+static off_t count(void)
+{
+	struct stat st;
+
+	return stat(at("count"), &st) == 0 ? st.st_size / (off_t)strlen("built\n") : 0;
+}
+
+Test(build, two_at_once_build_once)
+{
+	pid_t pids[4];
+	int status;
+
+	make_template("count", counting);
+	for (size_t i = 0; i < 4; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0)
+			_exit(lxe_image_build(&dirs, "count", false, -1, NULL) < 0);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		cr_assert_eq(waitpid(pids[i], &status, 0), pids[i]);
+		cr_assert_eq(status, 0);
+	}
+	cr_assert_eq(count(), 1);
+	expect_image("count", false);
+	expect_no_trace();
+}
+
+Test(build, replace_builds_again_unless_it_is_in_use)
+{
+	struct lxe_err err = { 0 };
+	struct lxe_image image;
+
+	make_template("count", counting);
+	build("count", false);
+	build("count", false);
+	cr_assert_eq(count(), 1);
+	build("count", true);
+	cr_assert_eq(count(), 2);
+	cr_assert_eq(lxe_image_open(&image, dirs.state, "count", &err), 0);
+	cr_assert_eq(lxe_image_build(&dirs, "count", true, -1, &err), -EBUSY);
+	cr_assert_str_eq(err.msg, "build image 'count': it is in use");
+	cr_assert_eq(lxe_image_build(&dirs, "count", false, -1, NULL), 0);
+	lxe_image_release(&image);
+	cr_assert_eq(count(), 2);
+	expect_no_trace();
+}
+
+Test(build, a_half_built_image_is_exchanged)
+{
+	make_template("count", counting);
+	cr_assert_eq(lxe_dirs_make(at("state/images/count/rootfs/old"), NULL), 0);
+	build("count", false);
+	expect_image("count", false);
+	cr_assert_not(exists(at("state/images/count/rootfs/old")));
+	expect_no_trace();
+}
+
+static void read_fifo(const char *name)
+{
+	int fd = open(at("%s", name), O_RDONLY | O_CLOEXEC);
+
+	cr_assert_geq(fd, 0);
+	close(fd);
+}
+
+/* The template blocks in the middle, its builder is killed, and it goes on until it is let go. */
+Test(build, what_a_killed_build_leaves_is_removed_by_the_next)
+{
+	int images, release;
+	pid_t pid;
+
+	make_template("slow", "mkdir -p $rootfs/tmp\n[ ! -e $TOP/go ] || exit 0\n"
+			      ": >$TOP/started\nread x <$TOP/release || :\n: >$rootfs/late");
+	cr_assert_eq(mkfifo(at("started"), 0600), 0);
+	cr_assert_eq(mkfifo(at("release"), 0600), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(lxe_image_build(&dirs, "slow", false, -1, NULL) < 0);
+	read_fifo("started");
+	cr_assert_eq(kill(pid, SIGKILL), 0);
+	cr_assert_eq(waitpid(pid, NULL, 0), pid);
+
+	cr_assert_not(exists(at("state/images/slow")));
+	cr_assert(exists(at("state/images/.build-slow/slow/rootfs/tmp")));
+	images = open(at("state/images"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert_eq(flock(images, LOCK_EX | LOCK_NB), -1, "the template does not hold the lock");
+	close(images);
+
+	close(open(at("go"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	release = open(at("release"), O_WRONLY | O_CLOEXEC);
+	cr_assert_geq(release, 0);
+	close(release);
+	build("slow", false);
+	expect_image("slow", false);
+	cr_assert_not(exists(at("state/images/slow/rootfs/late")));
+	expect_no_trace();
+}
+
+static void check_cover(const char *kept)
+{
+	const char *keep[] = { "/tmp", kept, "/run/lxe-none" };
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_rootfs_unshare(&err), 0);
+	cr_assert_eq(mount("tmpfs", "/run", "tmpfs", 0, "mode=0755"), 0);
+	cr_assert_eq(mkdir("/run/lxe-test", 0755), 0);
+	cr_assert_eq(mkdir("/run/lxe-test/state", 0755), 0);
+	cr_assert_eq(mkdir("/run/lxe-test/state/x", 0755), 0);
+	cr_assert_eq(mkdir("/run/lxe-other", 0755), 0);
+	cr_assert_eq(lxe_cover_run(keep, 3, &err), 0, "%s", err.msg);
+	cr_assert(exists("/run/lxe-test/state/x"));
+	cr_assert_not(exists("/run/lxe-other"));
+	cr_assert_not(exists("/run/lxe-none"));
+	cr_assert_eq(mkdir("/run/lxc", 0755), 0);
+	cr_assert_eq(mkdir("/run/lxe-test/state/y", 0755), 0);
+	cr_assert_eq(mkdir("/run/lxc/lock", 0755), 0);
+	cr_assert_eq(lxe_cover_run(keep, 3, &err), 0, "%s", err.msg);
+	cr_assert_not(exists("/run/lxc/lock"));
+	cr_assert(exists("/run/lxe-test/state/y"));
+}
+
+Test(build, a_covered_run_keeps_what_is_asked_for)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		check_cover("/run/lxe-test/state");
+		_exit(42);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 42, "status %#x", status);
+	cr_assert_not(exists("/run/lxe-test"));
+}

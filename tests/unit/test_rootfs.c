@@ -1,0 +1,602 @@
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rootfs/hosttrees.h"
+#include "rootfs/images.h"
+#include "rootfs/rootfs.h"
+#include "store/imagedir.h"
+#include "sys/fd.h"
+#include "sys/mount.h"
+#include "sys/tree.h"
+#include "sys/userns.h"
+
+#define ROOT 1879048192u /* on the host, of root inside */
+
+static const struct lxe_idmap map = { .host_start = ROOT, .count = 65536 };
+static char top[64]; /* everything a test makes is below it */
+
+static const char *at(const char *fmt, ...)
+{
+	static char paths[4][PATH_MAX];
+	static unsigned int next;
+	char *path = paths[next++ % 4];
+	va_list ap;
+	int n = snprintf(path, PATH_MAX, "%s/", top);
+
+	va_start(ap, fmt);
+	vsnprintf(path + n, (size_t)(PATH_MAX - n), fmt, ap);
+	va_end(ap);
+	return path;
+}
+
+static void dir(const char *path, mode_t mode)
+{
+	cr_assert_eq(mkdir(path, mode), 0, "mkdir %s: %m", path);
+	cr_assert_eq(chmod(path, mode), 0);
+}
+
+static void file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+
+	cr_assert_not_null(f, "open %s: %m", path);
+	fputs(text, f);
+	cr_assert_eq(fclose(f), 0);
+}
+
+static bool exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+static void set_up(void)
+{
+	umask(077); /* nothing may depend on it */
+	snprintf(top, sizeof(top), "/tmp/lxe-test-rootfs-XXXXXX");
+	cr_assert_not_null(mkdtemp(top));
+	chmod(top, 0711);
+	dir(at("state"), 0711);
+	dir(at("state/images"), 0711);
+	dir(at("box"), 0711);
+}
+
+static void tear_down(void)
+{
+	cr_assert_eq(sys_tree_remove(AT_FDCWD, top), 0, "%s: %m", top);
+}
+
+TestSuite(rootfs, .init = set_up, .fini = tear_down, .timeout = 30);
+
+static void make_image(const char *name, bool host_trees, bool record)
+{
+	static const char *const dirs[] = { "", "/etc", "/etc/d", "/etc/alternatives", "/usr",
+		"/opt", "/tmp", "/root", "/lib64" };
+	struct lxe_image_record info = { .host_trees = host_trees, .size = 1 };
+	int fd;
+
+	dir(at("state/images/%s", name), 0755);
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+		dir(at("state/images/%s/rootfs%s", name, dirs[i]), 0755);
+	file(at("state/images/%s/rootfs/etc/d/f", name), "lower");
+	file(at("state/images/%s/rootfs/etc/ld.so.cache", name), "");
+	cr_assert_eq(symlink("usr/bin", at("state/images/%s/rootfs/bin", name)), 0);
+	if (!record)
+		return;
+	snprintf(info.name, sizeof(info.name), "%s", name);
+	snprintf(info.template, sizeof(info.template), "none");
+	snprintf(info.created_at, sizeof(info.created_at), "2026-01-01T00:00:00Z");
+	fd = open(at("state/images/%s", name), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert_eq(lxe_image_record_write(&info, fd), 0);
+	close(fd);
+}
+
+static void open_image(struct lxe_image *image, const char *name)
+{
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_image_open(image, at("state"), name, &err), 0, "%s", err.msg);
+}
+
+/* Descriptors first, namespace second: as a keeper has them. */
+static void mount_box(struct lxe_image *image)
+{
+	int box = open(at("box"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_rootfs_unshare(&err), 0, "%s", err.msg);
+	cr_assert_eq(lxe_rootfs_mount(image, box, at("box"), &map, &err), 0, "%s", err.msg);
+	close(box);
+}
+
+/* Run it in a process, and with it in a mount namespace, that ends. */
+static void in_child(void (*body)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	cr_assert_geq(pid, 0);
+	if (pid == 0) {
+		body();
+		_exit(42);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 42, "status %#x", status);
+}
+
+static void mount_mini(void)
+{
+	struct lxe_image image;
+
+	open_image(&image, "mini");
+	mount_box(&image);
+	lxe_image_release(&image);
+}
+
+static void check_owners(void)
+{
+	static const char *const names[] = { "", "/etc", "/etc/d", "/etc/d/f", "/bin" };
+	struct stat st;
+
+	mount_mini();
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		cr_assert_eq(lstat(at("box/m%s", names[i]), &st), 0);
+		cr_assert_eq(st.st_uid, ROOT, "'%s' has %u", names[i], st.st_uid);
+		cr_assert_eq(st.st_gid, ROOT, "'%s' has %u", names[i], st.st_gid);
+	}
+	cr_assert_eq(stat(at("box/m"), &st), 0);
+	cr_assert_eq(st.st_mode & 07777, 0755);
+}
+
+Test(rootfs, files_belong_to_the_mapped_root)
+{
+	make_image("mini", false, true);
+	in_child(check_owners);
+}
+
+static void become_mapped_root(void)
+{
+	cr_assert_eq(setresgid(ROOT, ROOT, ROOT), 0);
+	cr_assert_eq(setresuid(ROOT, ROOT, ROOT), 0);
+}
+
+/* The second half needs whiteouts and opaque directories to work without privileges. */
+static void check_writable(void)
+{
+	char text[16];
+
+	mount_mini();
+	become_mapped_root();
+	file(at("box/m/new"), "x");
+	file(at("box/m/etc/d/f"), "upper");
+	cr_assert_eq(sys_read_file(AT_FDCWD, at("box/m/etc/d/f"), text, sizeof(text)), 5);
+	cr_assert_eq(unlink(at("box/m/etc/d/f")), 0, "%m");
+	cr_assert_eq(rmdir(at("box/m/etc/d")), 0, "%m");
+	dir(at("box/m/etc/d"), 0755);
+	cr_assert_not(exists(at("box/m/etc/d/f")));
+}
+
+Test(rootfs, the_mapped_root_writes_and_the_image_stays)
+{
+	char text[16];
+
+	make_image("mini", false, true);
+	in_child(check_writable);
+	cr_assert_eq(
+		sys_read_file(AT_FDCWD, at("state/images/mini/rootfs/etc/d/f"), text, sizeof(text)),
+		5);
+	cr_assert_str_eq(text, "lower");
+	cr_assert_not(exists(at("state/images/mini/rootfs/new")));
+}
+
+static void check_options(void)
+{
+	char line[4096], point[PATH_MAX];
+	unsigned int found = 0;
+	FILE *f;
+
+	mount_mini();
+	snprintf(point, sizeof(point), " %s/box/m ", top);
+	f = fopen("/proc/self/mountinfo", "re");
+	cr_assert_not_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		char *after = strstr(line, point);
+
+		if (!after)
+			continue;
+		found++;
+		cr_assert_null(strstr(after + strlen(point), top), "%s", line);
+		cr_assert_not_null(strstr(after, "lowerdir=l,upperdir=rw/u,workdir=rw/w"));
+	}
+	fclose(f);
+	cr_assert_eq(found, 1);
+}
+
+Test(rootfs, no_path_of_the_host_shows_in_the_options)
+{
+	make_image("mini", false, true);
+	in_child(check_options);
+}
+
+static void read_mounts(char *buf, size_t size)
+{
+	cr_assert_gt(sys_read_file(AT_FDCWD, "/proc/self/mountinfo", buf, size), 0);
+}
+
+static void stay_where_we_are(void)
+{
+	char before[PATH_MAX], after[PATH_MAX];
+
+	cr_assert_not_null(getcwd(before, sizeof(before)));
+	mount_mini();
+	cr_assert_not_null(getcwd(after, sizeof(after)));
+	cr_assert_str_eq(before, after);
+}
+
+Test(rootfs, the_host_sees_no_mount_and_the_working_directory_stays)
+{
+	static char before[262144], after[262144];
+
+	make_image("mini", false, true);
+	read_mounts(before, sizeof(before));
+	in_child(stay_where_we_are);
+	read_mounts(after, sizeof(after));
+	cr_assert_str_eq(before, after);
+	cr_assert_eq(rmdir(at("box/m")), 0);
+	cr_assert_eq(rmdir(at("box/l")), 0);
+	cr_assert_eq(rmdir(at("box/rw")), 0);
+}
+
+static void check_host_trees(void)
+{
+	struct stat st;
+
+	mount_mini();
+	cr_assert(exists(at("box/m/usr/bin/env")));
+	cr_assert_eq(stat(at("box/m/usr"), &st), 0);
+	cr_assert_eq(st.st_uid, ROOT);
+	cr_assert_eq(stat(at("box/m/tmp"), &st), 0);
+	cr_assert_eq(st.st_mode & 07777, 01777);
+	cr_assert_eq(st.st_uid, ROOT);
+	cr_assert_eq(stat(at("box/m/root"), &st), 0);
+	cr_assert_eq(st.st_mode & 07777, 0700);
+	cr_assert_eq(st.st_uid, ROOT);
+	cr_assert_gt(stat(at("box/m/etc/ld.so.cache"), &st) == 0 ? st.st_size : 0, 0);
+	cr_assert_eq(open(at("box/m/usr/lxe-new"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600), -1);
+	cr_assert_eq(errno, EROFS);
+	cr_assert_eq(open(at("box/m/opt/lxe-new"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600), -1);
+	cr_assert_eq(errno, EROFS);
+	become_mapped_root();
+	cr_assert_eq(open(at("box/m/usr/lxe-new"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600), -1);
+	cr_assert_eq(errno, EROFS);
+	file(at("box/m/tmp/new"), "x");
+	file(at("box/m/root/new"), "x");
+	file(at("box/m/etc/new"), "x");
+}
+
+Test(rootfs, a_host_image_shows_the_hosts_trees_read_only)
+{
+	make_image("mini", true, true);
+	in_child(check_host_trees);
+}
+
+static void make_fake_host(void)
+{
+	dir(at("host"), 0755);
+	dir(at("host/usr"), 0755);
+	dir(at("host/usr/bin"), 0755);
+	dir(at("host/usr/sub"), 0755);
+	dir(at("host/etc"), 0755);
+	dir(at("host/etc/alternatives"), 0755);
+	file(at("host/etc/shadow"), "secret");
+	dir(at("host/home"), 0755);
+	dir(at("host/lib64"), 0755);
+	file(at("host/lib64/ld.so"), "x");
+	cr_assert_eq(symlink("usr/bin", at("host/bin")), 0);
+}
+
+static int mount_fake(struct lxe_err *err)
+{
+	int userns = sys_userns_mapped(ROOT, 65536);
+
+	cr_assert_geq(userns, 0);
+	dir(at("fresh"), 0711);
+	dir(at("fresh/tmp"), 01777);
+	dir(at("fresh/root"), 0700);
+	return lxe_host_trees_mount(
+		at("host"), at("state/images/mini/rootfs"), at("fresh"), userns, err);
+}
+
+static void check_fake_trees(void)
+{
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_rootfs_unshare(&err), 0);
+	cr_assert_eq(mount("tmpfs", at("host/usr/sub"), "tmpfs", 0, ""), 0);
+	file(at("host/usr/sub/inside"), "x");
+	cr_assert_eq(mount_fake(&err), 0, "%s", err.msg);
+	cr_assert(exists(at("state/images/mini/rootfs/lib64/ld.so")));
+	cr_assert(exists(at("state/images/mini/rootfs/usr/sub/inside")));
+	cr_assert_eq(open(at("state/images/mini/rootfs/usr/sub/new"),
+			     O_CREAT | O_WRONLY | O_CLOEXEC, 0600),
+		-1);
+	cr_assert_eq(errno, EROFS);
+	cr_assert_not(exists(at("state/images/mini/rootfs/etc/shadow")));
+	cr_assert_not(exists(at("state/images/mini/rootfs/home")));
+	/* What the host mounts from now on is none of the sandbox's. */
+	cr_assert_eq(mount("tmpfs", at("host/usr/bin"), "tmpfs", 0, ""), 0);
+	file(at("host/usr/bin/late"), "x");
+	cr_assert_not(exists(at("state/images/mini/rootfs/usr/bin/late")));
+}
+
+Test(rootfs, submounts_come_along_read_only_and_absent_trees_are_left_out)
+{
+	make_image("mini", true, true);
+	make_fake_host();
+	in_child(check_fake_trees);
+}
+
+static void check_planted(void)
+{
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_rootfs_unshare(&err), 0);
+	cr_assert_eq(mount_fake(&err), 0, "%s", err.msg);
+	cr_assert_not(exists(at("planted/lib64/ld.so")));
+	cr_assert_not(exists(at("planted/bin")));
+}
+
+Test(rootfs, a_planted_symlink_leads_no_mount_astray)
+{
+	make_image("mini", true, true);
+	make_fake_host();
+	dir(at("planted"), 0755);
+	dir(at("planted/lib64"), 0755);
+	cr_assert_eq(rmdir(at("state/images/mini/rootfs/lib64")), 0);
+	cr_assert_eq(symlink(at("planted/lib64"), at("state/images/mini/rootfs/lib64")), 0);
+	cr_assert_eq(rmdir(at("state/images/mini/rootfs/usr")), 0);
+	cr_assert_eq(symlink(at("planted"), at("state/images/mini/rootfs/usr")), 0);
+	in_child(check_planted);
+}
+
+static void check_exchanged(void)
+{
+	int box = open(at("box"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct lxe_err err = { 0 };
+	struct lxe_image image;
+
+	open_image(&image, "mini");
+	cr_assert_eq(lxe_rootfs_unshare(&err), 0);
+	cr_assert_eq(rename(at("box"), at("box.old")), 0);
+	dir(at("box"), 0711);
+	cr_assert_eq(lxe_rootfs_mount(&image, box, at("box"), &map, &err), -ESTALE);
+	lxe_image_release(&image);
+}
+
+Test(rootfs, a_directory_that_was_exchanged_is_refused)
+{
+	make_image("mini", false, true);
+	in_child(check_exchanged);
+}
+
+Test(rootfs, the_namespace_behind_a_mount_leaves_no_child_and_no_signal)
+{
+	sigset_t chld, pending;
+	int fd, other = fork(), status;
+
+	if (other == 0)
+		_exit(7);
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	fd = sys_userns_mapped(ROOT, 65536);
+	cr_assert_geq(fd, 0);
+	cr_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	close(fd);
+	/* The other child is still ours to reap. */
+	cr_assert_eq(waitpid(other, &status, 0), other);
+	cr_assert_eq(WEXITSTATUS(status), 7);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
+	fd = sys_userns_mapped(ROOT, 65536);
+	close(fd);
+	sigpending(&pending);
+	cr_assert_not(sigismember(&pending, SIGCHLD));
+	cr_assert_eq(waitpid(-1, &status, __WALL | WNOHANG), -1);
+	cr_assert_eq(errno, ECHILD);
+}
+
+Test(images, a_missing_one_is_named_with_those_that_are_there, .init = set_up, .fini = tear_down)
+{
+	struct lxe_err err = { 0 };
+	struct lxe_image image = { .lock = -EBADF };
+
+	make_image("one", false, true);
+	make_image("two", false, true);
+	make_image("half", false, false);
+	cr_assert_eq(lxe_image_open(&image, at("state"), "none", &err), -ENOENT);
+	cr_assert_str_eq(err.msg, "open image 'none': no such file or directory");
+	cr_assert_not_null(strstr(err.hint, "there is one, two"), "%s", err.hint);
+	cr_assert_eq(image.lock, -EBADF);
+}
+
+Test(images, a_half_built_one_is_refused, .init = set_up, .fini = tear_down)
+{
+	struct lxe_err err = { 0 }, again = { 0 };
+	struct lxe_image image;
+
+	make_image("half", false, false);
+	cr_assert_eq(lxe_image_open(&image, at("state"), "half", &err), -EUCLEAN);
+	cr_assert_str_eq(err.msg, "image 'half' is incomplete");
+	cr_assert_not_null(strstr(err.hint, "image rm half"));
+	file(at("state/images/half/image.json"), "");
+	cr_assert_eq(lxe_image_open(&image, at("state"), "half", &again), -EUCLEAN);
+}
+
+Test(images, names_are_checked, .init = set_up, .fini = tear_down)
+{
+	static const char *const bad[] = { "", ".", "..", ".x", "-x", "a/b", "../images/mini",
+		"a b", "a\n", "\xff",
+		"0123456789012345678901234567890123456789012345678901234567890123456789" };
+	struct lxe_image image;
+
+	make_image("mini", false, true);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct lxe_err err = { 0 };
+
+		cr_assert_eq(lxe_image_open(&image, at("state"), bad[i], &err), -EINVAL);
+		cr_assert_eq(lxe_image_remove(at("state"), bad[i], &err), -EINVAL);
+		cr_assert_not_null(strstr(err.msg, "is no name of an image"));
+	}
+}
+
+Test(images, one_in_use_cannot_be_removed, .init = set_up, .fini = tear_down)
+{
+	struct lxe_err err = { 0 };
+	struct lxe_image image, second;
+
+	make_image("mini", true, true);
+	open_image(&image, "mini");
+	open_image(&second, "mini");
+	cr_assert(image.host_trees);
+	cr_assert_eq(lxe_image_remove(at("state"), "mini", &err), -EBUSY);
+	cr_assert_str_eq(err.msg, "image 'mini' is in use");
+	lxe_image_release(&image);
+	cr_assert_eq(lxe_image_remove(at("state"), "mini", NULL), -EBUSY);
+	cr_assert(exists(at("state/images/mini/image.json")));
+	lxe_image_release(&second);
+	lxe_image_release(&second);
+	cr_assert_eq(lxe_image_remove(at("state"), "mini", NULL), 0);
+	cr_assert_not(exists(at("state/images/mini")));
+	cr_assert_eq(lxe_image_remove(at("state"), "mini", NULL), -ENOENT);
+}
+
+Test(images, one_being_removed_cannot_be_opened, .init = set_up, .fini = tear_down)
+{
+	struct lxe_err err = { 0 };
+	struct lxe_image image;
+	int fd;
+
+	make_image("mini", false, true);
+	fd = open(at("state/images/mini"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+	cr_assert_eq(lxe_image_open(&image, at("state"), "mini", &err), -EBUSY);
+	close(fd);
+}
+
+static int collect(void *arg, const struct lxe_image_info *info)
+{
+	char *text = arg;
+	size_t used = strlen(text);
+
+	snprintf(text + used, 256 - used, "%s%s%s ", info->name, info->complete ? "" : "(half)",
+		info->in_use ? "(used)" : "");
+	return 0;
+}
+
+Test(images, the_list_is_sorted_and_tells_states, .init = set_up, .fini = tear_down)
+{
+	struct lxe_image image;
+	char text[256] = "";
+
+	make_image("zeta", false, true);
+	make_image("half", false, false);
+	make_image("alpha", false, true);
+	make_image("bad", false, false);
+	file(at("state/images/bad/image.json"), "{\"name\":");
+	dir(at("state/images/.build-x"), 0755);
+	file(at("state/images/note"), "x");
+	open_image(&image, "zeta");
+	cr_assert_eq(lxe_image_list(at("state"), collect, text, NULL), 0);
+	cr_assert_str_eq(text, "alpha bad(half) half(half) zeta(used) ");
+	lxe_image_release(&image);
+	text[0] = '\0';
+	cr_assert_eq(lxe_image_list(at("nowhere"), collect, text, NULL), 0);
+	cr_assert_str_eq(text, "");
+}
+
+Test(tree, removal_follows_no_symlink, .init = set_up, .fini = tear_down)
+{
+	dir(at("tree"), 0755);
+	dir(at("tree/sub"), 0);
+	dir(at("outside"), 0755);
+	file(at("outside/precious"), "x");
+	cr_assert_eq(symlink(at("outside"), at("tree/sub/link")), 0);
+	cr_assert_eq(symlink("../outside/precious", at("tree/file")), 0);
+	cr_assert_eq(symlink(at("tree"), at("alias")), 0);
+	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("tree")), 0);
+	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("tree")), 0);
+	cr_assert_not(exists(at("tree")));
+	cr_assert(exists(at("outside/precious")));
+	dir(at("tree"), 0755);
+	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("alias")), 0);
+	cr_assert(exists(at("tree")));
+}
+
+static void check_mounted_tree(void)
+{
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_rootfs_unshare(&err), 0);
+	dir(at("tree"), 0755);
+	dir(at("tree/a"), 0755);
+	dir(at("tree/b"), 0755);
+	cr_assert_eq(mount("tmpfs", at("tree/a"), "tmpfs", 0, ""), 0);
+	file(at("tree/a/precious"), "x");
+	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("tree")), -EXDEV);
+	cr_assert(exists(at("tree/a/precious")));
+	cr_assert_not(exists(at("tree/b")));
+}
+
+Test(tree, removal_stays_on_its_filesystem, .init = set_up, .fini = tear_down)
+{
+	in_child(check_mounted_tree);
+}
+
+Test(tree, too_deep_is_an_error_and_not_a_crash, .init = set_up, .fini = tear_down)
+{
+	int fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (int i = 0; i < SYS_TREE_DEPTH_MAX + 10; i++) {
+		int below;
+
+		cr_assert_eq(mkdirat(fd, "d", 0755), 0);
+		below = openat(fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		close(fd);
+		fd = below;
+	}
+	close(fd);
+	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("d")), -ELOOP);
+	/* A part of it moved up can be removed, and then the rest. */
+	char path[2 * 200 + PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s", at("d"));
+
+	for (int i = 0; i < 199; i++)
+		n += snprintf(path + n, sizeof(path) - n, "/d");
+	cr_assert_eq(rename(path, at("moved")), 0);
+	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("moved")), 0);
+	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("d")), 0);
+}
+
+Test(tree, size_counts_what_is_on_disk, .init = set_up, .fini = tear_down)
+{
+	uint64_t size = 0;
+
+	dir(at("tree"), 0755);
+	file(at("tree/f"), "x");
+	cr_assert_eq(sys_tree_size(AT_FDCWD, at("tree"), &size), 0);
+	cr_assert_gt(size, 0);
+	cr_assert_eq(sys_tree_size(AT_FDCWD, at("none"), &size), -ENOENT);
+}
