@@ -1,0 +1,186 @@
+#include "policy/options.h"
+
+#include <string.h>
+
+#include "policy/setters.h"
+
+#define RUNS (LXE_VERB_RUN | LXE_VERB_SHELL)
+#define WITH_OUTPUT (LXE_VERB_IMAGE_LS | LXE_VERB_GC | LXE_VERB_DOCTOR | LXE_VERB_VERSION)
+#define ANY (RUNS | WITH_OUTPUT | LXE_VERB_IMAGE_BUILD | LXE_VERB_IMAGE_RM | LXE_VERB_HELP)
+
+#define AT(field) .offset = offsetof(struct lxe_request, field)
+
+static const struct lxe_option table[] = {
+	{
+		.name = "tty",
+		.letter = 't',
+		.help = "give the command a terminal of the container's own",
+		.detail = "Without this option and without -T the command gets one when standard "
+			  "input and standard output are both terminals.",
+		.values = "yes, no or auto",
+		.verbs = RUNS,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_tty,
+		.value = 1,
+	},
+	{
+		.name = "no-tty",
+		.letter = 'T',
+		.help = "give the command the caller's own standard files",
+		.detail = "Bytes pass unchanged and standard error stays apart.",
+		.verbs = RUNS,
+		.set = lxe_set_tty,
+		.value = 0,
+	},
+	{
+		.name = "env",
+		.letter = 'e',
+		.placeholder = "NAME[=VALUE]",
+		.help = "set an environment variable; NAME alone passes the caller's value",
+		.detail = "May be repeated; the last of a name wins. Nothing else of the caller's "
+			  "environment reaches the command. A NAME that the caller has not set is "
+			  "not passed.",
+		.verbs = RUNS,
+		.in_profile = LXE_PROFILE_SECTION,
+		.set = lxe_set_env,
+	},
+	{
+		.name = "workdir",
+		.letter = 'w',
+		.placeholder = "DIR",
+		.help = "start the command in this directory of the container",
+		.values = "an absolute path",
+		.verbs = RUNS,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_path,
+		AT(spec.cwd),
+	},
+	{
+		.name = "image",
+		.placeholder = "NAME",
+		.help = "image to start from (default: host)",
+		.detail = "The image host shows the programs of this machine, read-only.",
+		.values = "a name; lxc-exec image ls lists them",
+		.verbs = RUNS,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_name,
+		AT(spec.image),
+	},
+	{
+		.name = "profile",
+		.placeholder = "NAME|FILE",
+		.help = "read options from a profile; a value with a '/' is a file",
+		.detail = "Profiles are described in lxc-exec.conf(5).",
+		.verbs = RUNS,
+		.set = lxe_set_text,
+		AT(profile),
+	},
+	{
+		.name = "name",
+		.placeholder = "NAME",
+		.help = "call the sandbox by a name",
+		.verbs = RUNS,
+		.set = lxe_set_name,
+		AT(spec.name),
+	},
+	{
+		.name = "memory",
+		.placeholder = "SIZE",
+		.help = "limit of memory: 512M, 2G, none (default: none)",
+		.detail = "The files that the sandbox writes count as well.",
+		.values = "a whole number with K, M, G or T, or none",
+		.verbs = RUNS,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_size,
+		AT(spec.memory),
+	},
+	{
+		.name = "pids",
+		.placeholder = "N",
+		.help = "limit of processes and threads, or none (default: 2048)",
+		.values = "a whole number, or none",
+		.verbs = RUNS,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_count,
+		AT(spec.pids),
+	},
+	{
+		.name = "timeout",
+		.placeholder = "DURATION",
+		.help = "end the command after this time: 500ms, 30s, 5m, none (default: none)",
+		.detail = "A number alone is in seconds. Everything that the command started ends "
+			  "with it, and the exit status is 124.",
+		.values = "a whole number with ms, s, m or h, or none",
+		.verbs = RUNS,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_duration,
+		AT(spec.timeout_ms),
+	},
+	{
+		.name = "result",
+		.placeholder = "FILE|fd:N",
+		.help = "write how the run ended, as one JSON object",
+		.detail = "It is written on every way out.",
+		.verbs = RUNS,
+		.set = lxe_set_result,
+		AT(spec.result),
+	},
+	{
+		.name = "quiet",
+		.letter = 'q',
+		.help = "print nothing but errors",
+		.values = "yes or no",
+		.verbs = RUNS | LXE_VERB_IMAGE_BUILD | LXE_VERB_IMAGE_RM | LXE_VERB_GC,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_verbose,
+		.value = -1,
+	},
+	{
+		.name = "verbose",
+		.letter = 'v',
+		.help = "say what is being done; twice for more",
+		.values = "yes or no",
+		.verbs = RUNS | LXE_VERB_IMAGE_BUILD | LXE_VERB_IMAGE_RM | LXE_VERB_GC,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_verbose,
+		.value = 1,
+	},
+	{
+		.name = "dry-run",
+		.letter = 'n',
+		.help = "say what would be removed and remove nothing",
+		.verbs = LXE_VERB_GC,
+		.set = lxe_set_flag,
+		AT(dry_run),
+	},
+	{
+		.name = "format",
+		.placeholder = "table|json",
+		.help = "form of the output (default: table)",
+		.verbs = WITH_OUTPUT,
+		.set = lxe_set_output,
+	},
+	{
+		.name = "help",
+		.letter = 'h',
+		.help = "print this help",
+		.verbs = ANY,
+		.set = lxe_set_flag,
+		AT(help),
+	},
+	{ .name = NULL },
+};
+
+const struct lxe_option *lxe_options(void)
+{
+	return table;
+}
+
+const struct lxe_option *lxe_option_find(const char *name, size_t len, unsigned int verbs)
+{
+	for (const struct lxe_option *o = table; o->name; o++)
+		if (strlen(o->name) == len && memcmp(o->name, name, len) == 0 &&
+			(!verbs || (o->verbs & verbs)))
+			return o;
+	return NULL;
+}

@@ -1,0 +1,56 @@
+/*
+ * The options: one table that the command line, the profiles, --help and the manual pages are made
+ * from. Constant data and pure look-up.
+ */
+#ifndef LXE_POLICY_OPTIONS_H
+#define LXE_POLICY_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "policy/request.h"
+
+/* The verbs, as a set: an option says which of them take it. */
+enum lxe_verb {
+	LXE_VERB_RUN = 1 << 0,
+	LXE_VERB_SHELL = 1 << 1,
+	LXE_VERB_IMAGE_LS = 1 << 2,
+	LXE_VERB_IMAGE_BUILD = 1 << 3,
+	LXE_VERB_IMAGE_RM = 1 << 4,
+	LXE_VERB_GC = 1 << 5,
+	LXE_VERB_DOCTOR = 1 << 6,
+	LXE_VERB_VERSION = 1 << 7,
+	LXE_VERB_HELP = 1 << 8,
+};
+
+/* Where an option may stand in a profile. */
+enum lxe_in_profile {
+	LXE_PROFILE_NO,
+	LXE_PROFILE_KEY,     /* NAME = VALUE in [run] */
+	LXE_PROFILE_SECTION, /* may be repeated: ITEM = VALUE in a section [NAME] of its own */
+};
+
+struct lxe_option {
+	const char *name;
+	const char *placeholder; /* of the value; NULL: a flag */
+	const char *help;	 /* one line */
+	const char *detail;	 /* further sentences for the manual, or NULL */
+	const char *values;	 /* what a profile may say, for a flag or where it differs */
+	unsigned int verbs;	 /* set of enum lxe_verb */
+	enum lxe_in_profile in_profile;
+	/* `as`: how the user spelt the option, for messages. `text` is NULL for a bare flag. */
+	int (*set)(struct lxe_request *req, const struct lxe_option *option, const char *as,
+		const char *text, struct lxe_err *err);
+	size_t offset; /* into struct lxe_request, for the setters that need it */
+	int value;     /* likewise */
+	char letter;   /* '\0': none */
+};
+
+/* The table; it ends with an entry whose name is NULL. */
+const struct lxe_option *lxe_options(void);
+
+/* By long name, among those that pass `verbs` (0: any). */
+const struct lxe_option *lxe_option_find(const char *name, size_t len, unsigned int verbs);
+
+#endif

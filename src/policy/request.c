@@ -1,0 +1,16 @@
+#include "policy/request.h"
+
+#include <stdlib.h>
+
+void lxe_request_init(struct lxe_request *req)
+{
+	*req = (struct lxe_request){ .output = LXE_OUTPUT_TABLE };
+	lxe_spec_init(&req->spec);
+}
+
+void lxe_request_release(struct lxe_request *req)
+{
+	lxe_spec_release(&req->spec);
+	free(req->profile);
+	*req = (struct lxe_request){ 0 };
+}

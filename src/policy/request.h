@@ -1,0 +1,25 @@
+/*
+ * What the command line and the profiles ask for: the spec of a run, and what concerns only the
+ * program that reads it. The options' setters fill it; it owns everything it points to.
+ */
+#ifndef LXE_POLICY_REQUEST_H
+#define LXE_POLICY_REQUEST_H
+
+#include <stdbool.h>
+
+#include "policy/spec.h"
+
+enum lxe_output { LXE_OUTPUT_TABLE, LXE_OUTPUT_JSON };
+
+struct lxe_request {
+	struct lxe_spec spec;
+	char *profile; /* a name, or a path when it holds a '/'; NULL: none */
+	enum lxe_output output;
+	bool dry_run;
+	bool help;
+};
+
+void lxe_request_init(struct lxe_request *req); /* the built-in defaults */
+void lxe_request_release(struct lxe_request *req);
+
+#endif

@@ -1,0 +1,211 @@
+#include "policy/setters.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "base/str.h"
+
+/* Less memory than this cannot even hold pid 1 and a shell: a forgotten unit, almost always. */
+#define MEMORY_MIN (1024 * 1024)
+#define PIDS_MAX 4194304 /* PID_MAX_LIMIT of the kernel */
+
+static void *field_of(struct lxe_request *req, const struct lxe_option *o)
+{
+	return (char *)req + o->offset;
+}
+
+static int bad(struct lxe_err *err, const char *as, const char *text, const char *what)
+{
+	return lxe_fail_msg(err, -EINVAL, "%s '%s' %s", as, text, what);
+}
+
+static int parse_flag(const char *as, const char *text, int *ret, struct lxe_err *err)
+{
+	*ret = 1;
+	if (!text || lxe_parse_bool(text, ret) == 0)
+		return 0;
+	bad(err, as, text, "is neither yes nor no");
+	return -EINVAL;
+}
+
+LXE_SETTER(lxe_set_flag)
+{
+	int on, r = parse_flag(as, text, &on, err);
+
+	if (r < 0)
+		return r;
+	*(bool *)field_of(req, o) = on;
+	return 0;
+}
+
+LXE_SETTER(lxe_set_text)
+{
+	int r = lxe_str_set(field_of(req, o), text);
+
+	return r < 0 ? lxe_fail(err, r, "%s", as) : 0;
+}
+
+LXE_SETTER(lxe_set_name)
+{
+	int r = lxe_name_validate(text, err);
+
+	return r < 0 ? lxe_fail(err, r, "%s", as) : lxe_set_text(req, o, as, text, err);
+}
+
+LXE_SETTER(lxe_set_path)
+{
+	if (text[0] != '/') {
+		bad(err, as, text, "is not an absolute path");
+		lxe_hint(err, "it is a path inside the container and begins with /");
+		return -EINVAL;
+	}
+	return lxe_set_text(req, o, as, text, err);
+}
+
+LXE_SETTER(lxe_set_size)
+{
+	uint64_t value = 0;
+	int r;
+
+	if (strcmp(text, "none") != 0) {
+		r = lxe_parse_size(text, &value);
+		if (r < 0) {
+			bad(err, as, text, r == -ERANGE ? "is too large" : "is not a size");
+			lxe_hint(err, "a size is a whole number with K, M, G or T, or none: 512M");
+			return -EINVAL;
+		}
+		if (value < MEMORY_MIN) {
+			bad(err, as, text, "is less than 1M");
+			lxe_hint(err, "a size without a unit is in bytes; none means no limit");
+			return -EINVAL;
+		}
+	}
+	*(uint64_t *)field_of(req, o) = value;
+	return 0;
+}
+
+LXE_SETTER(lxe_set_count)
+{
+	uint64_t value = 0;
+	int r;
+
+	if (strcmp(text, "none") != 0) {
+		r = lxe_parse_u64(text, 1, PIDS_MAX, &value);
+		if (r == -ERANGE)
+			bad(err, as, text, "is out of range");
+		else if (r < 0)
+			bad(err, as, text, "is not a number");
+		if (r < 0) {
+			lxe_hint(err, "a whole number from 1 to %d, or none", PIDS_MAX);
+			return -EINVAL;
+		}
+	}
+	*(uint64_t *)field_of(req, o) = value;
+	return 0;
+}
+
+LXE_SETTER(lxe_set_duration)
+{
+	uint64_t value = LXE_TIMEOUT_NONE;
+	int r;
+
+	if (strcmp(text, "none") != 0) {
+		r = lxe_parse_duration(text, &value);
+		if (r == -ERANGE)
+			bad(err, as, text, "is too long");
+		else if (r < 0)
+			bad(err, as, text, "is not a duration");
+		else if (value == 0)
+			r = bad(err, as, text, "is no time at all");
+		if (r < 0) {
+			lxe_hint(err, "a whole number with ms, s, m or h, or none: 30s");
+			return -EINVAL;
+		}
+	}
+	*(uint64_t *)field_of(req, o) = value;
+	return 0;
+}
+
+LXE_SETTER(lxe_set_tty)
+{
+	int on = 1;
+
+	(void)o;
+	if (text && strcmp(text, "auto") == 0) {
+		req->spec.tty = LXE_TTY_AUTO;
+		return 0;
+	}
+	if (text && lxe_parse_bool(text, &on) < 0)
+		return bad(err, as, text, "is not yes, no or auto");
+	if (!text)
+		on = o->value;
+	req->spec.tty = on ? LXE_TTY_ON : LXE_TTY_OFF;
+	return 0;
+}
+
+LXE_SETTER(lxe_set_env)
+{
+	LXE_AUTOFREE char *pair = NULL;
+	const char *value;
+
+	(void)o;
+	if (text[0] == '=')
+		return bad(err, as, text, "has no name before the '='");
+	if (!strchr(text, '=')) {
+		value = getenv(text);
+		if (!value)
+			return 0; /* as container engines do: nothing to pass on */
+		if (asprintf(&pair, "%s=%s", text, value) < 0) {
+			pair = NULL;
+			return lxe_fail(err, -ENOMEM, "%s '%s'", as, text);
+		}
+		text = pair;
+	}
+	if (lxe_strv_add(&req->spec.env, text) < 0)
+		return lxe_fail(err, -ENOMEM, "%s", as);
+	return 0;
+}
+
+LXE_SETTER(lxe_set_result)
+{
+	int fd;
+
+	if (lxe_starts_with(text, "fd:") && lxe_parse_int(text + 3, 0, INT_MAX, &fd) < 0) {
+		bad(err, as, text, "does not name a descriptor");
+		lxe_hint(err, "fd:3 is descriptor 3; a file of that name is ./%s", text);
+		return -EINVAL;
+	}
+	return lxe_set_text(req, o, as, text, err);
+}
+
+/* -q is -1; each -v is one more, and takes back a -q of the profile. */
+LXE_SETTER(lxe_set_verbose)
+{
+	int on, r = parse_flag(as, text, &on, err), *level = &req->spec.verbose;
+
+	if (r < 0)
+		return r;
+	if (text)
+		*level = on ? o->value : 0;
+	else if (o->value < 0)
+		*level = -1;
+	else
+		*level = *level < 0 ? 1 : *level + 1;
+	return 0;
+}
+
+LXE_SETTER(lxe_set_output)
+{
+	(void)o;
+	if (strcmp(text, "table") == 0)
+		req->output = LXE_OUTPUT_TABLE;
+	else if (strcmp(text, "json") == 0)
+		req->output = LXE_OUTPUT_JSON;
+	else
+		return bad(err, as, text, "is neither table nor json");
+	return 0;
+}

@@ -1,0 +1,244 @@
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/spec.h"
+#include "proto/wire.h"
+
+static void fill(struct lxe_spec *spec)
+{
+	lxe_spec_init(spec);
+	lxe_str_set(&spec->name, "web \xc3\xa4");
+	lxe_str_set(&spec->cwd, "/srv");
+	lxe_str_set(&spec->term, "xterm");
+	lxe_str_set(&spec->result, "fd:3");
+	lxe_strv_add(&spec->argv, "printf");
+	lxe_strv_add(&spec->argv, "");
+	lxe_strv_add(&spec->argv, "\xff\x01 not UTF-8");
+	lxe_strv_add(&spec->env, "A=");
+	lxe_strv_add(&spec->env, "A=\xfe=x");
+	spec->tty = LXE_TTY_OFF;
+	spec->memory = UINT64_MAX;
+	spec->pids = 7;
+	spec->timeout_ms = 1500;
+	spec->rows = 65535;
+	spec->cols = 1;
+	spec->verbose = -1;
+}
+
+static void assert_same_strv(const struct lxe_strv *a, const struct lxe_strv *b)
+{
+	cr_assert_eq(a->n, b->n);
+	for (size_t i = 0; i < a->n; i++)
+		cr_assert_str_eq(a->v[i], b->v[i]);
+}
+
+static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
+{
+	cr_assert_str_eq(a->name, b->name);
+	cr_assert_str_eq(a->image, b->image);
+	cr_assert_str_eq(a->cwd, b->cwd);
+	cr_assert_str_eq(a->term, b->term);
+	cr_assert_str_eq(a->result, b->result);
+	assert_same_strv(&a->argv, &b->argv);
+	assert_same_strv(&a->env, &b->env);
+	cr_assert_eq(a->tty, b->tty);
+	cr_assert_eq(a->memory, b->memory);
+	cr_assert_eq(a->pids, b->pids);
+	cr_assert_eq(a->timeout_ms, b->timeout_ms);
+	cr_assert_eq(a->rows, b->rows);
+	cr_assert_eq(a->cols, b->cols);
+	cr_assert_eq(a->verbose, b->verbose);
+}
+
+Test(spec, defaults)
+{
+	struct lxe_spec spec;
+
+	lxe_spec_init(&spec);
+	cr_assert_str_eq(spec.image, "host");
+	cr_assert_eq(spec.tty, LXE_TTY_AUTO);
+	cr_assert_eq(spec.memory, 0);
+	cr_assert_eq(spec.pids, 2048);
+	cr_assert_eq(spec.timeout_ms, LXE_TIMEOUT_NONE);
+	cr_assert_eq(spec.verbose, 0);
+	lxe_spec_release(&spec);
+	lxe_spec_release(&spec);
+}
+
+Test(spec, survives_the_wire)
+{
+	struct lxe_spec spec, got = { 0 };
+	unsigned char *buf;
+	size_t len;
+
+	fill(&spec);
+	cr_assert_eq(lxe_spec_encode(&spec, &buf, &len), 0);
+	cr_assert_eq(lxe_spec_decode(&got, buf, len), 0);
+	assert_same(&spec, &got);
+	free(buf);
+	lxe_spec_release(&spec);
+	lxe_spec_release(&got);
+}
+
+Test(spec, absent_texts_stay_absent)
+{
+	struct lxe_spec spec, got = { 0 };
+	unsigned char *buf;
+	size_t len;
+
+	lxe_spec_init(&spec);
+	lxe_strv_add(&spec.argv, "true");
+	cr_assert_eq(lxe_spec_encode(&spec, &buf, &len), 0);
+	cr_assert_eq(lxe_spec_decode(&got, buf, len), 0);
+	cr_assert_null(got.name);
+	cr_assert_null(got.cwd);
+	cr_assert_null(got.term);
+	cr_assert_null(got.result);
+	cr_assert_eq(got.env.n, 0);
+	free(buf);
+	lxe_spec_release(&spec);
+	lxe_spec_release(&got);
+}
+
+Test(spec, every_cut_is_refused)
+{
+	struct lxe_spec spec, got = { 0 };
+	unsigned char *buf;
+	size_t len;
+
+	fill(&spec);
+	cr_assert_eq(lxe_spec_encode(&spec, &buf, &len), 0);
+	for (size_t cut = 0; cut < len; cut++) {
+		/* In a block of its own size, so that a read past the cut is seen by ASan. */
+		unsigned char *part = malloc(cut ? cut : 1);
+
+		memcpy(part, buf, cut);
+		cr_assert_eq(lxe_spec_decode(&got, part, cut), -EBADMSG, "cut at %zu", cut);
+		cr_assert_null(got.image);
+		free(part);
+	}
+	free(buf);
+	lxe_spec_release(&spec);
+}
+
+/* Decode a good record with one more field at its end. */
+static int decode_with(uint8_t tag, const void *bytes, size_t n)
+{
+	struct lxe_spec spec, got = { 0 };
+	struct lxe_writer w = { 0 };
+	unsigned char *buf;
+	size_t len;
+	int r;
+
+	fill(&spec);
+	cr_assert_eq(lxe_spec_encode(&spec, &buf, &len), 0);
+	lxe_put_bytes(&w, tag, bytes, n);
+	buf = realloc(buf, len + w.len);
+	memcpy(buf + len, w.buf, w.len);
+	r = lxe_spec_decode(&got, buf, len + w.len);
+	lxe_writer_release(&w);
+	free(buf);
+	lxe_spec_release(&spec);
+	lxe_spec_release(&got);
+	return r;
+}
+
+Test(spec, more_arguments_are_welcome_and_nothing_else)
+{
+	cr_assert_eq(decode_with(4, "more", 4), 0);
+	cr_assert_eq(decode_with(5, "K=V", 3), 0);
+	cr_assert_eq(decode_with(5, "KV", 2), -EBADMSG);
+	cr_assert_eq(decode_with(5, "=V", 2), -EBADMSG);
+	cr_assert_eq(decode_with(4, "a\0b", 3), -EBADMSG);
+	for (int tag = 0; tag < 256; tag++)
+		if (tag != 4 && tag != 5)
+			cr_assert_eq(decode_with((uint8_t)tag, "12345678", 8), -EBADMSG, "%d", tag);
+}
+
+static int decode_patched(void (*patch)(struct lxe_spec *spec))
+{
+	struct lxe_spec spec, got = { 0 };
+	unsigned char *buf;
+	size_t len;
+	int r;
+
+	fill(&spec);
+	patch(&spec);
+	r = lxe_spec_encode(&spec, &buf, &len);
+	if (r == 0) {
+		r = lxe_spec_decode(&got, buf, len);
+		free(buf);
+	}
+	lxe_spec_release(&spec);
+	lxe_spec_release(&got);
+	return r;
+}
+
+static void bad_name(struct lxe_spec *spec)
+{
+	lxe_str_set(&spec->name, "../x");
+}
+
+static void bad_image(struct lxe_spec *spec)
+{
+	lxe_str_set(&spec->image, "");
+}
+
+static void bad_cwd(struct lxe_spec *spec)
+{
+	lxe_str_set(&spec->cwd, "srv");
+}
+
+static void bad_tty(struct lxe_spec *spec)
+{
+	spec->tty = (enum lxe_tty)3;
+}
+
+static void no_command(struct lxe_spec *spec)
+{
+	lxe_strv_release(&spec->argv);
+}
+
+Test(spec, values_are_checked_on_arrival)
+{
+	cr_assert_eq(decode_patched(bad_name), -EBADMSG);
+	cr_assert_eq(decode_patched(bad_image), -EBADMSG);
+	cr_assert_eq(decode_patched(bad_cwd), -EBADMSG);
+	cr_assert_eq(decode_patched(bad_tty), -EBADMSG);
+	cr_assert_eq(decode_patched(no_command), -EINVAL);
+}
+
+Test(spec, version_comes_first)
+{
+	struct lxe_writer w = { 0 };
+	struct lxe_spec got = { 0 };
+
+	lxe_put_u64(&w, 1, 2);
+	cr_assert_eq(lxe_spec_decode(&got, w.buf, w.len), -EBADMSG);
+	w.len = 0;
+	lxe_put_text(&w, 3, "host");
+	lxe_put_u64(&w, 1, 1);
+	cr_assert_eq(lxe_spec_decode(&got, w.buf, w.len), -EBADMSG);
+	lxe_writer_release(&w);
+}
+
+Test(spec, names)
+{
+	static const char *const good[] = { "a", "web-1", "\xc3\xa4", "a b", "..." };
+	static const char *const bad[] = { "", ".", "..", "a/b", "-x", "a\nb", "\x7f", "\xff",
+		"\xc2\x85", "\xe2\x80\xae", "\xed\xa0\x80" };
+	char longest[LXE_NAME_MAX + 2];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		cr_assert_eq(lxe_name_validate(good[i], NULL), 0, "%zu", i);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_assert_eq(lxe_name_validate(bad[i], NULL), -EINVAL, "%zu", i);
+	memset(longest, 'n', sizeof(longest));
+	longest[LXE_NAME_MAX] = '\0';
+	cr_assert_eq(lxe_name_validate(longest, NULL), 0);
+	longest[LXE_NAME_MAX] = 'n';
+	longest[LXE_NAME_MAX + 1] = '\0';
+	cr_assert_eq(lxe_name_validate(longest, NULL), -EINVAL);
+}
