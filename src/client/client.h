@@ -21,4 +21,7 @@
 int lxe_client_run(struct lxe_spec *spec, const struct lxe_dirs *dirs, struct lxe_outcome *outcome,
 	struct lxe_err *err);
 
+/* Build the image `name` from the template of that name, in the keeper's program. Blocks. */
+int lxe_client_image_build(const struct lxe_dirs *dirs, const char *name, struct lxe_err *err);
+
 #endif

@@ -7,26 +7,41 @@
 #define LXE_KEEPER_TEARDOWN_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/types.h>
 
 #include "base/err.h"
-#include "base/str.h"
-#include "store/dirs.h"
+#include "cgroup/cgroup.h"
+#include "store/outcome.h"
 #include "store/sandbox.h"
 
-/*
- * The caller holds the sandbox's lock. Each thing that could not be removed adds a line to
- * *residue. 0 when everything is gone; otherwise a negative errno, and the directory with its
- * journal stays for the next gc.
- */
-int lxe_teardown(struct lxe_sandbox *sandbox, struct lxe_strv *residue);
+struct lxe_teardown {
+	struct lxe_sandbox *sandbox;	       /* whose lock the caller holds */
+	const struct lxe_cgroup_host *cgroups; /* NULL: they are looked for here */
+	/*
+	 * Told of every child of the caller that is reaped on the way (all that have ended are: an
+	 * unreaped one keeps its pid namespace alive). May be NULL.
+	 */
+	void (*reaped)(void *arg, pid_t pid, int status, const struct rusage *usage);
+	void *arg;
+	/* How the run ended; its teardown_ok and residue are filled in. */
+	struct lxe_outcome *outcome;
+	uint64_t begun_us; /* CLOCK_MONOTONIC, for its teardown span; 0: not wanted */
+	int result; /* where the record goes; negative: to the path in the journal, if it is empty */
+};
 
 /*
- * Take every record below dirs->run whose lock is free and tear it down. With dry_run nothing is
- * changed. For each record `report` is called with its id and NULL or what remained of it.
- * Returns the number of records found, or a negative errno.
+ * 0 when everything is gone. Otherwise a negative errno: what is left is in outcome->residue, a line
+ * each, and the directory with its journal stays for the next gc.
+ */
+int lxe_teardown(const struct lxe_teardown *t);
+
+/*
+ * Take every record below `run` whose lock is free and tear it down; with dry_run only name it. For
+ * each of them `report` is called with what remains of it (NULL: nothing). Returns how many there
+ * were, or a negative errno.
  */
 typedef void (*lxe_gc_report)(void *arg, const char *id, const char *residue);
-int lxe_gc(const struct lxe_dirs *dirs, bool dry_run, lxe_gc_report report, void *arg,
-	struct lxe_err *err);
+int lxe_gc(const char *run, bool dry_run, lxe_gc_report report, void *arg, struct lxe_err *err);
 
 #endif

@@ -1,0 +1,92 @@
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "cli/help.h"
+#include "cli/print.h"
+#include "policy/profile.h"
+
+static int load_profiles(struct lxe_cli *cli)
+{
+	const char *profile = NULL;
+	int r = lxe_profile_load_defaults(&cli->req, &cli->err);
+
+	if (r == 0 && lxe_args_have(&cli->args, "profile", &profile))
+		r = lxe_profile_load(&cli->req, &cli->dirs, profile, &cli->err);
+	return r;
+}
+
+int lxe_cli_begin(struct lxe_cli *cli, enum lxe_verb verb, bool runs, int argc, char **argv)
+{
+	int r;
+
+	*cli = (struct lxe_cli){ .info = lxe_verb_info(verb) };
+	lxe_request_init(&cli->req);
+	r = lxe_args_parse(&cli->args, verb, cli->info->name, argc - 1, argv + 1, &cli->err);
+	if (r < 0)
+		return r;
+	if (lxe_args_have(&cli->args, "help", NULL)) {
+		lxe_help_verb(cli->info);
+		return 1;
+	}
+	cli->argc = argc - 1 - cli->args.rest;
+	cli->argv = argv + 1 + cli->args.rest;
+	/* Before a profile is looked for: an ordinary user may not even be allowed to read it. */
+	if (runs)
+		r = lxe_cli_need_root(cli);
+	if (r == 0)
+		r = lxe_dirs_find(&cli->dirs, &cli->err);
+	if (r == 0 && runs)
+		r = load_profiles(cli);
+	if (r == 0)
+		r = lxe_args_apply(&cli->args, &cli->req, &cli->err);
+	return r;
+}
+
+static void explain(struct lxe_cli *cli, int r)
+{
+	/* Nothing but memory runs out without a word. */
+	if (!cli->err.msg[0])
+		lxe_fail(&cli->err, r, "%s", cli->info->name);
+	if ((r == -EACCES || r == -EPERM) && geteuid() != 0)
+		lxe_hint(&cli->err, "sudo lxc-exec %s …", cli->info->name);
+}
+
+int lxe_cli_end(struct lxe_cli *cli, int r, int status)
+{
+	if (r < 0) {
+		explain(cli, r);
+		status = lxe_print_error(&cli->err);
+	}
+	lxe_args_release(&cli->args);
+	lxe_request_release(&cli->req);
+	return lxe_print_end(status);
+}
+
+int lxe_cli_want_none(struct lxe_cli *cli)
+{
+	if (cli->argc == 0)
+		return 0;
+	lxe_fail_msg(&cli->err, -EINVAL, "%s: unexpected word '%s'", cli->info->name, cli->argv[0]);
+	lxe_hint(&cli->err, "lxc-exec %s --help", cli->info->name);
+	return -EINVAL;
+}
+
+int lxe_cli_want_some(struct lxe_cli *cli, const char *what)
+{
+	if (cli->argc > 0)
+		return 0;
+	lxe_fail_msg(&cli->err, -EINVAL, "%s: %s is missing", cli->info->name, what);
+	lxe_hint(&cli->err, "lxc-exec %s %s", cli->info->name, cli->info->usage);
+	return -EINVAL;
+}
+
+int lxe_cli_need_root(struct lxe_cli *cli)
+{
+	if (geteuid() == 0)
+		return 0;
+	lxe_fail_msg(&cli->err, -EPERM, "%s: this needs root for now", cli->info->name);
+	lxe_hint(&cli->err, "sudo lxc-exec %s …", cli->info->name);
+	return -EPERM;
+}

@@ -1,0 +1,44 @@
+/*
+ * What every verb begins with: its words parsed, its options set, the directories found. The verbs
+ * that run something also have their standard files and their privilege checked here.
+ */
+#ifndef LXE_CLI_CLI_H
+#define LXE_CLI_CLI_H
+
+#include "base/err.h"
+#include "cli/verbs.h"
+#include "policy/args.h"
+#include "policy/request.h"
+#include "store/dirs.h"
+
+struct lxe_cli {
+	const struct lxe_verb_info *info;
+	struct lxe_args args;
+	struct lxe_request req;
+	struct lxe_dirs dirs;
+	int argc; /* the words that are no options */
+	char **argv;
+	struct lxe_err err;
+};
+
+/*
+ * Parse the words after argv[0]. 0: go on; 1: --help was printed; -EINVAL or another negative
+ * errno: cli->err says why. With `runs`, an ordinary user is refused, and the defaults and
+ * --profile are read before the options are set. End with lxe_cli_end() in any case.
+ */
+int lxe_cli_begin(struct lxe_cli *cli, enum lxe_verb verb, bool runs, int argc, char **argv);
+
+/*
+ * Release, print the error if `r` is negative, flush standard output, and return the status to
+ * exit with: `status` unless something failed.
+ */
+int lxe_cli_end(struct lxe_cli *cli, int r, int status);
+
+/* Usage errors of verbs that take no words, or at least one. */
+int lxe_cli_want_none(struct lxe_cli *cli);
+int lxe_cli_want_some(struct lxe_cli *cli, const char *what);
+
+/* Refuse an ordinary user in one clear line. */
+int lxe_cli_need_root(struct lxe_cli *cli);
+
+#endif

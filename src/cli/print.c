@@ -1,0 +1,163 @@
+#include "cli/print.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "sys/fd.h"
+
+/* Room for a message and its hint when every byte is escaped. */
+#define LINES_MAX (4 * (LXE_ERR_MSG_MAX + LXE_ERR_HINT_MAX) + 64)
+
+void lxe_print(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(stdout, fmt, ap);
+	va_end(ap);
+}
+
+void lxe_print_field(const char *text, int width)
+{
+	char escaped[512];
+
+	lxe_escape(escaped, sizeof(escaped), text, strlen(text));
+	fprintf(stdout, "%-*s", width, escaped);
+}
+
+json_t *lxe_json_text(const char *text)
+{
+	char escaped[4096];
+
+	if (!text)
+		return json_null();
+	if (lxe_utf8_valid(text, strlen(text)))
+		return json_string(text);
+	lxe_escape(escaped, sizeof(escaped), text, strlen(text));
+	return json_string(escaped);
+}
+
+int lxe_print_json(json_t *value)
+{
+	if (!value)
+		return -ENOMEM;
+	/* A failed write stays on record in stdout, where lxe_print_end() finds it. */
+	json_dumpf(value, stdout, JSON_INDENT(2));
+	lxe_print("\n");
+	json_decref(value);
+	return 0;
+}
+
+/* One line of standard error: a prefix of ours and a text that may hold anybody's bytes. */
+static size_t put_line(char *buf, size_t size, const char *prefix, const char *text)
+{
+	size_t used = (size_t)snprintf(buf, size, "%s", prefix);
+
+	lxe_escape(buf + used, size - used - 1, text, strlen(text));
+	used += strlen(buf + used);
+	buf[used++] = '\n';
+	return used;
+}
+
+static void put_message(const char *message, const char *hint)
+{
+	char lines[LINES_MAX];
+	size_t used = put_line(lines, sizeof(lines), "lxc-exec: ", message);
+
+	if (hint[0])
+		used += put_line(lines + used, sizeof(lines) - used, "hint: ", hint);
+	sys_write_all(STDERR_FILENO, lines, used);
+}
+
+int lxe_print_error(const struct lxe_err *err)
+{
+	put_message(err->msg[0] ? err->msg : "failed", err->hint);
+	return LXE_EXIT_ERROR;
+}
+
+void lxe_print_note(const char *fmt, ...)
+{
+	char text[LXE_ERR_MSG_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	put_message(text, "");
+}
+
+int lxe_print_end(int status)
+{
+	struct lxe_err err = { 0 };
+
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	lxe_fail(&err, errno ? -errno : -EIO, "write to standard output");
+	return lxe_print_error(&err);
+}
+
+void lxe_print_residue(const char *id, const char *residue)
+{
+	const char *line = residue, *end;
+
+	for (; *line; line = *end ? end + 1 : end) {
+		end = strchrnul(line, '\n');
+		lxe_print_note("sandbox %s: could not remove %.*s", id, (int)(end - line), line);
+	}
+	if (!residue[0])
+		lxe_print_note("sandbox %s: could not remove everything", id);
+}
+
+static void print_timeout(uint64_t ms)
+{
+	if (ms % 1000)
+		lxe_print_note("command timed out after %llu ms", (unsigned long long)ms);
+	else
+		lxe_print_note("command timed out after %llu s", (unsigned long long)ms / 1000);
+}
+
+static void print_summary(const struct lxe_outcome *o)
+{
+	uint64_t ms = o->ended_at_ms > o->created_at_ms ? o->ended_at_ms - o->created_at_ms : 0;
+
+	lxe_print_note("sandbox %s ended: %s, status %d, %llu ms", o->id, lxe_cause_name(o->cause),
+		lxe_outcome_exit_status(o), (unsigned long long)ms);
+}
+
+void lxe_print_outcome(const struct lxe_outcome *o, uint64_t timeout_ms, int verbose)
+{
+	switch (o->cause) {
+	case LXE_CAUSE_ERROR:
+		put_message(o->message[0] ? o->message : "failed", o->hint);
+		break;
+	case LXE_CAUSE_TIMEOUT:
+		if (verbose >= 0)
+			print_timeout(timeout_ms);
+		break;
+	case LXE_CAUSE_OOM:
+		if (verbose >= 0)
+			put_message(o->message[0] ? o->message : "the sandbox ran out of memory",
+				o->hint[0] ? o->hint : "--memory sets the limit");
+		break;
+	case LXE_CAUSE_LIMIT:
+	case LXE_CAUSE_POLICY:
+		if (verbose >= 0 && o->message[0])
+			put_message(o->message, o->hint);
+		break;
+	case LXE_CAUSE_EXIT:
+	case LXE_CAUSE_SIGNAL:
+	case LXE_CAUSE_KILLED:
+		break;
+	}
+	if (!o->teardown_ok) {
+		lxe_print_residue(o->id, o->residue);
+		put_message("what is left is kept on record", "lxc-exec gc");
+	}
+	if (verbose > 0)
+		print_summary(o);
+}

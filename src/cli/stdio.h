@@ -1,0 +1,33 @@
+/*
+ * The three standard files: open before anything else runs, and fit for a command to be given.
+ */
+#ifndef LXE_CLI_STDIO_H
+#define LXE_CLI_STDIO_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "policy/spec.h"
+
+/*
+ * Fill what the caller has closed of 0, 1 and 2, so that no file of ours ever gets such a number.
+ * The fillers of 0 and 1 are open for the wrong direction: using them fails as a closed file does.
+ */
+int lxe_stdio_fill(void);
+
+/* Refuse to run anything when input or output is closed, or input is a directory. */
+int lxe_stdio_check(struct lxe_err *err);
+
+/* A result that goes to a descriptor needs one that is open for writing. */
+int lxe_stdio_check_result(const char *result, struct lxe_err *err);
+
+/* Does a run with this setting use a terminal of the container's own? */
+bool lxe_stdio_wants_tty(enum lxe_tty tty);
+
+/*
+ * With a terminal, take over the caller's TERM, which must be known on this machine, unless the
+ * command is given one of its own.
+ */
+int lxe_stdio_set_term(struct lxe_spec *spec, struct lxe_err *err);
+
+#endif

@@ -1,0 +1,249 @@
+/* The client's one loop: keeper, signals, timers, and the relay when there is a terminal. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "client/session.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+
+#define LINGER_MS 200	/* for late output of what the command left running */
+#define ANSWER_MS 30000 /* for the keeper: past it, it is stuck in a call that blocks */
+#define BUILD_MS 300000 /* for its first answer, before which it may have to build an image */
+
+enum { CONTROL, SIGNALS, DEADLINE, PROBE, IN, OUT, MASTER, N_POLLED };
+
+_Static_assert(
+	POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLHUP == EPOLLHUP && POLLERR == EPOLLERR,
+	"the relay speaks epoll's names");
+
+static void enter(struct lxe_session *s, enum lxe_phase phase)
+{
+	static const uint64_t patience[] = {
+		[LXE_PHASE_STARTING] = BUILD_MS,
+		[LXE_PHASE_RUNNING] = 0,
+		[LXE_PHASE_LINGERING] = LINGER_MS,
+		[LXE_PHASE_ENDING] = ANSWER_MS,
+		[LXE_PHASE_DONE] = LINGER_MS,
+	};
+
+	s->phase = phase;
+	sys_timer_set(s->deadline, patience[phase]);
+}
+
+static void send_plain(struct lxe_session *s, enum lxe_msg_type type, int signal)
+{
+	struct lxe_msg msg;
+
+	lxe_msg_init(&msg, type);
+	msg.signal = signal;
+	/* A keeper that is gone is noticed where it is listened to. */
+	if (s->control >= 0)
+		lxe_msg_send(s->control, &msg);
+}
+
+static void stop(struct lxe_session *s, int signal)
+{
+	if (s->signal)
+		return;
+	s->signal = signal;
+	if (s->phase == LXE_PHASE_DONE)
+		return;
+	send_plain(s, LXE_MSG_STOP, signal);
+	enter(s, LXE_PHASE_ENDING);
+}
+
+static void end_linger(struct lxe_session *s)
+{
+	send_plain(s, LXE_MSG_DRAINED, 0);
+	enter(s, LXE_PHASE_ENDING);
+}
+
+static void command_exited(struct lxe_session *s)
+{
+	if (s->phase != LXE_PHASE_RUNNING)
+		return;
+	if (!s->relay) {
+		enter(s, LXE_PHASE_ENDING);
+		return;
+	}
+	lxe_relay_finish(s->relay);
+	enter(s, LXE_PHASE_LINGERING);
+}
+
+static void keeper_lost(struct lxe_session *s)
+{
+	lxe_drop_fd(&s->control);
+	s->keeper_gone = !s->has_outcome;
+	if (s->relay)
+		lxe_relay_finish(s->relay);
+	enter(s, LXE_PHASE_DONE);
+}
+
+static void take_started(struct lxe_session *s, struct lxe_msg *msg)
+{
+	if (s->phase == LXE_PHASE_STARTING)
+		enter(s, LXE_PHASE_RUNNING);
+	if (s->spec->tty == LXE_TTY_ON && !s->relay && lxe_session_start_relay(s, msg) < 0)
+		stop(s, SIGTERM);
+}
+
+static void take_message(struct lxe_session *s)
+{
+	struct lxe_msg msg;
+
+	if (lxe_msg_recv(s->control, &msg) <= 0) {
+		keeper_lost(s);
+		return;
+	}
+	if (msg.type == LXE_MSG_STARTED) {
+		take_started(s, &msg);
+	} else if (msg.type == LXE_MSG_EXITED) {
+		command_exited(s);
+	} else if (msg.type == LXE_MSG_DONE) {
+		*s->outcome = msg.outcome;
+		s->has_outcome = true;
+		keeper_lost(s);
+	}
+	lxe_msg_release(&msg);
+}
+
+/* Ctrl-Z from outside (inside it is the guest's): give the terminal back for as long as we sleep. */
+static void suspend(struct lxe_session *s)
+{
+	lxe_rawtty_leave(&s->tty);
+	kill(getpid(), SIGSTOP);
+	lxe_rawtty_again(&s->tty);
+	lxe_session_resize(s);
+}
+
+static void take_signal(struct lxe_session *s)
+{
+	struct signalfd_siginfo info;
+
+	if (sys_read(s->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	switch (info.ssi_signo) {
+	case SIGCHLD:
+		if (s->keeper > 0 && sys_reap(s->keeper, &s->keeper_status, NULL) > 0)
+			s->keeper = 0;
+		break;
+	case SIGWINCH:
+		lxe_session_resize(s);
+		break;
+	case SIGTSTP:
+		suspend(s);
+		break;
+	case SIGCONT:
+		lxe_rawtty_again(&s->tty);
+		lxe_session_resize(s);
+		break;
+	default:
+		stop(s, (int)info.ssi_signo);
+		break;
+	}
+}
+
+static void deadline_passed(struct lxe_session *s)
+{
+	sys_drain_counter(s->deadline);
+	switch (s->phase) {
+	case LXE_PHASE_STARTING:
+	case LXE_PHASE_ENDING:
+		keeper_lost(s); /* stuck: whoever closes the session kills it and cleans up */
+		break;
+	case LXE_PHASE_LINGERING:
+		end_linger(s);
+		break;
+	case LXE_PHASE_DONE:
+		s->patience_over = true;
+		break;
+	case LXE_PHASE_RUNNING:
+		break;
+	}
+}
+
+static void take_io(struct lxe_session *s, const struct pollfd *polled)
+{
+	static const enum lxe_relay_end ends[] = {
+		[IN] = LXE_RELAY_IN, [OUT] = LXE_RELAY_OUT, [MASTER] = LXE_RELAY_MASTER
+	};
+
+	for (int i = IN; i <= MASTER; i++) {
+		int r;
+
+		if (!polled[i].revents || !s->relay)
+			continue;
+		r = lxe_relay_step(s->relay, ends[i], (uint32_t)polled[i].revents);
+		if (r < 0) {
+			/* Nobody is left to print for: as a local program would be told. */
+			lxe_relay_free(take_ptr(s->relay));
+			stop(s, r == -EPIPE ? SIGPIPE : SIGHUP);
+		}
+	}
+}
+
+static bool finished(const struct lxe_session *s)
+{
+	if (s->phase != LXE_PHASE_DONE)
+		return false;
+	if (!s->relay || s->signal)
+		return true;
+	return lxe_relay_drained(s->relay) || (s->patience_over && lxe_relay_flushed(s->relay));
+}
+
+static void fill_polled(const struct lxe_session *s, struct pollfd *polled)
+{
+	polled[CONTROL] = (struct pollfd){ .fd = s->control, .events = POLLIN };
+	polled[SIGNALS] = (struct pollfd){ .fd = s->signals, .events = POLLIN };
+	polled[DEADLINE] = (struct pollfd){ .fd = s->deadline, .events = POLLIN };
+	polled[PROBE] = (struct pollfd){ .fd = s->probe, .events = POLLIN };
+	polled[IN] = (struct pollfd){ .fd = s->in };
+	polled[OUT] = (struct pollfd){ .fd = s->out };
+	polled[MASTER] = (struct pollfd){ .fd = s->master };
+	for (int i = IN; i <= MASTER; i++) {
+		polled[i].events =
+			s->relay ? (short)lxe_relay_wants(s->relay, (enum lxe_relay_end)(i - IN))
+				 : 0;
+		/* A hang-up is reported even to who asks for nothing, again and again. */
+		if (!polled[i].events)
+			polled[i].fd = -1;
+	}
+}
+
+int lxe_session_loop(struct lxe_session *s, struct lxe_err *err)
+{
+	struct pollfd polled[N_POLLED];
+
+	enter(s, LXE_PHASE_STARTING);
+	while (!finished(s)) {
+		bool probed;
+
+		fill_polled(s, polled);
+		if (poll(polled, N_POLLED, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return lxe_fail(err, -errno, "wait for events");
+		}
+		probed = polled[PROBE].revents != 0;
+		if (probed)
+			sys_drain_counter(s->probe);
+		take_io(s, polled);
+		if (polled[DEADLINE].revents)
+			deadline_passed(s);
+		if (polled[SIGNALS].revents)
+			take_signal(s);
+		if (polled[CONTROL].revents && s->control >= 0)
+			take_message(s);
+		lxe_session_watch_gate(s, probed);
+		if (s->phase == LXE_PHASE_LINGERING && (!s->relay || lxe_relay_drained(s->relay)))
+			end_linger(s);
+	}
+	return 0;
+}

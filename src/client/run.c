@@ -1,0 +1,350 @@
+/* One run from start to end. See client.h. */
+#include "client/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "client/session.h"
+#include "client/spawn.h"
+#include "keeper/teardown.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+#include "sys/socket.h"
+
+static bool is_ignored(int signal)
+{
+	struct sigaction action;
+
+	return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/*
+ * What a caller like nohup(1) has made us ignore stays ignored. Without a terminal of our own to
+ * care for, a stop is the kernel's business.
+ */
+static int block_signals(struct lxe_session *s, struct lxe_err *err)
+{
+	static const int fatal[] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT };
+	static const int terminal[] = { SIGWINCH, SIGTSTP, SIGCONT };
+	int wanted[8], n = 0;
+	sigset_t set;
+
+	wanted[n++] = SIGCHLD;
+	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+		if (!is_ignored(fatal[i]))
+			wanted[n++] = fatal[i];
+	for (size_t i = 0; i < 3 && s->spec->tty == LXE_TTY_ON; i++)
+		wanted[n++] = terminal[i];
+	sigemptyset(&set);
+	for (int i = 0; i < n; i++)
+		sigaddset(&set, wanted[i]);
+	/* A caller that ignores SIGCHLD would have the kernel reap our keeper. */
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+		return lxe_fail(err, -errno, "block signals");
+	s->signals = sys_signalfd(wanted, (size_t)n);
+	return s->signals < 0 ? lxe_fail(err, s->signals, "receive signals") : 0;
+}
+
+static int open_result(struct lxe_session *s, struct lxe_err *err)
+{
+	const char *where = s->spec->result;
+	int number;
+
+	if (!where)
+		return 0;
+	if (lxe_starts_with(where, "fd:")) {
+		if (lxe_parse_int(where + 3, 0, INT_MAX, &number) < 0)
+			return lxe_fail(err, -EINVAL, "write the result record to '%s'", where);
+		s->result = fcntl(number, F_DUPFD_CLOEXEC, 3);
+	} else {
+		s->result = open(where, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0644);
+	}
+	if (s->result < 0) {
+		lxe_fail(err, -errno, "open the result record '%s'", where);
+		lxe_hint(err, "name a file that can be written, or fd:N for an open descriptor");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* So that gc can say how the run ended when neither of us is left to say it. */
+static int journal_result(struct lxe_session *s, struct lxe_err *err)
+{
+	char path[PATH_MAX];
+	struct lxe_entry entry = { LXE_ENTRY_RESULT, path };
+
+	if (!s->spec->result || lxe_starts_with(s->spec->result, "fd:"))
+		return 0;
+	if (!realpath(s->spec->result, path))
+		return lxe_fail(err, -errno, "resolve '%s'", s->spec->result);
+	return lxe_journal_add(&s->sandbox, &entry, 1, err);
+}
+
+static int make_timers(struct lxe_session *s, struct lxe_err *err)
+{
+	s->deadline = sys_timer();
+	s->probe = sys_timer();
+	if (s->deadline < 0 || s->probe < 0)
+		return lxe_fail(err, -EMFILE, "make timers");
+	return 0;
+}
+
+static int start_keeper(struct lxe_session *s, struct lxe_err *err)
+{
+	int ends[2], fds[3], r;
+	pid_t pid;
+
+	r = sys_socketpair(ends);
+	if (r < 0)
+		return lxe_fail(err, r, "make the control socket");
+	s->control = ends[0];
+	fds[0] = ends[1];
+	fds[1] = s->sandbox.parent;
+	fds[2] = s->sandbox.dir;
+	pid = lxe_spawn_keeper(s->dirs, s->sandbox.id, fds, 3, err);
+	lxe_close(ends[1]);
+	if (pid < 0)
+		return pid;
+	s->keeper = pid;
+	return 0;
+}
+
+static int spec_memfd(const struct lxe_spec *spec, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int fd = sys_memfd("lxe-spec", 0);
+	LXE_AUTOFREE unsigned char *bytes = NULL;
+	size_t len = 0;
+	int r;
+
+	if (fd < 0)
+		return lxe_fail(err, fd, "make a memory file");
+	r = lxe_spec_encode(spec, &bytes, &len);
+	if (r == 0)
+		r = sys_write_all(fd, bytes, len);
+	return r < 0 ? lxe_fail(err, r, "encode the spec") : take_fd(&fd);
+}
+
+static int send_create(struct lxe_session *s, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int spec = spec_memfd(s->spec, err);
+	struct lxe_msg msg;
+	int r;
+
+	if (spec < 0)
+		return spec;
+	lxe_msg_init(&msg, LXE_MSG_CREATE);
+	msg.dirs = *s->dirs;
+	msg.begun_us = s->begun_us;
+	msg.fds[LXE_FD_SPEC] = spec;
+	msg.fds[LXE_FD_RESULT] = s->result;
+	if (s->spec->tty == LXE_TTY_ON) {
+		msg.fds[LXE_FD_RING] = s->ring_fd;
+		msg.fds[LXE_FD_TTY] = s->tty.fd;
+		msg.tty_saved = s->tty.saved;
+		msg.tty_raw = s->tty.raw;
+	} else {
+		msg.fds[LXE_FD_STDIN] = STDIN_FILENO;
+		msg.fds[LXE_FD_STDOUT] = STDOUT_FILENO;
+		msg.fds[LXE_FD_STDERR] = STDERR_FILENO;
+	}
+	r = lxe_msg_send(s->control, &msg);
+	return r < 0 ? lxe_fail(err, r, "send the request to the keeper") : 0;
+}
+
+/*
+ * The command has the caller's stdin and stdout now; with copies of ours, its peers would see end of
+ * file and EPIPE later than they do without us.
+ */
+static void let_go_of_stdio(void)
+{
+	LXE_AUTOCLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+	}
+}
+
+static void ignore_report(void *arg, const char *id, const char *residue)
+{
+	(void)arg;
+	(void)id;
+	(void)residue;
+}
+
+static int begin(struct lxe_session *s, struct lxe_err *err)
+{
+	int r;
+
+	/* Of what earlier runs left, whatever cannot be removed now is reported by `gc`. */
+	lxe_gc(s->dirs->run, false, ignore_report, NULL, NULL);
+	r = lxe_sandbox_new(&s->sandbox, s->dirs->run, err);
+	if (r < 0)
+		return r;
+	r = journal_result(s, err);
+	if (r < 0)
+		return r;
+	r = start_keeper(s, err);
+	if (r < 0)
+		return r;
+	r = send_create(s, err);
+	if (r < 0)
+		return r;
+	/* The keeper has what it takes to restore the terminal before there is anything to restore. */
+	if (s->spec->tty == LXE_TTY_ON)
+		lxe_rawtty_again(&s->tty);
+	else
+		let_go_of_stdio();
+	/* From here on the lock is the keeper's alone: with its end the record belongs to nobody. */
+	lxe_sandbox_release(&s->sandbox);
+	return lxe_session_loop(s, err);
+}
+
+static int prepare(struct lxe_session *s, struct lxe_err *err)
+{
+	int r;
+
+	r = open_result(s, err);
+	if (r < 0)
+		return r;
+	r = block_signals(s, err);
+	if (r < 0)
+		return r;
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return lxe_fail(err, -errno, "become a subreaper");
+	r = make_timers(s, err);
+	if (r < 0)
+		return r;
+	r = lxe_session_open_terminal(s, err);
+	return r < 0 ? r : begin(s, err);
+}
+
+/* A keeper that is alive by now is stuck; one that has answered is about to end by itself. */
+static void end_keeper(struct lxe_session *s)
+{
+	if (s->keeper <= 0)
+		return;
+	if (!s->has_outcome)
+		kill(s->keeper, SIGKILL);
+	sys_wait(s->keeper, &s->keeper_status);
+	s->keeper = 0;
+}
+
+static void describe_failure(struct lxe_session *s, const struct lxe_err *err)
+{
+	struct lxe_outcome *o = s->outcome;
+
+	memcpy(o->id, s->sandbox.id, sizeof(o->id));
+	if (s->spec->name)
+		snprintf(o->name, sizeof(o->name), "%s", s->spec->name);
+	if (s->signal) {
+		o->cause = LXE_CAUSE_KILLED;
+		o->signal = s->signal;
+	} else if (err->code) {
+		snprintf(o->message, sizeof(o->message), "%s", err->msg);
+		snprintf(o->hint, sizeof(o->hint), "%s", err->hint);
+	} else if (WIFSIGNALED(s->keeper_status)) {
+		snprintf(o->message, sizeof(o->message), "the keeper of sandbox '%s' died: %s",
+			s->sandbox.id, strsignal(WTERMSIG(s->keeper_status)));
+	} else {
+		snprintf(o->message, sizeof(o->message),
+			"the keeper of sandbox '%s' ended without an answer", s->sandbox.id);
+	}
+}
+
+/* The keeper is gone and has not torn down: the record is ours to replay. */
+static void tear_down(struct lxe_session *s)
+{
+	struct lxe_teardown t = {
+		.sandbox = &s->sandbox, .outcome = s->outcome, .result = s->result
+	};
+	char id[LXE_ID_LEN + 1];
+	int r;
+
+	memcpy(id, s->sandbox.id, sizeof(id));
+	lxe_sandbox_release(&s->sandbox);
+	r = lxe_sandbox_claim(&s->sandbox, s->dirs->run, id, true, NULL);
+	if (r == 0) {
+		lxe_teardown(&t);
+		return;
+	}
+	/* -ENOENT: somebody else was quicker. */
+	s->outcome->teardown_ok = r == -ENOENT;
+	if (s->result >= 0)
+		lxe_outcome_write(s->outcome, s->result, NULL);
+}
+
+static void finish(struct lxe_session *s, const struct lxe_err *err)
+{
+	end_keeper(s);
+	/* First of all: whatever takes time below, the caller's terminal is his again. */
+	lxe_session_close_terminal(s);
+	if (!s->has_outcome) {
+		describe_failure(s, err);
+		if (s->sandbox.id[0])
+			tear_down(s);
+		else if (s->result >= 0)
+			lxe_outcome_write(s->outcome, s->result, NULL);
+	}
+	lxe_sandbox_release(&s->sandbox);
+	lxe_drop_fd(&s->control);
+	lxe_drop_fd(&s->signals);
+	lxe_drop_fd(&s->result);
+	lxe_drop_fd(&s->deadline);
+	lxe_drop_fd(&s->probe);
+}
+
+static void resolve_tty(struct lxe_spec *spec)
+{
+	if (spec->tty == LXE_TTY_AUTO)
+		spec->tty =
+			isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? LXE_TTY_ON : LXE_TTY_OFF;
+}
+
+int lxe_client_run(struct lxe_spec *spec, const struct lxe_dirs *dirs, struct lxe_outcome *outcome,
+	struct lxe_err *err)
+{
+	struct lxe_session s = {
+		.spec = spec,
+		.dirs = dirs,
+		.outcome = outcome,
+		.begun_us = sys_now_us(),
+		.sandbox = LXE_SANDBOX_NONE,
+		.control = -EBADF,
+		.signals = -EBADF,
+		.result = -EBADF,
+		.deadline = -EBADF,
+		.probe = -EBADF,
+		.tty = { .fd = -EBADF },
+		.in = -EBADF,
+		.out = -EBADF,
+		.master = -EBADF,
+		.procs = -EBADF,
+		.ring_fd = -EBADF,
+	};
+	struct lxe_err failure = { 0 };
+	int r;
+
+	*outcome = (struct lxe_outcome){
+		.cause = LXE_CAUSE_ERROR, .bytes_out = -1, .teardown_ok = true
+	};
+	resolve_tty(spec);
+	r = prepare(&s, &failure);
+	finish(&s, &failure);
+	if (r < 0 && err)
+		*err = failure;
+	return r;
+}

@@ -1,0 +1,68 @@
+/*
+ * One run as its client sees it: the keeper on one side, the caller's stdio on the other. Internal to
+ * client/.
+ */
+#ifndef LXE_CLIENT_SESSION_H
+#define LXE_CLIENT_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "policy/spec.h"
+#include "proto/msg.h"
+#include "store/dirs.h"
+#include "store/outcome.h"
+#include "store/sandbox.h"
+#include "terminal/gate.h"
+#include "terminal/rawtty.h"
+#include "terminal/relay.h"
+#include "terminal/ring.h"
+
+enum lxe_phase {
+	LXE_PHASE_STARTING, /* the keeper makes the sandbox */
+	LXE_PHASE_RUNNING,
+	LXE_PHASE_LINGERING, /* the command is gone; late output may come */
+	LXE_PHASE_ENDING,    /* the keeper tears down */
+	LXE_PHASE_DONE,	     /* the outcome is here; what the pty still holds is delivered */
+};
+
+struct lxe_session {
+	struct lxe_spec *spec;
+	const struct lxe_dirs *dirs;
+	struct lxe_outcome *outcome;
+
+	uint64_t begun_us;
+	enum lxe_phase phase;
+	bool has_outcome;
+	bool keeper_gone;   /* it died without an outcome */
+	bool patience_over; /* the time for the pty's last bytes has passed */
+	bool probing;	    /* the gate's timer is set */
+	int signal;	    /* the fatal signal that we got first, 0: none */
+
+	struct lxe_sandbox sandbox; /* ours until the keeper has it */
+	int keeper_status;	    /* its wait status, once reaped */
+	pid_t keeper;		    /* 0: none, or reaped */
+	int control, signals, result;
+	int deadline; /* timerfd: of the phase */
+	int probe;    /* timerfd: the gate's next look */
+
+	struct lxe_rawtty tty;
+	int in, out; /* our own descriptions of stdin and stdout, when there is a terminal */
+	int master, procs, ring_fd;
+	struct lxe_ring *ring;
+	struct lxe_relay *relay;
+	struct lxe_gate *gate;
+};
+
+/* loop.c: relay and wait until the outcome is here or the keeper is gone. */
+int lxe_session_loop(struct lxe_session *s, struct lxe_err *err);
+
+/* terminal.c: the terminal's side of a session. */
+int lxe_session_open_terminal(struct lxe_session *s, struct lxe_err *err);
+int lxe_session_start_relay(struct lxe_session *s, struct lxe_msg *started);
+void lxe_session_watch_gate(struct lxe_session *s, bool timer_fired);
+void lxe_session_resize(struct lxe_session *s); /* the pty's window as the caller's */
+void lxe_session_close_terminal(struct lxe_session *s);
+
+#endif

@@ -1,0 +1,18 @@
+/* Start the keeper's program. */
+#ifndef LXE_CLIENT_SPAWN_H
+#define LXE_CLIENT_SPAWN_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "store/dirs.h"
+
+/*
+ * Spawn lxc-exec-keeper in a session of its own, with /dev/null for stdio, no environment and no
+ * signal blocked. fds become its descriptors 3, 4, ... (they stay the caller's); `argument` is its
+ * only one. Its pid (a child of the caller), or a negative errno.
+ */
+pid_t lxe_spawn_keeper(const struct lxe_dirs *dirs, const char *argument, const int *fds,
+	size_t n_fds, struct lxe_err *err);
+
+#endif

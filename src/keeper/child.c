@@ -1,0 +1,152 @@
+#include "keeper/child.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sys/fd.h"
+#include "terminal/pty.h"
+
+const char *lxe_child_step_name(enum lxe_child_step step)
+{
+	static const char *const names[] = {
+		[LXE_CHILD_SIGNALS] = "reset the signals",
+		[LXE_CHILD_CAPABILITIES] = "drop capabilities",
+		[LXE_CHILD_NO_NEW_PRIVS] = "set no_new_privs",
+		[LXE_CHILD_USER] = "change the user",
+		[LXE_CHILD_STDIO] = "connect stdin, stdout and stderr",
+		[LXE_CHILD_TERMINAL] = "make the pty the controlling terminal",
+		[LXE_CHILD_DESCRIPTORS] = "close inherited descriptors",
+		[LXE_CHILD_CWD] = "change to the working directory",
+		[LXE_CHILD_FILTER] = "install the system call filter",
+		[LXE_CHILD_PARKED] = "park",
+		[LXE_CHILD_EXEC] = "execute",
+	};
+
+	return names[step];
+}
+
+/*
+ * Ignored and blocked signals would be inherited through execve (signal(7)). By the bare system
+ * call: libc keeps the first two real-time signals to itself and would leave them as they are.
+ */
+static int default_signals(const struct lxe_child *c)
+{
+	const unsigned char action[64] = { 0 }; /* the kernel's struct sigaction, all default */
+	const uint64_t none = 0;
+
+	(void)c;
+	for (int s = 1; s <= 64; s++)
+		if (s != SIGKILL && s != SIGSTOP)
+			syscall(SYS_rt_sigaction, s, action, NULL, sizeof(none));
+	return syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none)) < 0 ? -errno : 0;
+}
+
+static int change_user(const struct lxe_child *c)
+{
+	if (setgroups(0, NULL) < 0 || setresgid(c->gid, c->gid, c->gid) < 0 ||
+		setresuid(c->uid, c->uid, c->uid) < 0)
+		return -errno;
+	return 0;
+}
+
+static int connect_stdio(const struct lxe_child *c)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (dup2(c->stdio[fd], fd) < 0)
+			return -errno;
+	return 0;
+}
+
+/* Before exec the process must lead a session: without a terminal, too, so that none is acquired. */
+static int become_leader(const struct lxe_child *c)
+{
+	if (setsid() < 0 && errno != EPERM)
+		return -errno;
+	if (!c->terminal)
+		return 0;
+	/* liblxc leaves a slave that it has seen with 0700. */
+	if (fchmod(0, 0620) < 0)
+		return -errno;
+	return lxe_pty_become_controlling(0);
+}
+
+static int close_others(const struct lxe_child *c)
+{
+	int keep[2] = { c->report, c->release };
+
+	if (keep[0] > keep[1]) {
+		keep[0] = c->release;
+		keep[1] = c->report;
+	}
+	return sys_close_from(3, keep, 2);
+}
+
+static int change_directory(const struct lxe_child *c)
+{
+	return chdir(c->cwd) < 0 ? -errno : 0;
+}
+
+static int drop_capabilities(const struct lxe_child *c)
+{
+	(void)c;
+	return lxe_capabilities_child();
+}
+
+static int no_new_privs(const struct lxe_child *c)
+{
+	(void)c;
+	return lxe_no_new_privs_child();
+}
+
+static int install_filter(const struct lxe_child *c)
+{
+	return lxe_filter_child(c->filter);
+}
+
+static void report(const struct lxe_child *c, enum lxe_child_step step, int error)
+{
+	struct lxe_child_report r = { .step = step, .error = error };
+
+	sys_write(c->report, &r, sizeof(r));
+}
+
+int lxe_child_main(void *arg)
+{
+	/* The order matters: what needs a privilege comes before that privilege is dropped. */
+	static int (*const steps[])(const struct lxe_child *) = {
+		[LXE_CHILD_SIGNALS] = default_signals,
+		[LXE_CHILD_CAPABILITIES] = drop_capabilities,
+		[LXE_CHILD_NO_NEW_PRIVS] = no_new_privs,
+		[LXE_CHILD_USER] = change_user,
+		[LXE_CHILD_STDIO] = connect_stdio,
+		[LXE_CHILD_TERMINAL] = become_leader,
+		[LXE_CHILD_DESCRIPTORS] = close_others,
+		[LXE_CHILD_CWD] = change_directory,
+		[LXE_CHILD_FILTER] = install_filter,
+	};
+	const struct lxe_child *c = arg;
+	char go;
+
+	for (enum lxe_child_step step = 0; step < LXE_CHILD_PARKED; step++) {
+		int r = steps[step](c);
+
+		if (r < 0) {
+			report(c, step, r);
+			_exit(125);
+		}
+	}
+	report(c, LXE_CHILD_PARKED, 0);
+	/* Nobody left to release it: the park ends here, without having executed anything. */
+	if (sys_read(c->release, &go, 1) != 1)
+		_exit(125);
+	/* execvp(3) looks the program up along the PATH of `environ`: the command's own. */
+	environ = (char **)c->envp;
+	execvp(c->argv[0], c->argv);
+	report(c, LXE_CHILD_EXEC, -errno);
+	_exit(125);
+}

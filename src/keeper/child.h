@@ -1,0 +1,52 @@
+/*
+ * The command's process between fork and exec: puts the whole policy on, parks right before execve,
+ * and goes on when it is released. Everything here is async-signal-safe.
+ */
+#ifndef LXE_KEEPER_CHILD_H
+#define LXE_KEEPER_CHILD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "confine/confine.h"
+
+/* What the child was doing when it reported. */
+enum lxe_child_step {
+	LXE_CHILD_SIGNALS,
+	LXE_CHILD_CAPABILITIES,
+	LXE_CHILD_NO_NEW_PRIVS,
+	LXE_CHILD_USER,
+	LXE_CHILD_STDIO,
+	LXE_CHILD_TERMINAL,
+	LXE_CHILD_DESCRIPTORS,
+	LXE_CHILD_CWD,
+	LXE_CHILD_FILTER,
+	LXE_CHILD_PARKED, /* error 0: everything holds, the release is awaited */
+	LXE_CHILD_EXEC,
+};
+
+const char *lxe_child_step_name(enum lxe_child_step step);
+
+/* One record on the report pipe. Its end of file after PARKED means that execve succeeded. */
+struct lxe_child_report {
+	enum lxe_child_step step;
+	int error; /* negative errno */
+};
+
+struct lxe_child {
+	char *const *argv;
+	char *const *envp;
+	const char *cwd;
+	uid_t uid; /* inside */
+	gid_t gid;
+	int stdio[3]; /* with a terminal: the slave, three times */
+	bool terminal;
+	int report;  /* written */
+	int release; /* one byte lets it go on; end of file ends it */
+	const struct lxe_filter *filter;
+};
+
+/* The entry point; takes a struct lxe_child and does not return when all is well. */
+int lxe_child_main(void *arg);
+
+#endif

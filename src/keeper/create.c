@@ -1,0 +1,191 @@
+/* From a spec to a parked command: every part of the sandbox, in order. See keeper.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "container/build.h"
+#include "keeper/keeper.h"
+#include "keeper/view.h"
+#include "sys/proc.h"
+
+/* Starting pid 1 takes milliseconds; a host that is this slow has a problem of its own. */
+#define START_TIMEOUT_MS 20000
+
+static void group_name(const struct lxe_keeper *k, char name[32])
+{
+	snprintf(name, 32, "lxe-%s", k->sandbox.id);
+}
+
+/* Name everything that the steps below make, before the first of them. */
+static int journal_parts(struct lxe_keeper *k, struct lxe_err *err)
+{
+	struct lxe_strv paths = { 0 };
+	struct lxe_entry entries[16];
+	char name[32];
+	size_t n = 0;
+	int r;
+
+	group_name(k, name);
+	r = lxe_cgroup_paths(k->cgroups, name, &paths);
+	for (size_t i = 0; r == 0 && i < paths.n && n < 15; i++)
+		entries[n++] = (struct lxe_entry){ LXE_ENTRY_CGROUP, paths.v[i] };
+	entries[n++] = (struct lxe_entry){ LXE_ENTRY_MOUNT, LXE_VIEW_DIR };
+	if (r == 0)
+		r = lxe_journal_add(&k->sandbox, entries, n, err);
+	else
+		lxe_fail(err, r, "name the sandbox's cgroups");
+	lxe_strv_release(&paths);
+	return r;
+}
+
+static int make_cgroups(struct lxe_keeper *k, struct lxe_err *err)
+{
+	struct lxe_cgroup_limits limits = { .memory = k->spec.memory, .pids = k->spec.pids };
+	char name[32];
+	int r;
+
+	group_name(k, name);
+	r = lxe_cgroup_create(&k->cgroup, k->cgroups, name, &limits, err);
+	if (r < 0)
+		return r;
+	r = lxe_cgroup_leaf_init(&k->init_leaf, k->cgroup, err);
+	if (r < 0)
+		return r;
+	return lxe_cgroup_leaf_exec(&k->command_leaf, k->cgroup, 0, err);
+}
+
+/* An image that is not there yet is built, if there is a template for it. */
+static int open_image(struct lxe_keeper *k, struct lxe_err *err)
+{
+	const struct lxe_dirs *dirs = &k->request.dirs;
+	struct lxe_err missing = { 0 }, build = { 0 };
+	int r;
+
+	r = lxe_image_open(&k->image, dirs->state, k->spec.image, &missing);
+	if (r == -ENOENT) {
+		r = lxe_image_build(dirs, k->spec.image, false, -EBADF, &build);
+		if (r == 0)
+			return lxe_image_open(&k->image, dirs->state, k->spec.image, err);
+	}
+	if (r < 0 && err)
+		*err = build.code && r != -ENOENT ? build : missing;
+	return r;
+}
+
+static int enter_leaf(void *leaf)
+{
+	return lxe_cgroup_leaf_enter(leaf);
+}
+
+static int start_container(struct lxe_keeper *k, int init, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int ready = -EBADF;
+	struct lxe_container_start how = {
+		.fork_fd = lxe_cgroup_leaf_fork_fd(k->init_leaf),
+		.enter = enter_leaf,
+		.arg = k->init_leaf,
+		.init_fd = init,
+	};
+	int r;
+
+	r = lxe_container_start(k->container, &how, &k->monitor, &ready, err);
+	if (r < 0)
+		return r;
+	r = lxe_keeper_wait(k, ready, START_TIMEOUT_MS);
+	if (r < 0)
+		return lxe_fail(err, r, "wait for pid 1 of the container");
+	return lxe_container_started(k->container, ready, err);
+}
+
+static int make_container(struct lxe_keeper *k, int init, struct lxe_err *err)
+{
+	char name[32], hostname[32];
+	struct lxe_container_config config = {
+		.name = name,
+		.dir = LXE_VIEW_DIR,
+		.rootfs = LXE_VIEW_DIR "/m",
+		.rootfs_mount = LXE_VIEW_ROOTFS,
+		.hostname = hostname,
+		.idmap_start = k->idmap.host_start,
+		.idmap_count = k->idmap.count,
+	};
+	int r;
+
+	group_name(k, name);
+	snprintf(hostname, sizeof(hostname), "lxe-%.8s", k->sandbox.id);
+	r = lxe_container_new(&k->container, &config, err);
+	if (r < 0)
+		return r;
+	return start_container(k, init, err);
+}
+
+static int open_init(const struct lxe_keeper *k, struct lxe_err *err)
+{
+	char path[sizeof(k->request.dirs.libexec) + 32];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/lxc-exec-init", k->request.dirs.libexec);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		fd = lxe_fail(err, -errno, "open '%s'", path);
+		lxe_hint(err, "the installation is incomplete: run make install again");
+	}
+	return fd;
+}
+
+/* What is needed of the host is opened before the keeper leaves the host's view of the mounts. */
+static int open_parts(struct lxe_keeper *k, int *init, struct lxe_err *err)
+{
+	int r;
+
+	r = lxe_cgroup_host_open(&k->cgroups, "/proc/self/mountinfo", "/proc/self/cgroup", err);
+	if (r < 0)
+		return r;
+	r = open_image(k, err);
+	if (r < 0)
+		return r;
+	r = lxe_idmap_pick(&k->idmap, "/etc/subuid", k->sandbox.id, err);
+	if (r < 0)
+		return r;
+	r = lxe_filter_load(&k->filter, k->request.dirs.state, err);
+	if (r < 0)
+		return r;
+	*init = open_init(k, err);
+	return *init < 0 ? *init : 0;
+}
+
+int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int init = -EBADF;
+	LXE_AUTOCLOSE int dir = -EBADF;
+	int r;
+
+	r = open_parts(k, &init, err);
+	if (r < 0)
+		return r;
+	lxe_keeper_lap(k, LXE_SPAN_OPEN);
+	r = journal_parts(k, err);
+	if (r < 0)
+		return r;
+	r = make_cgroups(k, err);
+	if (r < 0)
+		return r;
+	lxe_keeper_lap(k, LXE_SPAN_CGROUP);
+	dir = lxe_view_enter(&k->sandbox, err);
+	if (dir < 0)
+		return dir;
+	r = lxe_rootfs_mount(&k->image, dir, LXE_VIEW_DIR, &k->idmap, err);
+	if (r < 0)
+		return r;
+	lxe_keeper_lap(k, LXE_SPAN_ROOTFS);
+	r = make_container(k, init, err);
+	if (r < 0)
+		return r;
+	lxe_keeper_lap(k, LXE_SPAN_START);
+	return lxe_command_park(k, err);
+}

@@ -1,0 +1,341 @@
+#include "keeper/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "container/build.h"
+#include "keeper/teardown.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+#include "terminal/rawtty.h"
+
+#define REQUEST_TIMEOUT_MS 10000
+#define SPEC_MAX (16 * 1024 * 1024)
+/* The client ends its 200 ms of patience with late output itself; this is for one that cannot. */
+#define DRAIN_TIMEOUT_MS 2000
+
+static uint64_t epoch_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* An illegal step is a bug of ours: better to end, and be cleaned up after, than to go on. */
+static void move(struct lxe_keeper *k, enum lxe_state to)
+{
+	if (lxe_state_move(&k->state, to) < 0)
+		abort();
+}
+
+void lxe_keeper_lap(struct lxe_keeper *k, enum lxe_span span)
+{
+	uint64_t now = sys_now_us();
+
+	k->outcome.spans_us[span] = now > k->lap_us ? now - k->lap_us : 0;
+	k->lap_us = now;
+}
+
+static int set_up_signals(struct lxe_keeper *k, struct lxe_err *err)
+{
+	static const int handled[] = { SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGQUIT };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
+		sigaddset(&set, handled[i]);
+	signal(SIGPIPE, SIG_IGN);
+	k->signals = -EBADF;
+	k->timer = -EBADF;
+	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+		return lxe_fail(err, -errno, "block signals");
+	k->signals = sys_signalfd(handled, sizeof(handled) / sizeof(handled[0]));
+	if (k->signals < 0)
+		return lxe_fail(err, k->signals, "receive signals");
+	k->timer = sys_timer();
+	if (k->timer < 0)
+		return lxe_fail(err, k->timer, "make a timer");
+	/* What a starter leaves behind, and what a dying monitor does, comes to us. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return lxe_fail(err, -errno, "become a subreaper");
+	return 0;
+}
+
+static int read_spec(struct lxe_keeper *k, struct lxe_err *err)
+{
+	LXE_AUTOFREE char *text = NULL;
+	size_t len = 0;
+	int r;
+
+	r = sys_read_whole(k->request.fds[LXE_FD_SPEC], SPEC_MAX, &text, &len);
+	if (r == 0)
+		r = lxe_spec_decode(&k->spec, (unsigned char *)text, len);
+	lxe_drop_fd(&k->request.fds[LXE_FD_SPEC]);
+	if (r < 0)
+		return lxe_fail(err, r, "read the spec");
+	if (k->spec.name)
+		snprintf(k->outcome.name, sizeof(k->outcome.name), "%s", k->spec.name);
+	if (k->request.fds[LXE_FD_RING] < 0)
+		return 0;
+	r = lxe_ring_map(&k->ring, k->request.fds[LXE_FD_RING]);
+	return r < 0 ? lxe_fail(err, r, "map the terminal's ring") : 0;
+}
+
+static int receive_request(struct lxe_keeper *k, struct lxe_err *err)
+{
+	int r;
+
+	r = lxe_keeper_wait(k, -1, REQUEST_TIMEOUT_MS);
+	if (r < 0)
+		return lxe_fail(err, r, "wait for the client's request");
+	if (k->request.type != LXE_MSG_CREATE)
+		return lxe_fail(err, -EPROTO, "wait for the client's request");
+	return 0;
+}
+
+static void send_message(struct lxe_keeper *k, const struct lxe_msg *msg)
+{
+	/* A client that is gone is noticed by the next wait. */
+	if (k->control >= 0)
+		lxe_msg_send(k->control, msg);
+}
+
+static void send_started(struct lxe_keeper *k)
+{
+	struct lxe_msg msg;
+
+	lxe_msg_init(&msg, LXE_MSG_STARTED);
+	msg.pid = k->command.pid;
+	if (k->pty.master >= 0) {
+		msg.fds[LXE_FD_MASTER] = k->pty.master;
+		msg.fds[LXE_FD_PROCS] = lxe_cgroup_leaf_procs_fd(k->command_leaf);
+	}
+	send_message(k, &msg);
+}
+
+static void end_command(struct lxe_keeper *k)
+{
+	if (lxe_cgroup_leaf_kill(k->command_leaf) < 0 && k->command.pid > 0)
+		kill(k->command.pid, SIGKILL);
+}
+
+/* Until the command has ended; a stop or the deadline ends it. */
+static void supervise(struct lxe_keeper *k)
+{
+	bool killed = false;
+
+	while (!k->command.ended) {
+		if ((k->timed_out || k->stopping) && !killed) {
+			end_command(k);
+			killed = true;
+		}
+		if (lxe_keeper_wait(k, -1, -1) < 0)
+			break;
+	}
+	/* A deadline that came with the natural end, or after it, did not end anything. */
+	sys_timer_set(k->timer, 0);
+	k->timed_out = killed && k->timed_out;
+}
+
+/* With a terminal: what the command has printed is the client's to deliver before the pty ends. */
+static void let_drain(struct lxe_keeper *k)
+{
+	struct lxe_msg msg;
+
+	lxe_msg_init(&msg, LXE_MSG_EXITED);
+	send_message(k, &msg);
+	if (k->spec.tty != LXE_TTY_ON)
+		return;
+	while (!k->drained && !k->client_gone && !k->stopping)
+		if (lxe_keeper_wait(k, -1, DRAIN_TIMEOUT_MS) < 0)
+			break;
+}
+
+static void judge(struct lxe_keeper *k)
+{
+	struct lxe_cgroup_stats stats = { 0 };
+
+	if (k->cgroup)
+		lxe_cgroup_stats(k->cgroup, &stats);
+	k->outcome.peak_memory = stats.peak_memory;
+	k->outcome.ended_at_ms = epoch_ms();
+	k->outcome.has_status = k->command.ended;
+	k->outcome.status = k->command.status;
+	k->outcome.bytes_out = k->ring ? (int64_t)lxe_ring_written(k->ring) : -1;
+	if (k->stopping) {
+		k->outcome.cause = LXE_CAUSE_KILLED;
+		/* A client that vanished without a word was killed. */
+		k->outcome.signal = k->stop_signal ? k->stop_signal : SIGKILL;
+	} else if (k->state == LXE_FAILED) {
+		k->outcome.cause = LXE_CAUSE_ERROR;
+	} else if (k->timed_out) {
+		k->outcome.cause = LXE_CAUSE_TIMEOUT;
+	} else if (stats.oom_kills && WIFSIGNALED(k->command.status)) {
+		k->outcome.cause = LXE_CAUSE_OOM;
+	} else {
+		k->outcome.cause =
+			WIFSIGNALED(k->command.status) ? LXE_CAUSE_SIGNAL : LXE_CAUSE_EXIT;
+	}
+}
+
+static int serve(struct lxe_keeper *k, struct lxe_err *err)
+{
+	int r;
+
+	r = lxe_keeper_create(k, err);
+	if (r < 0)
+		return r;
+	lxe_keeper_lap(k, LXE_SPAN_ATTACH);
+	move(k, LXE_CREATED);
+	send_started(k);
+	if (k->spec.timeout_ms)
+		sys_timer_set(k->timer, k->spec.timeout_ms);
+	k->outcome.started_at_ms = epoch_ms();
+	r = lxe_command_release(k, err);
+	if (r < 0)
+		return r;
+	move(k, LXE_RUNNING);
+	supervise(k);
+	move(k, LXE_STOPPED);
+	let_drain(k);
+	lxe_keeper_lap(k, LXE_SPAN_EXEC);
+	return 0;
+}
+
+static void fail(struct lxe_keeper *k, const struct lxe_err *err)
+{
+	move(k, LXE_FAILED);
+	snprintf(k->outcome.message, sizeof(k->outcome.message), "%s", err->msg);
+	snprintf(k->outcome.hint, sizeof(k->outcome.hint), "%s", err->hint);
+}
+
+static void tear_down(struct lxe_keeper *k)
+{
+	struct lxe_teardown t = {
+		.sandbox = &k->sandbox,
+		.cgroups = k->cgroups,
+		.reaped = lxe_keeper_reaped,
+		.arg = k,
+		.outcome = &k->outcome,
+		.begun_us = sys_now_us(),
+		.result = k->request.fds[LXE_FD_RESULT],
+	};
+
+	lxe_container_free(take_ptr(k->container));
+	lxe_pty_release(&k->pty);
+	lxe_image_release(&k->image);
+	lxe_teardown(&t);
+	move(k, LXE_GONE);
+}
+
+/* The client restores its terminal itself, unless it is gone. */
+static void restore_terminal(struct lxe_keeper *k)
+{
+	if (k->client_gone && k->request.fds[LXE_FD_TTY] >= 0)
+		lxe_rawtty_restore_if(
+			k->request.fds[LXE_FD_TTY], &k->request.tty_raw, &k->request.tty_saved);
+}
+
+static void send_done(struct lxe_keeper *k)
+{
+	struct lxe_msg msg;
+
+	lxe_msg_init(&msg, LXE_MSG_DONE);
+	msg.outcome = k->outcome;
+	send_message(k, &msg);
+}
+
+static void release(struct lxe_keeper *k)
+{
+	lxe_sandbox_release(&k->sandbox);
+	lxe_msg_release(&k->request);
+	lxe_spec_release(&k->spec);
+	lxe_ring_unmap(k->ring);
+	lxe_cgroup_leaf_free(k->init_leaf);
+	lxe_cgroup_leaf_free(k->command_leaf);
+	lxe_cgroup_free(k->cgroup);
+	lxe_cgroup_host_free(k->cgroups);
+	lxe_filter_release(&k->filter);
+	lxe_drop_fd(&k->command.report);
+	lxe_drop_fd(&k->command.release);
+	lxe_drop_fd(&k->signals);
+	lxe_drop_fd(&k->timer);
+	lxe_drop_fd(&k->control);
+}
+
+static int begin(struct lxe_keeper *k, int parent, int dir, const char *id, struct lxe_err *err)
+{
+	int r;
+
+	r = lxe_sandbox_adopt(&k->sandbox, parent, dir, id, err);
+	if (r < 0)
+		return r;
+	snprintf(k->outcome.id, sizeof(k->outcome.id), "%s", k->sandbox.id);
+	r = receive_request(k, err);
+	if (r < 0)
+		return r;
+	k->lap_us = k->request.begun_us;
+	lxe_keeper_lap(k, LXE_SPAN_SPAWN);
+	r = read_spec(k, err);
+	if (r < 0)
+		return r;
+	return serve(k, err);
+}
+
+int lxe_keeper_run(int control, int parent, int dir, const char *id)
+{
+	struct lxe_keeper k = {
+		.control = control,
+		.sandbox = LXE_SANDBOX_NONE,
+		.pty = { .master = -EBADF, .slave = -EBADF },
+		.image = { .lock = -EBADF },
+		.command = { .report = -EBADF, .release = -EBADF },
+		.outcome = { .bytes_out = -1, .created_at_ms = epoch_ms() },
+	};
+	struct lxe_err err = { 0 };
+	int r;
+
+	lxe_msg_init(&k.request, 0);
+	r = set_up_signals(&k, &err);
+	if (r == 0)
+		r = begin(&k, parent, dir, id, &err);
+	if (r < 0)
+		fail(&k, &err);
+	judge(&k);
+	tear_down(&k);
+	restore_terminal(&k);
+	send_done(&k);
+	release(&k);
+	return r;
+}
+
+int lxe_keeper_build(int control)
+{
+	struct lxe_err err = { 0 };
+	struct lxe_msg msg;
+	int r;
+
+	r = lxe_msg_recv(control, &msg);
+	if (r <= 0 || msg.type != LXE_MSG_BUILD)
+		return -EPROTO;
+	r = lxe_image_build(&msg.dirs, msg.image, true, -EBADF, &err);
+	lxe_msg_release(&msg);
+	lxe_msg_init(&msg, LXE_MSG_DONE);
+	msg.outcome.teardown_ok = true;
+	msg.outcome.cause = r < 0 ? LXE_CAUSE_ERROR : LXE_CAUSE_EXIT;
+	msg.outcome.has_status = r == 0;
+	snprintf(msg.outcome.message, sizeof(msg.outcome.message), "%s", err.msg);
+	snprintf(msg.outcome.hint, sizeof(msg.outcome.hint), "%s", err.hint);
+	lxe_msg_send(control, &msg);
+	return r;
+}

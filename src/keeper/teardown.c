@@ -1,0 +1,219 @@
+#include "keeper/teardown.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "sys/proc.h"
+
+#define CGROUP_TIMEOUT_MS 10000
+
+struct replay {
+	const struct lxe_teardown *t;
+	const struct lxe_cgroup_host *cgroups;
+	struct lxe_cgroup_reaper reaper;
+	char *result; /* the path of the result record, if the journal names one */
+	int r;	      /* the first failure */
+};
+
+static void add_residue(struct replay *p, int r, const char *text)
+{
+	struct lxe_outcome *o = p->t->outcome;
+	size_t used = strlen(o->residue);
+
+	if (p->r == 0)
+		p->r = r;
+	snprintf(o->residue + used, sizeof(o->residue) - used, "%s%s", used ? "\n" : "", text);
+}
+
+static void undo_cgroup(struct replay *p, const char *path)
+{
+	struct lxe_err err = { 0 };
+	int r;
+
+	r = lxe_cgroup_destroy(p->cgroups, path, CGROUP_TIMEOUT_MS, &p->reaper, &err);
+	if (r < 0)
+		add_residue(p, r, err.msg);
+}
+
+/*
+ * Only the keeper sees the mounts of its own namespace; for everybody else they ended with it. What
+ * lies at the path is ours only if it is the sandbox's own directory.
+ */
+static void undo_mount(struct replay *p, const char *path)
+{
+	struct stat there, ours;
+	char text[LXE_ERR_MSG_MAX];
+	int r;
+
+	if (stat(path, &there) < 0 || fstat(p->t->sandbox->dir, &ours) < 0)
+		return;
+	if (there.st_dev != ours.st_dev || there.st_ino != ours.st_ino)
+		return;
+	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL) {
+		r = -errno;
+		snprintf(text, sizeof(text), "unmount '%s': %s", path, strerror(-r));
+		add_residue(p, r, text);
+	}
+}
+
+static void undo(void *arg, const struct lxe_entry *entry)
+{
+	struct replay *p = arg;
+
+	switch (entry->kind) {
+	case LXE_ENTRY_CGROUP:
+		undo_cgroup(p, entry->path);
+		break;
+	case LXE_ENTRY_MOUNT:
+		undo_mount(p, entry->path);
+		break;
+	case LXE_ENTRY_RESULT:
+		/* Written at the end, when it can say how the teardown went. */
+		free(p->result);
+		p->result = strdup(entry->path);
+		break;
+	}
+}
+
+static void replay_journal(struct replay *p)
+{
+	LXE_AUTOFREE char *text = NULL;
+	size_t len = 0;
+	int r;
+
+	r = lxe_journal_read(p->t->sandbox, &text, &len);
+	if (r == 0)
+		r = lxe_journal_replay(text, len, undo, p);
+	if (r < 0)
+		add_residue(p, r, "a part of the journal that cannot be read");
+}
+
+static void remove_directory(struct replay *p)
+{
+	char text[LXE_ERR_MSG_MAX];
+	int r;
+
+	r = lxe_sandbox_remove(p->t->sandbox);
+	if (r < 0) {
+		snprintf(text, sizeof(text), "remove the directory of sandbox '%s': %s",
+			p->t->sandbox->id, strerror(-r));
+		add_residue(p, r, text);
+	}
+}
+
+/* The record of a run of which nobody is left to write it: only into the file that it left empty. */
+static void write_result_by_path(const struct lxe_outcome *o, const char *path)
+{
+	LXE_AUTOCLOSE int fd = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
+		lxe_outcome_write(o, fd, NULL);
+}
+
+static int with_cgroups(struct replay *p, struct lxe_cgroup_host **found)
+{
+	struct lxe_err err = { 0 };
+	int r;
+
+	p->cgroups = p->t->cgroups;
+	if (p->cgroups)
+		return 0;
+	r = lxe_cgroup_host_open(found, "/proc/self/mountinfo", "/proc/self/cgroup", &err);
+	if (r < 0)
+		add_residue(p, r, err.msg);
+	p->cgroups = *found;
+	return r;
+}
+
+static void reaped(void *replay, pid_t pid, int status, const struct rusage *usage)
+{
+	const struct lxe_teardown *t = ((struct replay *)replay)->t;
+
+	if (t->reaped)
+		t->reaped(t->arg, pid, status, usage);
+}
+
+static void reap_children(struct replay *p)
+{
+	struct rusage usage;
+	int status;
+	pid_t pid;
+
+	while ((pid = sys_reap(-1, &status, &usage)) > 0)
+		reaped(p, pid, status, &usage);
+}
+
+int lxe_teardown(const struct lxe_teardown *t)
+{
+	struct replay p = { .t = t };
+	struct lxe_cgroup_host *found = NULL;
+
+	p.reaper = (struct lxe_cgroup_reaper){ .reaped = reaped, .arg = &p };
+	t->outcome->residue[0] = '\0';
+	reap_children(&p);
+	if (with_cgroups(&p, &found) == 0)
+		replay_journal(&p);
+	reap_children(&p);
+	if (p.r == 0)
+		remove_directory(&p);
+	t->outcome->teardown_ok = p.r == 0;
+	if (t->begun_us)
+		t->outcome->spans_us[LXE_SPAN_TEARDOWN] = sys_now_us() - t->begun_us;
+	if (t->result >= 0)
+		lxe_outcome_write(t->outcome, t->result, NULL);
+	else if (p.result)
+		write_result_by_path(t->outcome, p.result);
+	free(p.result);
+	lxe_cgroup_host_free(found);
+	return p.r;
+}
+
+/* What can be said of a run whose client and keeper are both gone. */
+static void orphan_outcome(struct lxe_outcome *o, const char *id)
+{
+	*o = (struct lxe_outcome){ .cause = LXE_CAUSE_KILLED, .signal = 9, .bytes_out = -1 };
+	snprintf(o->id, sizeof(o->id), "%s", id);
+	snprintf(o->message, sizeof(o->message), "lxc-exec and its keeper were killed");
+}
+
+static int collect(const char *run, const char *id, bool dry_run, lxe_gc_report report, void *arg)
+{
+	struct lxe_sandbox sandbox;
+	struct lxe_outcome outcome;
+	struct lxe_teardown t = { .sandbox = &sandbox, .outcome = &outcome, .result = -EBADF };
+	int r;
+
+	r = lxe_sandbox_claim(&sandbox, run, id, false, NULL);
+	if (r == -EWOULDBLOCK || r == -ENOENT)
+		return 0;
+	if (r < 0) {
+		report(arg, id, "its directory cannot be opened");
+		return 1;
+	}
+	orphan_outcome(&outcome, id);
+	if (!dry_run)
+		r = lxe_teardown(&t);
+	report(arg, id, r < 0 ? outcome.residue : NULL);
+	lxe_sandbox_release(&sandbox);
+	return 1;
+}
+
+int lxe_gc(const char *run, bool dry_run, lxe_gc_report report, void *arg, struct lxe_err *err)
+{
+	struct lxe_strv ids = { 0 };
+	int r, found = 0;
+
+	r = lxe_sandbox_list(run, &ids, err);
+	for (size_t i = 0; r == 0 && i < ids.n; i++)
+		found += collect(run, ids.v[i], dry_run, report, arg);
+	lxe_strv_release(&ids);
+	return r < 0 ? r : found;
+}

@@ -1,0 +1,55 @@
+#include "keeper/view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "cgroup/cgroup.h"
+#include "rootfs/rootfs.h"
+#include "sys/mount.h"
+
+static int make_mount_point(const char *path, struct lxe_err *err)
+{
+	/* The mapped root has to pass, whatever the umask says. */
+	if (mkdir(path, 0711) < 0 || chmod(path, 0711) < 0)
+		return lxe_fail(err, -errno, "make the mount point '%s'", path);
+	return 0;
+}
+
+static int private_run(int directory, struct lxe_err *err)
+{
+	int r;
+
+	if (mount("lxe", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0711") < 0)
+		return lxe_fail(err, -errno, "mount a private /run");
+	r = make_mount_point(LXE_VIEW_DIR, err);
+	if (r < 0)
+		return r;
+	r = make_mount_point(LXE_VIEW_ROOTFS, err);
+	if (r < 0)
+		return r;
+	r = sys_mount_attach(directory, AT_FDCWD, LXE_VIEW_DIR);
+	return r < 0 ? lxe_fail(err, r, "mount the sandbox's directory") : 0;
+}
+
+int lxe_view_enter(const struct lxe_sandbox *sandbox, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int directory = sys_mount_clone(sandbox->parent, sandbox->id, false);
+	int r, fd;
+
+	if (directory < 0)
+		return lxe_fail(err, directory, "open the directory of sandbox '%s'", sandbox->id);
+	r = lxe_rootfs_unshare(err);
+	if (r < 0)
+		return r;
+	r = private_run(directory, err);
+	if (r < 0)
+		return r;
+	r = lxe_cgroup_hide(err);
+	if (r < 0)
+		return r;
+	fd = open(LXE_VIEW_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? lxe_fail(err, -errno, "open '%s'", LXE_VIEW_DIR) : fd;
+}
