@@ -1,5 +1,14 @@
 # Tests: unit tests are Criterion programs, one per tested file; integration tests drive the built
-# program on real containers.
+# program on real containers; the sweeps kill it, and fail its system calls, everywhere.
+PYTHON ?= /usr/bin/python3
+CLANG_FORMAT ?= clang-format-14
+CFLAGS_clang = $(CFLAGS_release)
+LDFLAGS_clang = $(LDFLAGS_release)
+# A build of its own, because all of it is instrumented: only clang has libFuzzer.
+CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LDFLAGS_fuzz := -fsanitize=fuzzer,address,undefined
+
 UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(OBJ)/tests/%)
 
@@ -14,3 +23,86 @@ $(OBJ)/tests/%: tests/unit/%.c $(LIB)
 .PHONY: unit
 unit: $(UNIT_BINS)
 	tests/run-unit $(UNIT_BINS)
+
+# One file or one test: make integration PYTEST_ARGS='-k bytes'; another build: VARIANT=asan.
+.PHONY: integration
+integration: all
+	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B -m pytest -p no:cacheprovider -q \
+		tests/integration $(PYTEST_ARGS)
+
+.PHONY: asan
+asan:
+	$(MAKE) VARIANT=asan all unit
+
+SEED ?= 1
+COUNT ?= 300
+.PHONY: sweep
+sweep: all
+	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/killsweep.py \
+		--seed $(SEED) --count $(COUNT)
+
+# POINTS=0 tries every point; otherwise that many are drawn by the seed.
+POINTS ?= 0
+.PHONY: faultsweep
+faultsweep: all
+	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/faultsweep.py \
+		--seed $(SEED) --points $(POINTS)
+
+FUZZ_SECONDS ?= 30
+FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(OBJ)/fuzz/%)
+.PHONY: fuzz
+fuzz:
+	$(MAKE) VARIANT=fuzz CC=clang fuzz-run
+
+.PHONY: fuzz-run
+fuzz-run: $(FUZZ_BINS)
+	tests/run-fuzz $(FUZZ_SECONDS) $(FUZZ_BINS)
+
+$(OBJ)/fuzz/%: tests/fuzz/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -include base/banned.h,$(CPPFLAGS)) -Itests/fuzz $(CFLAGS_ALL) -Wno-missing-prototypes \
+		-MMD -MP -MF $@.d -o $@ $< $(LIB) $(LDFLAGS_ALL) $(CLIENT_LIBS)
+
+-include $(FUZZ_BINS:=.d)
+
+.PHONY: check check-format check-rules check-shell check-headers check-cppcheck check-tidy
+check: check-format check-rules check-shell check-headers check-cppcheck check-tidy
+
+C_FILES := $(sort $(shell find src tests -name '*.[ch]'))
+CHECK_SRCS := $(MAINS) $(SRCS)
+HEADERS := $(sort $(wildcard src/*/*.h))
+SHELL_FILES := $(sort $(shell grep -lE '^\#!.*(/sh|bash)' /dev/null .ci/* scripts/* tests/run-* \
+	lxc-templates/* 2>/dev/null))
+
+check-format:
+	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+
+check-rules:
+	scripts/check-layers
+	scripts/check-words
+
+check-shell:
+	shellcheck -x $(SHELL_FILES)
+
+check-headers:
+	@for header in $(HEADERS); do \
+		$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(CFLAGS_ALL)) -Werror -fsyntax-only -x c \
+			/dev/null -include $$header || exit 1; \
+	done; echo "check-headers: $(words $(HEADERS)) compile alone"
+
+check-cppcheck:
+	cppcheck --quiet --std=c11 --language=c --error-exitcode=1 --inline-suppr \
+		--enable=warning,performance,portability --suppress=missingIncludeSystem \
+		--suppress=*:/usr/include/* -j 2 -Isrc -D__linux__ -D__x86_64__ $(wildcard $(CHECK_SRCS))
+
+check-tidy: $(patsubst src/%.c,$(OBJ)/%.tidy,$(wildcard $(CHECK_SRCS)))
+
+$(OBJ)/%.tidy: src/%.c $(HEADERS) .clang-tidy
+	@mkdir -p $(@D)
+	clang-tidy --quiet $< -- -std=gnu17 $(CPPFLAGS) 2>/dev/null
+	@touch $@
+
+.PHONY: test
+test:
+	scripts/test

@@ -1,0 +1,44 @@
+"""One world for the whole session, and a look for leftovers after every test."""
+
+import os
+
+import pytest
+
+import lxe
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--strict-leaks",
+        action="store_true",
+        default=bool(os.environ.get("LXE_STRICT_LEAKS")),
+        help="count whatever on this machine looks like ours, not only what these tests made",
+    )
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A test that was not run proves nothing: skipped is failed."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped"
+
+
+@pytest.fixture(scope="session")
+def session_world(pytestconfig):
+    assert os.access(lxe.BIN, os.X_OK), f"{lxe.BIN} is not built"
+    world = lxe.World(strict=pytestconfig.getoption("strict_leaks"))
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def world(session_world):
+    """Every test ends with the leak check. Two seconds are for what a killed keeper leaves to the
+    kernel and to the host's pid 1; test_ways_out.py asserts where nothing may be left at once."""
+    yield session_world
+    session_world.assert_clean(timeout=2.0 * lxe.SLACK)
+    findings = session_world.sanitizer_findings()
+    assert not findings, findings

@@ -1,0 +1,233 @@
+"""Fails the n-th call of every system call that the client and the keeper make in the life of
+`run -- true`, one at a time, and asserts that the run ends in time, with a status that says so, and
+leaves nothing.
+
+strace(1) injects the failures into one process and none of its children. Into the client from its
+start; the keeper is replaced by a script that stops itself, is attached to from outside (a tracer
+that it started would inherit its locks and sockets), goes on, and becomes the real one.
+"""
+
+import argparse
+import collections
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+
+import lxe
+
+COMMAND = ["run", "--", "true"]
+GRACE = 3.0 * lxe.SLACK
+# The error of each call that its manual names and that a full or broken machine gives; EIO otherwise.
+ERRORS = {
+    "EMFILE": "openat open openat2 open_tree dup dup2 dup3 fcntl socket socketpair pipe2 eventfd2 "
+    "memfd_create timerfd_create signalfd4 epoll_create1 pidfd_open fsopen fsmount inotify_init1",
+    "ENOMEM": "mmap mprotect brk mremap madvise sendmsg recvmsg epoll_ctl",
+    "EAGAIN": "clone clone3 fork vfork",
+    "ENOSPC": "write pwrite64 writev mkdir mkdirat ftruncate symlink symlinkat fallocate fsync",
+    "EPERM": "mount mount_setattr move_mount umount2 unshare setns kill pidfd_send_signal prctl "
+    "fchown fchownat chown lchown fchmod fchmodat chmod seccomp setsid setpgid capset capget",
+    "EBUSY": "unlinkat rmdir unlink",
+    "EINTR": "epoll_wait epoll_pwait epoll_pwait2 poll ppoll select pselect6 wait4 waitid nanosleep "
+    "clock_nanosleep flock",
+    "ENOENT": "readlink readlinkat stat newfstatat lstat access faccessat faccessat2 execve execveat",
+    "ENOSYS": "statx close_range getrandom rseq",
+    "EACCES": "getdents64",
+}
+ERROR_OF = {call: error for error, calls in ERRORS.items() for call in calls.split()}
+# Not executed at all, these would leave a state that no kernel makes: close(2) always closes.
+NEVER = {"close", "munmap", "exit", "exit_group", "rt_sigreturn", "restart_syscall", "arch_prctl"}
+NEVER |= {"set_tid_address", "set_robust_list", "rseq", "getpid", "gettid", "getppid", "getuid"}
+NEVER |= {"geteuid", "getgid", "getegid", "umask", "alarm", "rt_sigaction", "rt_sigprocmask", "close_range"}
+
+STOPPING = '#!/bin/sh\nkill -STOP $$\nexec "{keeper}" "$@"\n'
+
+
+class Tree:
+    """A copy of the build whose keeper waits to be traced."""
+
+    def __init__(self, world):
+        self.path = world.base / "stopping"
+        self.path.mkdir()
+        shutil.copy2(lxe.BIN, self.path / "lxc-exec")
+        for name in ("lxc-exec-init", "lxc-templates", "conf"):
+            (self.path / name).symlink_to(lxe.BIN.parent / name)
+        keeper = self.path / "lxc-exec-keeper"
+        keeper.write_text(STOPPING.format(keeper=lxe.BIN.parent / "lxc-exec-keeper"))
+        keeper.chmod(0o755)
+        self.binary = self.path / "lxc-exec"
+
+
+class Ended:
+    def __init__(self, status, said):
+        self.status, self.said = status, said
+
+
+def finish(process):
+    try:
+        out, err = process.communicate(timeout=lxe.DEADLINE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        return Ended("no end", (out + err).decode(errors="replace"))
+    return Ended(process.returncode, (out + err).decode(errors="replace"))
+
+
+def run_client(world, _tree, options):
+    command = ["strace", "-qq", *options, str(lxe.BIN), *COMMAND]
+    return finish(subprocess.Popen(
+        command, env=world.env(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ))
+
+
+def stopped_child(client):
+    for pid in lxe.all_pids():
+        if lxe.parent_of(pid) == client and lxe.process_state(pid) == "T":
+            return pid
+    return None
+
+
+def tracer_of(pid):
+    match = re.search(rb"^TracerPid:\s+(\d+)", lxe.read_proc(pid, "status"), re.M)
+    return int(match[1]) if match else 0
+
+
+def run_keeper(world, tree, options):
+    process = world.popen(*COMMAND, binary=tree.binary)
+    keeper = lxe.poll_until(lambda: stopped_child(process.pid), what="a stopped keeper")
+    tracer = subprocess.Popen(
+        ["strace", "-qq", *options, "-p", str(keeper)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    lxe.poll_until(lambda: tracer_of(keeper), what="a tracer")
+    os.kill(keeper, signal.SIGCONT)
+    ended = finish(process)
+    try:
+        tracer.wait(lxe.DEADLINE)
+    except subprocess.TimeoutExpired:
+        tracer.kill()
+        tracer.wait()
+        ended.status = "the keeper has no end"
+    return ended
+
+
+TARGETS = {"client": run_client, "keeper": run_keeper}
+CALL = re.compile(r"^(?:\d+\s+)?(\w+)\(")
+
+
+def calls_of(log):
+    return [match[1] for line in log.read_text().splitlines() if (match := CALL.match(line))]
+
+
+def before_main(log):
+    """How many calls the loader made: after its last step before main, the release of its cache."""
+    done = 0
+    for number, line in enumerate(line for line in log.read_text().splitlines() if CALL.match(line)):
+        if "execve(" in line:
+            done, seen_limit = number + 1, False
+        elif "prlimit64(0, RLIMIT_STACK" in line:
+            seen_limit = True
+        elif "munmap(" in line and done and seen_limit:
+            return number + 1
+    return done
+
+
+def points_of(world, tree, target):
+    log = world.base / f"trace-{target}"
+    ended = TARGETS[target](world, tree, ["-o", str(log)])
+    assert ended.status == 0, (target, ended.status, ended.said)
+    skip, counts, points = before_main(log), collections.Counter(), []
+    for number, call in enumerate(calls_of(log)):
+        counts[call] += 1
+        if number >= skip and call not in NEVER:
+            points.append((target, call, counts[call]))
+    return points
+
+
+def complaint_about(world, ended):
+    """What is wrong with this end, and whether a gc was needed."""
+    if ended.status not in (0, 125):
+        return f"status {ended.status}: {ended.said[-600:]}", False
+    if ended.status == 125 and "lxc-exec: " not in ended.said:
+        return f"125 without a word: {ended.said!r}", False
+    try:
+        world.assert_clean(timeout=GRACE if ended.status == 0 else 0.5)
+        return None, False
+    except AssertionError as error:
+        if ended.status == 0:
+            return f"status 0, and {error}", False
+        first = str(error)
+    swept = world.run("gc")
+    try:
+        world.assert_clean(timeout=GRACE)
+    except AssertionError as error:
+        return f"after gc ({swept.returncode}): {error}; it had said: {ended.said}", True
+    if "teardown" in ended.said or "left" in ended.said or "remove" in ended.said:
+        return None, True
+    return f"not said ({ended.said!r}): {first}", True
+
+
+def try_point(world, tree, point):
+    target, call, number = point
+    error = ERROR_OF.get(call, "EIO")
+    inject = f"inject={call}:error={error}:when={number}"
+    try:
+        ended = TARGETS[target](world, tree, ["-o", "/dev/null", "-e", inject])
+        complaint, swept = complaint_about(world, ended)
+    except AssertionError as failure:
+        return str(failure), False, None
+    return complaint and f"{error}: {complaint}", swept, ended.status
+
+
+def clean_up(world):
+    """After a failure: what is left must not be counted against the next point."""
+    for pid in world.keepers():
+        os.kill(pid, signal.SIGKILL)
+    world.run("gc")
+    for path in world.sandboxes.iterdir():
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--points", type=int, default=0, help="how many; 0: every one")
+    parser.add_argument("--target", choices=TARGETS, action="append")
+    parser.add_argument("--call", action="append", help="only these system calls")
+    options = parser.parse_args()
+    world = lxe.World()
+    counts, failures = collections.Counter(), 0
+    try:
+        lxe.ok(world.run(*COMMAND))
+        tree = Tree(world)
+        targets = options.target or list(TARGETS)
+        points = [point for target in targets for point in points_of(world, tree, target)]
+        if options.call:
+            points = [point for point in points if point[1] in options.call]
+        every = len(points)
+        if options.points and options.points < every:
+            points = random.Random(options.seed).sample(points, options.points)
+        for point in points:
+            complaint, swept, status = try_point(world, tree, point)
+            counts[status] += 1
+            counts["gc"] += swept
+            if complaint:
+                failures += 1
+                print(f"{point[0]} {point[1]} #{point[2]} {complaint}", flush=True)
+                clean_up(world)
+    finally:
+        world.close()
+    print(
+        f"faultsweep: {len(points)} of {every} points, {counts[0]} survived, {counts[125]} refused, "
+        f"{counts['gc']} after a gc, {failures} failures"
+    )
+    return 1 if failures or not points else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,477 @@
+"""Drives the built program the way its users do: over plain pipes, and over a pty.
+
+A World owns a state and a run directory of its own, so that nothing here meets the sandboxes of
+anybody else, and knows the ids of all sandboxes that were made in it. Nothing sleeps: what has to
+happen is waited for with a deadline, on descriptors where there is one.
+"""
+
+import ctypes
+import fcntl
+import os
+import pty as pty_module
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import termios
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent.parent
+BIN = Path(os.environ.get("LXE_BIN", TOP / "build" / "lxc-exec")).resolve()
+IS_ASAN = "asan" in BIN.parts
+# Instrumented programs on a busy machine: what must be quick is allowed to be this much slower.
+SLACK = 4.0 if IS_ASAN else 1.0
+DEADLINE = 30.0 * SLACK
+
+IN_CREATE, IN_ISDIR = 0x100, 0x40000000
+
+
+def pause(seconds):
+    """Lets time pass, where the passing of time itself is the subject."""
+    select.select([], [], [], seconds)
+
+
+def poll_until(condition, timeout=DEADLINE, interval=0.002, what="a condition"):
+    """Asks again and again until the answer is true, and returns it; too late is a failure."""
+    end = time.monotonic() + timeout
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < end, f"{what}: not within {timeout} s"
+        pause(interval)
+
+
+def read_proc(pid, name):
+    """A file of /proc/PID, or nothing when the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
+
+
+def all_pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def process_state(pid):
+    stat = read_proc(pid, "stat")
+    return stat.rsplit(b")", 1)[-1].split()[:1][0].decode() if stat else ""
+
+
+def parent_of(pid):
+    stat = read_proc(pid, "stat")
+    return int(stat.rsplit(b")", 1)[-1].split()[1]) if stat else 0
+
+
+def is_alive(pid):
+    return process_state(pid) not in ("", "Z", "X")
+
+
+def link_target(path):
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+class DirectoryWatch:
+    """The names of all directories that were ever made in one directory (inotify(7))."""
+
+    def __init__(self, path):
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = self.libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        assert self.fd >= 0, os.strerror(ctypes.get_errno())
+        watch = self.libc.inotify_add_watch(self.fd, os.fsencode(path), IN_CREATE)
+        assert watch >= 0, os.strerror(ctypes.get_errno())
+
+    def take(self):
+        names = set()
+        while True:
+            try:
+                data = os.read(self.fd, 65536)
+            except BlockingIOError:
+                return names
+            at = 0
+            while at < len(data):
+                _, mask, _, size = struct.unpack_from("iIII", data, at)
+                name = data[at + 16 : at + 16 + size].split(b"\0")[0].decode()
+                at += 16 + size
+                if mask & IN_ISDIR:
+                    names.add(name)
+
+    def close(self):
+        os.close(self.fd)
+
+
+class World:
+    """A state and a run directory, the environment that selects them, and what was made in them."""
+
+    def __init__(self, strict=False):
+        self.base = Path(tempfile.mkdtemp(prefix="lxe-test-", dir="/var/tmp"))
+        self.base.chmod(0o711)
+        self.state, self.run_dir = self.base / "state", self.base / "run"
+        self.sanitizer_logs = self.base / "logs"
+        self.sandboxes = self.run_dir / "sandboxes"
+        for path in (self.state, self.run_dir, self.sandboxes, self.sanitizer_logs):
+            path.mkdir()
+            path.chmod(0o711)
+        self.watch = DirectoryWatch(self.sandboxes)
+        self.ids = set()
+        self.strict = strict
+        self.strict_before = whole_machine() if strict else set()
+
+    def env(self, **more):
+        env = {
+            "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+            "HOME": "/root",
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "LXC_EXEC_STATE_DIR": str(self.state),
+            "LXC_EXEC_RUN_DIR": str(self.run_dir),
+        }
+        if IS_ASAN:
+            logs = self.sanitizer_logs
+            env["ASAN_OPTIONS"] = f"log_path={logs}/asan:detect_leaks=1"
+            env["UBSAN_OPTIONS"] = f"log_path={logs}/ubsan:print_stacktrace=1"
+        env.update(more)
+        return {name: value for name, value in env.items() if value is not None}
+
+    def run(self, *args, input=None, timeout=DEADLINE, env=None, binary=BIN, **popen):
+        """lxc-exec ARGS to its end: a CompletedProcess whose stdout and stderr are bytes."""
+        if input is None and "stdin" not in popen:
+            popen["stdin"] = subprocess.DEVNULL
+        popen.setdefault("stdout", subprocess.PIPE)
+        popen.setdefault("stderr", subprocess.PIPE)
+        return subprocess.run(
+            [str(binary), *args], input=input, timeout=timeout, env=env or self.env(), **popen
+        )
+
+    def popen(self, *args, env=None, binary=BIN, **popen):
+        popen.setdefault("stdin", subprocess.DEVNULL)
+        popen.setdefault("stdout", subprocess.PIPE)
+        popen.setdefault("stderr", subprocess.PIPE)
+        return subprocess.Popen([str(binary), *args], env=env or self.env(), **popen)
+
+    def pty(self, *args, env=None, binary=BIN, **options):
+        return Pty([str(binary), *args], env or self.env(), **options)
+
+    def current_ids(self):
+        return {p.name for p in self.sandboxes.iterdir()} if self.sandboxes.is_dir() else set()
+
+    def sandbox_id(self, timeout=DEADLINE):
+        """The id of the one sandbox there is, as soon as it is there."""
+        return poll_until(lambda: min(self.current_ids(), default=None), timeout, what="a sandbox")
+
+    def keepers(self):
+        """Pids of the keepers of this world, found by the run directory in their environment."""
+        mark = os.fsencode(str(self.run_dir))
+        found = []
+        for pid in all_pids():
+            if os.path.basename(link_target(f"/proc/{pid}/exe")) != "lxc-exec-keeper":
+                continue
+            if mark in read_proc(pid, "environ") + read_proc(pid, "cmdline"):
+                found.append(pid)
+        # The monitor and the starters are forks of the keeper: the keeper is the one above them.
+        return [pid for pid in found if parent_of(pid) not in found]
+
+    def keeper(self, timeout=DEADLINE):
+        return poll_until(lambda: min(self.keepers(), default=None), timeout, what="a keeper")
+
+    # What must not be left behind.
+
+    def marks(self):
+        self.ids |= self.watch.take()
+        return {f"lxe-{sandbox}" for sandbox in self.ids}
+
+    def left_processes(self):
+        mark, groups = os.fsencode(str(self.base)), self.marks()
+        for pid in all_pids():
+            if pid == os.getpid() or not is_alive(pid):
+                continue
+            words = read_proc(pid, "environ") + b"\0" + read_proc(pid, "cmdline")
+            cgroup = read_proc(pid, "cgroup").decode()
+            if mark in words or any(group in cgroup for group in groups):
+                command = read_proc(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")
+                yield f"process {pid} {process_state(pid)}: {command.strip()}"
+
+    def left_cgroups(self):
+        groups = self.marks()
+        for path in cgroup_dirs():
+            if path.name in groups:
+                yield f"cgroup {path}"
+
+    def left_links(self):
+        names = {f"lxe{sandbox[:8]}" for sandbox in self.ids}
+        for link in os.listdir("/sys/class/net"):
+            if link in names:
+                yield f"link {link}"
+
+    def left_mounts(self):
+        for line in Path("/proc/self/mountinfo").read_text().splitlines():
+            if str(self.base) in line and " - tmpfs lxe-test-fixture " not in line:
+                yield f"mount {line}"
+
+    def left_files(self):
+        if self.sandboxes.is_dir():
+            for path in self.sandboxes.iterdir():
+                yield f"sandbox directory {path}: {sorted(p.name for p in path.iterdir())}"
+        for top in ("/run/lxc", "/run/lock/lxc", "/var/lib/lxc"):
+            for path in Path(top).rglob("*") if Path(top).is_dir() else ():
+                name = str(path)
+                if self.base.name in name or any(mark in name for mark in self.marks()):
+                    yield f"file {name}"
+
+    def leftovers(self):
+        left = [
+            *self.left_processes(),
+            *self.left_cgroups(),
+            *self.left_links(),
+            *self.left_mounts(),
+            *self.left_files(),
+        ]
+        return left + sorted(whole_machine() - self.strict_before) if self.strict else left
+
+    def assert_clean(self, timeout=0.0):
+        """Nothing is left. The time is for what others end: the kernel, the host's pid 1."""
+        end = time.monotonic() + timeout
+        while True:
+            left = self.leftovers()
+            if not left or time.monotonic() >= end:
+                break
+            pause(0.01)
+        assert not left, "left behind:\n" + "\n".join(left)
+
+    def sanitizer_findings(self):
+        text = ""
+        for path in sorted(self.sanitizer_logs.iterdir()):
+            text += path.read_text(errors="replace")
+            path.unlink()
+        return text
+
+    def close(self):
+        self.watch.close()
+        shutil.rmtree(self.base, ignore_errors=True)
+
+
+def whole_machine():
+    """Everything that looks like ours, whoever made it."""
+    found = {f"cgroup {path}" for path in cgroup_dirs() if path.name.startswith("lxe-")}
+    found |= {f"link {name}" for name in os.listdir("/sys/class/net") if name.startswith("lxe")}
+    for pid in all_pids():
+        name = os.path.basename(link_target(f"/proc/{pid}/exe"))
+        if name.startswith("lxc-exec") or b"[lxc monitor]" in read_proc(pid, "cmdline"):
+            found.add(f"process {pid} {name}")
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        if "/lxe-" in line or "/lxc-exec/sandboxes" in line:
+            found.add(f"mount {line}")
+    return found
+
+
+def sandbox_dirs_of_root():
+    """The sandboxes of the machine's own run directory, which no test uses."""
+    path = Path("/run/lxc-exec/sandboxes")
+    return list(path.iterdir()) if path.is_dir() else []
+
+
+def cgroup_dirs():
+    """Every cgroup of this machine, without the contents of any."""
+    pending = [Path("/sys/fs/cgroup")]
+    while pending:
+        for entry in scan(pending.pop()):
+            if entry.is_dir(follow_symlinks=False):
+                path = Path(entry.path)
+                yield path
+                pending.append(path)
+
+
+def scan(path):
+    try:
+        return list(os.scandir(path))
+    except OSError:
+        return []
+
+
+def set_size(fd, rows, cols):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
+
+
+class Pty:
+    """A program on a terminal of its own: session leader, controlling terminal, all three fds.
+
+    The slave is kept open on this side, so that its settings can be read at any time, also after
+    the program is gone. Output is consumed from `pending` by expect(); `seen` keeps all of it.
+    """
+
+    def __init__(self, argv, env, rows=24, cols=80, stdin=None, stdout=None, stderr=None, pre=None):
+        self.master, self.slave = pty_module.openpty()
+        os.set_blocking(self.master, False)
+        set_size(self.slave, rows, cols)
+        self.pending, self.seen = b"", b""
+        slave = self.slave
+
+        def enter():
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+            if pre:
+                pre()
+
+        self.process = subprocess.Popen(
+            argv,
+            env=env,
+            stdin=self.slave if stdin is None else stdin,
+            stdout=self.slave if stdout is None else stdout,
+            stderr=self.slave if stderr is None else stderr,
+            start_new_session=True,
+            pass_fds=(),
+            preexec_fn=enter,
+        )
+        self.pid = self.process.pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.signal(signal.SIGHUP)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for fd in (self.master, self.slave):
+            if fd >= 0:
+                os.close(fd)
+        self.master = self.slave = -1
+
+    def hang_up(self):
+        """The terminal goes away, as when its window is closed."""
+        os.close(self.master)
+        self.master = -1
+
+    def pump(self, timeout):
+        """Takes what the terminal shows; false when nothing came in time."""
+        if not select.select([self.master], [], [], timeout)[0]:
+            return False
+        try:
+            data = os.read(self.master, 65536)
+        except (BlockingIOError, OSError):
+            return False
+        self.pending += data
+        self.seen += data
+        return bool(data)
+
+    def expect(self, pattern, timeout=DEADLINE):
+        """Waits until the pattern is on the screen and takes everything up to its end."""
+        if isinstance(pattern, str):
+            pattern = pattern.encode()
+        regex, end = re.compile(pattern, re.S), time.monotonic() + timeout
+        while True:
+            match = regex.search(self.pending)
+            if match:
+                self.pending = self.pending[match.end() :]
+                return match
+            left = end - time.monotonic()
+            assert left > 0, f"no {pattern!r} within {timeout} s in {self.pending[-2000:]!r}"
+            self.pump(min(left, 0.5))
+
+    def write(self, data, timeout=DEADLINE):
+        """Types everything, and reads meanwhile, as a terminal does."""
+        data = data.encode() if isinstance(data, str) else data
+        end = time.monotonic() + timeout
+        while data:
+            assert time.monotonic() < end, f"{len(data)} bytes were not taken within {timeout} s"
+            readable, writable, _ = select.select([self.master], [self.master], [], 0.5)
+            if readable:
+                self.pump(0)
+            if writable:
+                try:
+                    data = data[os.write(self.master, data[:4096]) :]
+                except BlockingIOError:
+                    pass
+
+    def resize(self, rows, cols):
+        set_size(self.slave, rows, cols)
+
+    def termios(self):
+        return termios.tcgetattr(self.slave)
+
+    def is_raw(self):
+        return not self.termios()[3] & (termios.ICANON | termios.ECHO)
+
+    def wait(self, timeout=DEADLINE):
+        """The exit status, with everything shown until then in `seen`."""
+        end = time.monotonic() + timeout
+        while self.process.poll() is None:
+            assert time.monotonic() < end, f"no end within {timeout} s; last: {self.seen[-500:]!r}"
+            if self.master >= 0:
+                self.pump(0.005)
+            else:
+                pause(0.005)
+        while self.master >= 0 and self.pump(0):
+            pass
+        return self.process.returncode
+
+    def signal(self, number=signal.SIGTERM):
+        os.kill(self.pid, number)
+
+
+# What results look like.
+
+
+def ok(result, status=0):
+    """A result that must have this status; shows what was said when it has another."""
+    assert result.returncode == status, (
+        f"status {result.returncode}, not {status}: {(result.stderr or b'')[-2000:]!r}"
+    )
+    return result
+
+
+def stdout_of(result):
+    return ok(result).stdout.decode()
+
+
+def refusal(result, status=125, says=None):
+    """One clear line, perhaps with a hint, and nothing else: the line."""
+    lines = result.stderr.decode().splitlines()
+    assert result.returncode == status, (result.returncode, lines)
+    assert not result.stdout, result.stdout
+    assert lines and lines[0].startswith("lxc-exec: "), lines
+    assert len(lines) == 1 or (len(lines) == 2 and lines[1].startswith("hint: ")), lines
+    assert not lines[0].endswith("."), lines
+    if says:
+        assert re.search(says, "\n".join(lines)), (says, lines)
+    return lines[0]
+
+
+# A shell on a terminal, with a prompt that no program prints by itself.
+
+PROMPT = rb"lxe> "
+BASH = ("-e", "PS1=lxe> ", "--", "bash", "--norc", "--noprofile", "-i")
+
+
+def shell(world, *options, **pty):
+    """An interactive bash inside, up and at its prompt."""
+    terminal = world.pty("run", *options, *BASH, **pty)
+    terminal.expect(PROMPT)
+    return terminal
+
+
+def enter(terminal, line, answer=PROMPT):
+    """Types a line, waits for the answer, and gives what was shown between the two."""
+    terminal.write(line + "\r")
+    before = len(terminal.seen) - len(terminal.pending)
+    terminal.expect(answer)
+    shown = terminal.seen[before : len(terminal.seen) - len(terminal.pending)]
+    return shown.decode(errors="replace")
+
+
+def leave(terminal, status=0):
+    terminal.write(f"exit {status}\r")
+    assert terminal.wait() == status, terminal.seen[-500:]
