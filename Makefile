@@ -34,8 +34,9 @@ LDFLAGS_cover := --coverage
 CFLAGS_ALL = -std=gnu17 -fPIE $(WARN) $(CFLAGS_$(VARIANT)) $(CFLAGS)
 LDFLAGS_ALL = -pie -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
 
-CLIENT_LIBS := -liniparser -ljansson -lutil
-KEEPER_LIBS := -llxc -lseccomp -ljansson -lutil
+# Small and static, because loading a library costs each run more than it does.
+CLIENT_LIBS := -l:libiniparser.a -l:libjansson.a -lutil
+KEEPER_LIBS := -llxc -lseccomp -l:libjansson.a -lutil
 
 # Programs have their main file; everything else is one archive, of which each program takes what
 # it needs (so the client links no liblxc and the keeper no iniparser).
@@ -78,6 +79,7 @@ $(LINKS): $(OUT)/%:
 -include $(OBJS:.o=.d) $(MAINS:src/%.c=$(OBJ)/%.d)
 
 include tests/tests.mk
+include docs/docs.mk
 
 .PHONY: install
 install: all

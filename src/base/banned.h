@@ -16,6 +16,7 @@
 /* Macros in some builds of the C library. */
 #undef alloca
 #undef sprintf
+#undef vsprintf
 
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf atoi atol atoll strtol strtoul
 #pragma GCC poison strtoll strtoull strtok system popen alloca gets asctime ctime

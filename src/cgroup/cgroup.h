@@ -59,6 +59,10 @@ int lxe_cgroup_create(struct lxe_cgroup **ret, const struct lxe_cgroup_host *hos
 	const struct lxe_cgroup_limits *limits, struct lxe_err *err);
 void lxe_cgroup_free(struct lxe_cgroup *cg); /* closes; removes nothing */
 
+/* Change the limits of a group; a 0 leaves that one as it is. Read back as above. */
+int lxe_cgroup_limit(
+	const struct lxe_cgroup *cg, const struct lxe_cgroup_limits *limits, struct lxe_err *err);
+
 /* A group that a process can be put into: "init" or one command's. */
 struct lxe_cgroup_leaf;
 
@@ -114,9 +118,9 @@ struct lxe_cgroup_reaper {
  * must lie below the mount point of one of its hierarchies (-EXDEV otherwise) and end in a name that
  * begins with "lxe-" (-EINVAL). A directory that does not exist is success.
  *
- * Children of the caller that were killed here are reaped only if there is a reaper; other children
- * are never touched. A pid namespace does not end before its processes are reaped, but the group
- * does not wait for that.
+ * Children of the caller that are found in the group are reaped if there is a reaper; others, zombies
+ * from before included (they are in no group), are never touched. A pid namespace does not end before
+ * its processes are reaped, but the group does not wait for that.
  */
 int lxe_cgroup_destroy(const struct lxe_cgroup_host *host, const char *path, int timeout_ms,
 	const struct lxe_cgroup_reaper *reaper, struct lxe_err *err);

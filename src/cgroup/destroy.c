@@ -30,6 +30,7 @@ struct removal {
 	uint64_t deadline_ms;
 	long settled_ns;
 	const struct lxe_cgroup_reaper *reaper;
+	struct lxe_pids found; /* what was in it before anything was killed */
 };
 
 static int remaining_ms(const struct removal *rm)
@@ -67,14 +68,34 @@ static int try_remove(const struct removal *rm)
 	return remove_tree(rm->parent, rm->name, &depth);
 }
 
-static void reap(const struct removal *rm, pid_t pid)
+/* Reap one process if it is a child of ours; false when it is one that has not ended yet. */
+static bool reap(const struct removal *rm, pid_t pid)
 {
 	struct rusage usage;
 	int status;
+	pid_t r = sys_reap(pid, &status, &usage);
 
-	/* -ECHILD: somebody else's child. */
-	if (rm->reaper && sys_reap(pid, &status, &usage) > 0)
+	if (r > 0)
 		rm->reaper->reaped(rm->reaper->arg, pid, status, &usage);
+	return r != 0;
+}
+
+/*
+ * The children of ours that were in the group. They have left it by now and show as ended within
+ * microseconds, but for pid 1 of a pid namespace in which others wait to be reaped: not for long.
+ */
+static void reap_found(const struct removal *rm)
+{
+	for (size_t i = 0; rm->reaper && i < rm->found.n; i++) {
+		pid_t pid = rm->found.v[i];
+		LXE_AUTOCLOSE int fd = -EBADF;
+
+		if (pid == 0 || reap(rm, pid))
+			continue;
+		fd = sys_pidfd_open(pid);
+		if (fd >= 0 && sys_pidfd_wait(fd, RECHECK_MS) == 0)
+			reap(rm, pid);
+	}
 }
 
 struct watched {
@@ -102,7 +123,8 @@ static size_t drop_ended(const struct removal *rm, struct watched *w)
 
 	for (size_t i = 0; i < w->n; i++) {
 		if (w->fds[i].revents) {
-			reap(rm, w->pid[i]);
+			if (rm->reaper)
+				reap(rm, w->pid[i]);
 			lxe_close(w->fds[i].fd);
 			continue;
 		}
@@ -188,15 +210,10 @@ static int wait_for_end(struct removal *rm)
 	return r;
 }
 
-/* Kill what is in the group, and wait until it can be removed. */
-static int end_and_remove(struct removal *rm)
+static int kill_until_removed(struct removal *rm)
 {
 	int r;
 
-	rm->dir = openat(rm->parent, rm->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (rm->dir < 0)
-		return errno == ENOENT ? 0 : -errno;
-	rm->events = openat(rm->dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	do {
 		r = lxe_cgroup_kill_tree(rm->dir);
 		if (r == 0)
@@ -206,6 +223,22 @@ static int end_and_remove(struct removal *rm)
 		r = try_remove(rm);
 	} while (r == -EBUSY && remaining_ms(rm) > 0);
 	return r == -EBUSY ? -ETIMEDOUT : r;
+}
+
+/* Kill what is in the group, and wait until it can be removed. */
+static int end_and_remove(struct removal *rm)
+{
+	int r;
+
+	rm->dir = openat(rm->parent, rm->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (rm->dir < 0)
+		return errno == ENOENT ? 0 : -errno;
+	rm->events = openat(rm->dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	r = lxe_cgroup_list(rm->dir, &rm->found);
+	if (r == 0)
+		r = kill_until_removed(rm);
+	reap_found(rm);
+	return r;
 }
 
 /* Paths come from a journal, and a journal is a file: take them for what they say, literally. */
@@ -301,6 +334,7 @@ int lxe_cgroup_destroy(const struct lxe_cgroup_host *host, const char *path, int
 	r = try_remove(&rm);
 	if (r == -EBUSY)
 		r = end_and_remove(&rm);
+	lxe_pids_release(&rm.found);
 	lxe_close(rm.events);
 	lxe_close(rm.dir);
 	lxe_close(rm.parent);

@@ -18,8 +18,4 @@ struct lxe_cgroup {
 	size_t n;
 };
 
-/* Set the limits and see that they hold. */
-int lxe_cgroup_limit(
-	const struct lxe_cgroup *cg, const struct lxe_cgroup_limits *limits, struct lxe_err *err);
-
 #endif

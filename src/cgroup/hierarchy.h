@@ -63,6 +63,7 @@ struct lxe_pids {
 };
 
 void lxe_pids_release(struct lxe_pids *pids);
+bool lxe_pids_has(const struct lxe_pids *pids, pid_t pid); /* of a list in order */
 
 /* The processes in a group and below, in ascending order. Zombies are not in a group any more. */
 int lxe_cgroup_list(int dir, struct lxe_pids *ret);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "sys/fd.h"
@@ -36,13 +35,6 @@ static int open_batch(struct batch *b, const struct lxe_pids *pids, size_t *next
 	return 0;
 }
 
-static int compare(const void *a, const void *b)
-{
-	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /*
  * A number may have passed to a stranger between the list and pidfd_open(). Who is still listed
  * after the open is the one that was opened, or the opened one is dead and the signal goes nowhere.
@@ -50,7 +42,7 @@ static int compare(const void *a, const void *b)
 static void kill_batch(const struct batch *b, const struct lxe_pids *now)
 {
 	for (size_t i = 0; i < b->n; i++) {
-		if (now->n && bsearch(&b->pid[i], now->v, now->n, sizeof(*now->v), compare))
+		if (lxe_pids_has(now, b->pid[i]))
 			sys_pidfd_kill(b->fd[i], SIGKILL);
 		lxe_close(b->fd[i]);
 	}

@@ -145,6 +145,11 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+bool lxe_pids_has(const struct lxe_pids *pids, pid_t pid)
+{
+	return pids->n && bsearch(&pid, pids->v, pids->n, sizeof(*pids->v), by_number);
+}
+
 int lxe_cgroup_list(int dir, struct lxe_pids *ret)
 {
 	struct list_walk walk = { .pids = ret };

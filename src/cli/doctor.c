@@ -89,6 +89,12 @@ static void print_json(const struct lxe_doctor *d, bool ok)
 static void examine(struct lxe_doctor *d)
 {
 	lxe_doctor_kernel(d);
+	lxe_doctor_mounts(d);
+	lxe_doctor_cgroups(d);
+	lxe_doctor_ids(d);
+	lxe_doctor_users(d);
+	lxe_doctor_installation(d);
+	lxe_doctor_directories(d);
 }
 
 static int diagnose(struct lxe_cli *cli, int *status)

@@ -54,6 +54,10 @@ void lxe_doctor_directories(struct lxe_doctor *d);
 /* Does the release ("6.1.0-18-amd64") say at least major.minor? */
 bool lxe_release_at_least(const char *release, unsigned int major, unsigned int minor);
 
+/* What sandboxes use where root has no line: 0x70000000..0x7fffffff, see rootfs/rootfs.h. */
+#define LXE_SUBID_START 1879048192u
+#define LXE_SUBID_COUNT 268435456u
+
 struct lxe_subid {
 	char owner[64];
 	uint64_t start, count;
@@ -62,12 +66,14 @@ struct lxe_subid {
 /* Read the lines of subuid(5) out of a text; what is no such line is skipped. At most max. */
 size_t lxe_subid_parse(const char *text, struct lxe_subid *ret, size_t max);
 
+bool lxe_subid_is_root(const struct lxe_subid *line);
+
 /* The first line of somebody else than root that has ids in start..start+count-1, or NULL. */
 const struct lxe_subid *lxe_subid_overlap(
 	const struct lxe_subid *lines, size_t n, uint64_t start, uint64_t count);
 
 /*
- * The lowest start, a multiple of 65536 and at least `from`, of `count` ids that nobody has:
+ * The lowest start, a multiple of 65536 and at least `from`, of `count` ids that nobody but root has:
  * -ERANGE when there is none below 2^32 - 1.
  */
 int lxe_subid_free(

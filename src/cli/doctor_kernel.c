@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/num.h"
 #include "cli/doctor.h"
+#include "cli/doctor_probe.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
@@ -33,7 +33,7 @@ static void check_version(struct lxe_doctor *d, const char *release)
 	}
 	c = lxe_doctor_add(d, "kernel", LXE_HEALTH_FAIL, "Linux %s is older than %d.%d", release,
 		KERNEL_MAJOR, KERNEL_MINOR);
-	lxe_check_remedy(c, "apt-get install linux-image-amd64, then reboot");
+	lxe_check_remedy(c, LXE_REMEDY_KERNEL);
 }
 
 /* CapEff of the own /proc/self/status: 0 when it cannot be read. */

@@ -208,8 +208,12 @@ pid_t lxe_container_attach(
 	lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
 	pid_t pid = -1;
 
-	/* Groups are ours, capabilities and no_new_privs are set by the child, in our order. */
-	options.attach_flags &= ~(LXC_ATTACH_MOVE_TO_CGROUP | LXC_ATTACH_DROP_CAPABILITIES);
+	/*
+	 * Groups are ours, capabilities and no_new_privs are set by the child, in our order. The
+	 * personality is the same inside, and asking the monitor for it is a round trip.
+	 */
+	options.attach_flags &= ~(LXC_ATTACH_MOVE_TO_CGROUP | LXC_ATTACH_DROP_CAPABILITIES |
+		LXC_ATTACH_SET_PERSONALITY);
 	options.env_policy = LXC_ATTACH_CLEAR_ENV;
 	options.initial_cwd = (char *)"/";
 	options.stdin_fd = -1;

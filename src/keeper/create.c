@@ -16,6 +16,17 @@
 /* Starting pid 1 takes milliseconds; a host that is this slow has a problem of its own. */
 #define START_TIMEOUT_MS 20000
 
+/*
+ * Processes of ours in the sandbox's group: pid 1 and its monitor for good, the starter and liblxc's
+ * helper while a command is put in. The user's limit is on his own processes.
+ */
+enum { OWN_PROCESSES = 2, STARTING_PROCESSES = 2 };
+
+static uint64_t pids_limit(const struct lxe_keeper *k, uint64_t ours)
+{
+	return k->spec.pids ? k->spec.pids + ours : 0;
+}
+
 static void group_name(const struct lxe_keeper *k, char name[32])
 {
 	snprintf(name, 32, "lxe-%s", k->sandbox.id);
@@ -32,9 +43,8 @@ static int journal_parts(struct lxe_keeper *k, struct lxe_err *err)
 
 	group_name(k, name);
 	r = lxe_cgroup_paths(k->cgroups, name, &paths);
-	for (size_t i = 0; r == 0 && i < paths.n && n < 15; i++)
+	for (size_t i = 0; r == 0 && i < paths.n && n < 16; i++)
 		entries[n++] = (struct lxe_entry){ LXE_ENTRY_CGROUP, paths.v[i] };
-	entries[n++] = (struct lxe_entry){ LXE_ENTRY_MOUNT, LXE_VIEW_DIR };
 	if (r == 0)
 		r = lxe_journal_add(&k->sandbox, entries, n, err);
 	else
@@ -45,7 +55,10 @@ static int journal_parts(struct lxe_keeper *k, struct lxe_err *err)
 
 static int make_cgroups(struct lxe_keeper *k, struct lxe_err *err)
 {
-	struct lxe_cgroup_limits limits = { .memory = k->spec.memory, .pids = k->spec.pids };
+	struct lxe_cgroup_limits limits = {
+		.memory = k->spec.memory,
+		.pids = pids_limit(k, OWN_PROCESSES + STARTING_PROCESSES),
+	};
 	char name[32];
 	int r;
 
@@ -159,6 +172,17 @@ static int open_parts(struct lxe_keeper *k, int *init, struct lxe_err *err)
 	return *init < 0 ? *init : 0;
 }
 
+static int park_command(struct lxe_keeper *k, struct lxe_err *err)
+{
+	struct lxe_cgroup_limits limits = { .pids = pids_limit(k, OWN_PROCESSES) };
+	int r;
+
+	r = lxe_command_park(k, err);
+	if (r < 0)
+		return r;
+	return lxe_cgroup_limit(k->cgroup, &limits, err);
+}
+
 int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int init = -EBADF;
@@ -176,7 +200,7 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 	if (r < 0)
 		return r;
 	lxe_keeper_lap(k, LXE_SPAN_CGROUP);
-	dir = lxe_view_enter(&k->sandbox, err);
+	dir = lxe_view_enter(&k->sandbox, &k->host_view, err);
 	if (dir < 0)
 		return dir;
 	r = lxe_rootfs_mount(&k->image, dir, LXE_VIEW_DIR, &k->idmap, err);
@@ -187,5 +211,5 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 	if (r < 0)
 		return r;
 	lxe_keeper_lap(k, LXE_SPAN_START);
-	return lxe_command_park(k, err);
+	return park_command(k, err);
 }

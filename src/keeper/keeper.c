@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "container/build.h"
 #include "keeper/teardown.h"
+#include "keeper/view.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 #include "terminal/rawtty.h"
@@ -234,6 +235,13 @@ static void tear_down(struct lxe_keeper *k)
 	lxe_container_free(take_ptr(k->container));
 	lxe_pty_release(&k->pty);
 	lxe_image_release(&k->image);
+	/*
+	 * pid 1 dies while the mounts of our own view end, which waits for the kernel's readers.
+	 * Neither has to succeed: the replay kills whatever is left, and the view ends with us.
+	 */
+	if (k->init_leaf)
+		lxe_cgroup_leaf_kill(k->init_leaf);
+	lxe_view_leave(k->host_view);
 	lxe_teardown(&t);
 	move(k, LXE_GONE);
 }
@@ -266,6 +274,7 @@ static void release(struct lxe_keeper *k)
 	lxe_cgroup_free(k->cgroup);
 	lxe_cgroup_host_free(k->cgroups);
 	lxe_filter_release(&k->filter);
+	lxe_drop_fd(&k->host_view);
 	lxe_drop_fd(&k->command.report);
 	lxe_drop_fd(&k->command.release);
 	lxe_drop_fd(&k->signals);
@@ -298,6 +307,7 @@ int lxe_keeper_run(int control, int parent, int dir, const char *id)
 		.control = control,
 		.sandbox = LXE_SANDBOX_NONE,
 		.pty = { .master = -EBADF, .slave = -EBADF },
+		.host_view = -EBADF,
 		.image = { .lock = -EBADF },
 		.command = { .report = -EBADF, .release = -EBADF },
 		.outcome = { .bytes_out = -1, .created_at_ms = epoch_ms() },

@@ -46,6 +46,7 @@ struct lxe_keeper {
 	struct lxe_cgroup_host *cgroups;
 	struct lxe_cgroup *cgroup;
 	struct lxe_cgroup_leaf *init_leaf, *command_leaf;
+	int host_view; /* the mount namespace to go back to */
 	struct lxe_filter filter;
 	struct lxe_idmap idmap;
 	struct lxe_image image;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,27 +41,6 @@ static void undo_cgroup(struct replay *p, const char *path)
 		add_residue(p, r, err.msg);
 }
 
-/*
- * Only the keeper sees the mounts of its own namespace; for everybody else they ended with it. What
- * lies at the path is ours only if it is the sandbox's own directory.
- */
-static void undo_mount(struct replay *p, const char *path)
-{
-	struct stat there, ours;
-	char text[LXE_ERR_MSG_MAX];
-	int r;
-
-	if (stat(path, &there) < 0 || fstat(p->t->sandbox->dir, &ours) < 0)
-		return;
-	if (there.st_dev != ours.st_dev || there.st_ino != ours.st_ino)
-		return;
-	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL) {
-		r = -errno;
-		snprintf(text, sizeof(text), "unmount '%s': %s", path, strerror(-r));
-		add_residue(p, r, text);
-	}
-}
-
 static void undo(void *arg, const struct lxe_entry *entry)
 {
 	struct replay *p = arg;
@@ -70,9 +48,6 @@ static void undo(void *arg, const struct lxe_entry *entry)
 	switch (entry->kind) {
 	case LXE_ENTRY_CGROUP:
 		undo_cgroup(p, entry->path);
-		break;
-	case LXE_ENTRY_MOUNT:
-		undo_mount(p, entry->path);
 		break;
 	case LXE_ENTRY_RESULT:
 		/* Written at the end, when it can say how the teardown went. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -34,13 +35,16 @@ static int private_run(int directory, struct lxe_err *err)
 	return r < 0 ? lxe_fail(err, r, "mount the sandbox's directory") : 0;
 }
 
-int lxe_view_enter(const struct lxe_sandbox *sandbox, struct lxe_err *err)
+int lxe_view_enter(const struct lxe_sandbox *sandbox, int *host, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int directory = sys_mount_clone(sandbox->parent, sandbox->id, false);
 	int r, fd;
 
 	if (directory < 0)
 		return lxe_fail(err, directory, "open the directory of sandbox '%s'", sandbox->id);
+	*host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (*host < 0)
+		return lxe_fail(err, -errno, "open the mount namespace");
 	r = lxe_rootfs_unshare(err);
 	if (r < 0)
 		return r;
@@ -52,4 +56,11 @@ int lxe_view_enter(const struct lxe_sandbox *sandbox, struct lxe_err *err)
 		return r;
 	fd = open(LXE_VIEW_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? lxe_fail(err, -errno, "open '%s'", LXE_VIEW_DIR) : fd;
+}
+
+int lxe_view_leave(int host)
+{
+	if (host < 0)
+		return 0;
+	return setns(host, CLONE_NEWNS) < 0 ? -errno : 0;
 }

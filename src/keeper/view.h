@@ -15,8 +15,15 @@
 
 /*
  * Enter a mount namespace with that view. Returns a descriptor of LXE_VIEW_DIR, opened in it (the
- * caller's); descriptors of directories from before still belong to the host's mounts.
+ * caller's); descriptors of directories from before still belong to the host's mounts. *host is the
+ * way back, set as soon as there is one (the caller's, also on failure).
  */
-int lxe_view_enter(const struct lxe_sandbox *sandbox, struct lxe_err *err);
+int lxe_view_enter(const struct lxe_sandbox *sandbox, int *host, struct lxe_err *err);
+
+/*
+ * Go back to the host's view. With the last process in it the private one ends, mounts and all: the
+ * kernel owns them, and no journal has to.
+ */
+int lxe_view_leave(int host);
 
 #endif

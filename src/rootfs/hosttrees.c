@@ -10,9 +10,30 @@
 #include "base/cleanup.h"
 #include "sys/mount.h"
 
-/* Where /usr is merged, all but the first four are symlinks into it, which the image has as well. */
-static const char *const trees[] = { "usr", "opt", "etc/alternatives", "etc/ld.so.cache", "bin",
-	"sbin", "lib", "lib32", "lib64", "libx32" };
+/*
+ * With shifted owners root inside is the owner of root's files, and reads those that nobody else
+ * may. What a distribution puts into /usr is public, and setuid programs want an owner. What an
+ * administrator puts into /opt and /usr/local may not be: there owners stay what they are, which is
+ * nobody inside.
+ *
+ * Where /usr is merged, the last six are symlinks into it, which the image has as well.
+ */
+static const struct tree {
+	const char *name;
+	bool shifted;
+} trees[] = {
+	{ "usr", true },
+	{ "usr/local", false },
+	{ "opt", false },
+	{ "etc/alternatives", true },
+	{ "etc/ld.so.cache", true },
+	{ "bin", true },
+	{ "sbin", true },
+	{ "lib", true },
+	{ "lib32", true },
+	{ "lib64", true },
+	{ "libx32", true },
+};
 
 static bool is_absent(int r)
 {
@@ -28,7 +49,7 @@ static int close_tree(int tree, int userns)
 	const uint64_t set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV;
 	int r = sys_mount_change(tree, true, set, userns);
 
-	if (r != -EINVAL && r != -EOPNOTSUPP)
+	if (userns < 0 || (r != -EINVAL && r != -EOPNOTSUPP))
 		return r;
 	r = sys_mount_change(tree, true, set, -EBADF);
 	return r < 0 ? r : sys_mount_change(tree, false, set, userns);
@@ -114,7 +135,7 @@ int lxe_host_trees_mount(
 	if (fresh < 0)
 		return fresh;
 	for (size_t i = 0; i < sizeof(trees) / sizeof(trees[0]) && r == 0; i++)
-		r = mount_tree(from, to, trees[i], userns, err);
+		r = mount_tree(from, to, trees[i].name, trees[i].shifted ? userns : -EBADF, err);
 	if (r == 0)
 		r = mount_fresh(fresh, to, "tmp", err);
 	return r < 0 ? r : mount_fresh(fresh, to, "root", err);

@@ -1,6 +1,6 @@
 /*
- * The host's own programs inside a sandbox: a fixed list of its trees, read-only and with shifted
- * owners, plus a fresh /tmp and a fresh home for root. Nothing else of the host.
+ * The host's own programs inside a sandbox: a fixed list of its trees, read-only, those that
+ * hold public files only with shifted owners, plus a fresh /tmp and a fresh home for root. Nothing else of the host.
  */
 #ifndef LXE_ROOTFS_HOSTTREES_H
 #define LXE_ROOTFS_HOSTTREES_H

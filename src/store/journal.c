@@ -12,7 +12,6 @@
 
 static const char *const kind_names[] = {
 	[LXE_ENTRY_CGROUP] = "cgroup",
-	[LXE_ENTRY_MOUNT] = "mount",
 	[LXE_ENTRY_RESULT] = "result",
 };
 

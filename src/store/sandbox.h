@@ -62,7 +62,6 @@ int lxe_journal_read(const struct lxe_sandbox *s, char **ret, size_t *ret_len);
 /* What a journal entry names. */
 enum lxe_entry_kind {
 	LXE_ENTRY_CGROUP, /* absolute path of a cgroup directory, with all below it */
-	LXE_ENTRY_MOUNT,  /* absolute path of a mount point in the keeper's mount namespace */
 	LXE_ENTRY_RESULT, /* absolute path of the result record that must exist in the end */
 };
 

@@ -23,7 +23,7 @@ int sys_mount_change(int fd, bool recursive, uint64_t set, int userns);
 /* Attach a detached mount at a path below dirfd, or at dirfd itself when the path is empty. */
 int sys_mount_attach(int fd, int dirfd, const char *path);
 
-/* Open with O_PATH below dirfd, never through a symlink or out of the mount. See openat2(2). */
+/* Open with O_PATH below dirfd, never through a symlink or out of it. See openat2(2). */
 int sys_open_beneath(int dirfd, const char *path);
 
 /* The kernel's name of the filesystem that a descriptor lies on, as in /proc/self/mountinfo. */

@@ -39,6 +39,10 @@ def world(session_world):
     """Every test ends with the leak check. Two seconds are for what a killed keeper leaves to the
     kernel and to the host's pid 1; test_ways_out.py asserts where nothing may be left at once."""
     yield session_world
-    session_world.assert_clean(timeout=2.0 * lxe.SLACK)
+    try:
+        session_world.assert_clean(timeout=2.0 * lxe.SLACK)
+    except AssertionError:
+        session_world.purge()
+        raise
     findings = session_world.sanitizer_findings()
     assert not findings, findings

@@ -184,15 +184,6 @@ def try_point(world, tree, point):
     return complaint and f"{error}: {complaint}", swept, ended.status
 
 
-def clean_up(world):
-    """After a failure: what is left must not be counted against the next point."""
-    for pid in world.keepers():
-        os.kill(pid, signal.SIGKILL)
-    world.run("gc")
-    for path in world.sandboxes.iterdir():
-        shutil.rmtree(path, ignore_errors=True)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
@@ -219,7 +210,7 @@ def main():
             if complaint:
                 failures += 1
                 print(f"{point[0]} {point[1]} #{point[2]} {complaint}", flush=True)
-                clean_up(world)
+                world.purge()
     finally:
         world.close()
     print(

@@ -152,7 +152,7 @@ def main():
             if complaint:
                 failures += 1
                 print(f"run {number}: {plan}: {complaint}", flush=True)
-                world.run("gc")
+                world.purge()
         findings = world.sanitizer_findings()
         if findings:
             print(findings)

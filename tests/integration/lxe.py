@@ -168,13 +168,12 @@ class World:
         return poll_until(lambda: min(self.current_ids(), default=None), timeout, what="a sandbox")
 
     def keepers(self):
-        """Pids of the keepers of this world, found by the run directory in their environment."""
-        mark = os.fsencode(str(self.run_dir))
+        """Pids of the keepers of this world: they are called by the ids of their sandboxes."""
+        self.marks()
         found = []
         for pid in all_pids():
-            if os.path.basename(link_target(f"/proc/{pid}/exe")) != "lxc-exec-keeper":
-                continue
-            if mark in read_proc(pid, "environ") + read_proc(pid, "cmdline"):
+            words = read_proc(pid, "cmdline").decode(errors="replace").split("\0")
+            if os.path.basename(words[0]) == "lxc-exec-keeper" and self.ids & set(words[1:]):
                 found.append(pid)
         # The monitor and the starters are forks of the keeper: the keeper is the one above them.
         return [pid for pid in found if parent_of(pid) not in found]
@@ -188,7 +187,7 @@ class World:
         self.ids |= self.watch.take()
         return {f"lxe-{sandbox}" for sandbox in self.ids}
 
-    def left_processes(self):
+    def our_processes(self):
         mark, groups = os.fsencode(str(self.base)), self.marks()
         for pid in all_pids():
             if pid == os.getpid() or not is_alive(pid):
@@ -196,8 +195,12 @@ class World:
             words = read_proc(pid, "environ") + b"\0" + read_proc(pid, "cmdline")
             cgroup = read_proc(pid, "cgroup").decode()
             if mark in words or any(group in cgroup for group in groups):
-                command = read_proc(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")
-                yield f"process {pid} {process_state(pid)}: {command.strip()}"
+                yield pid
+
+    def left_processes(self):
+        for pid in self.our_processes():
+            command = read_proc(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")
+            yield f"process {pid} {process_state(pid)}: {' '.join(command.split())}"
 
     def left_cgroups(self):
         groups = self.marks()
@@ -245,6 +248,17 @@ class World:
                 break
             pause(0.01)
         assert not left, "left behind:\n" + "\n".join(left)
+
+    def purge(self):
+        """Ends what a failed test has left, so that the next one is not blamed for it."""
+        for pid in list(self.our_processes()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.run("gc")
+        for path in self.sandboxes.iterdir():
+            shutil.rmtree(path, ignore_errors=True)
 
     def sanitizer_findings(self):
         text = ""

@@ -51,7 +51,6 @@ def test_version(world):
         (["run", "--memory", "012M", "--", "true"], "012M"),
         (["run", "--pids", "1e3", "--", "true"], "1e3"),
         (["run", "--pids", "", "--", "true"], "pids"),
-        (["run", "-t", "-T", "--", "true"], "-T|-t"),
         (["run", "-e", "=x", "--", "true"], "=x"),
         (["run", "-w", "not/absolute", "--", "true"], "not/absolute"),
         (["run", "--image", "n" * 200, "--", "true"], "name|image"),

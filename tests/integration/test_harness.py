@@ -28,8 +28,8 @@ def test_a_shell_on_a_pty_has_job_control_and_a_size():
 def test_raw_mode_of_the_program_is_visible_from_outside():
     with shell() as pty:
         pty.expect(rb"\$ ")
-        pty.write("stty raw -echo; echo now\n")
-        pty.expect(rb"now")
+        pty.write("stty raw -echo; echo now; read x\n")
+        pty.expect(rb"[\r\n]now")
         lxe.poll_until(pty.is_raw)
         assert not pty.termios()[1] & termios.OPOST
 

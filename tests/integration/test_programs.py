@@ -81,13 +81,12 @@ def test_bash_edits_lines(world):
 
 
 def test_secrets_are_not_echoed(world):
-    with shell(world) as terminal:
-        terminal.write("read -rs x; echo \"${#x}\"\r")
-        terminal.expect(rb"\r\n")
-        terminal.write("hidden\r")
-        terminal.expect(rb"6\r\n")
-        assert b"hidden" not in terminal.seen
-        leave(terminal)
+    script = "stty -echo; echo ready; read -r x; stty echo; echo ${#x}"
+    with world.pty("run", "--", "sh", "-c", script) as terminal:
+        terminal.expect(rb"ready\r\n")
+        terminal.write("hidden\n")
+        assert terminal.wait() == 0
+        assert terminal.seen == b"ready\r\n6\r\n"
 
 
 def test_shell_verb_opens_an_interactive_shell(world):

@@ -1,5 +1,3 @@
-#include <criterion/criterion.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "rootfs/hosttrees.h"
 #include "rootfs/images.h"
 #include "rootfs/rootfs.h"
@@ -30,9 +29,9 @@ static char top[64]; /* everything a test makes is below it */
 
 static const char *at(const char *fmt, ...)
 {
-	static char paths[4][PATH_MAX];
+	static char paths[16][PATH_MAX];
 	static unsigned int next;
-	char *path = paths[next++ % 4];
+	char *path = paths[next++ % 16];
 	va_list ap;
 	int n = snprintf(path, PATH_MAX, "%s/", top);
 
@@ -44,17 +43,17 @@ static const char *at(const char *fmt, ...)
 
 static void dir(const char *path, mode_t mode)
 {
-	cr_assert_eq(mkdir(path, mode), 0, "mkdir %s: %m", path);
-	cr_assert_eq(chmod(path, mode), 0);
+	must(mkdir(path, mode) == 0);
+	must(chmod(path, mode) == 0);
 }
 
 static void file(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "we");
 
-	cr_assert_not_null(f, "open %s: %m", path);
+	must(f != NULL);
 	fputs(text, f);
-	cr_assert_eq(fclose(f), 0);
+	must(fclose(f) == 0);
 }
 
 static bool exists(const char *path)
@@ -68,7 +67,7 @@ static void set_up(void)
 {
 	umask(077); /* nothing may depend on it */
 	snprintf(top, sizeof(top), "/tmp/lxe-test-rootfs-XXXXXX");
-	cr_assert_not_null(mkdtemp(top));
+	must(mkdtemp(top) != NULL);
 	chmod(top, 0711);
 	dir(at("state"), 0711);
 	dir(at("state/images"), 0711);
@@ -77,7 +76,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	cr_assert_eq(sys_tree_remove(AT_FDCWD, top), 0, "%s: %m", top);
+	must(sys_tree_remove(AT_FDCWD, top) == 0);
 }
 
 TestSuite(rootfs, .init = set_up, .fini = tear_down, .timeout = 30);
@@ -94,14 +93,14 @@ static void make_image(const char *name, bool host_trees, bool record)
 		dir(at("state/images/%s/rootfs%s", name, dirs[i]), 0755);
 	file(at("state/images/%s/rootfs/etc/d/f", name), "lower");
 	file(at("state/images/%s/rootfs/etc/ld.so.cache", name), "");
-	cr_assert_eq(symlink("usr/bin", at("state/images/%s/rootfs/bin", name)), 0);
+	must(symlink("usr/bin", at("state/images/%s/rootfs/bin", name)) == 0);
 	if (!record)
 		return;
 	snprintf(info.name, sizeof(info.name), "%s", name);
 	snprintf(info.template, sizeof(info.template), "none");
 	snprintf(info.created_at, sizeof(info.created_at), "2026-01-01T00:00:00Z");
 	fd = open(at("state/images/%s", name), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cr_assert_eq(lxe_image_record_write(&info, fd), 0);
+	must(lxe_image_record_write(&info, fd) == 0);
 	close(fd);
 }
 
@@ -109,7 +108,7 @@ static void open_image(struct lxe_image *image, const char *name)
 {
 	struct lxe_err err = { 0 };
 
-	cr_assert_eq(lxe_image_open(image, at("state"), name, &err), 0, "%s", err.msg);
+	must(lxe_image_open(image, at("state"), name, &err) == 0);
 }
 
 /* Descriptors first, namespace second: as a keeper has them. */
@@ -118,24 +117,9 @@ static void mount_box(struct lxe_image *image)
 	int box = open(at("box"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct lxe_err err = { 0 };
 
-	cr_assert_eq(lxe_rootfs_unshare(&err), 0, "%s", err.msg);
-	cr_assert_eq(lxe_rootfs_mount(image, box, at("box"), &map, &err), 0, "%s", err.msg);
+	must(lxe_rootfs_unshare(&err) == 0);
+	must(lxe_rootfs_mount(image, box, at("box"), &map, &err) == 0);
 	close(box);
-}
-
-/* Run it in a process, and with it in a mount namespace, that ends. */
-static void in_child(void (*body)(void))
-{
-	pid_t pid = fork();
-	int status;
-
-	cr_assert_geq(pid, 0);
-	if (pid == 0) {
-		body();
-		_exit(42);
-	}
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 42, "status %#x", status);
 }
 
 static void mount_mini(void)
@@ -154,12 +138,12 @@ static void check_owners(void)
 
 	mount_mini();
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		cr_assert_eq(lstat(at("box/m%s", names[i]), &st), 0);
-		cr_assert_eq(st.st_uid, ROOT, "'%s' has %u", names[i], st.st_uid);
-		cr_assert_eq(st.st_gid, ROOT, "'%s' has %u", names[i], st.st_gid);
+		must(lstat(at("box/m%s", names[i]), &st) == 0);
+		must(st.st_uid == ROOT);
+		must(st.st_gid == ROOT);
 	}
-	cr_assert_eq(stat(at("box/m"), &st), 0);
-	cr_assert_eq(st.st_mode & 07777, 0755);
+	must(stat(at("box/m"), &st) == 0);
+	must((st.st_mode & 07777) == 0755);
 }
 
 Test(rootfs, files_belong_to_the_mapped_root)
@@ -170,8 +154,8 @@ Test(rootfs, files_belong_to_the_mapped_root)
 
 static void become_mapped_root(void)
 {
-	cr_assert_eq(setresgid(ROOT, ROOT, ROOT), 0);
-	cr_assert_eq(setresuid(ROOT, ROOT, ROOT), 0);
+	must(setresgid(ROOT, ROOT, ROOT) == 0);
+	must(setresuid(ROOT, ROOT, ROOT) == 0);
 }
 
 /* The second half needs whiteouts and opaque directories to work without privileges. */
@@ -183,11 +167,11 @@ static void check_writable(void)
 	become_mapped_root();
 	file(at("box/m/new"), "x");
 	file(at("box/m/etc/d/f"), "upper");
-	cr_assert_eq(sys_read_file(AT_FDCWD, at("box/m/etc/d/f"), text, sizeof(text)), 5);
-	cr_assert_eq(unlink(at("box/m/etc/d/f")), 0, "%m");
-	cr_assert_eq(rmdir(at("box/m/etc/d")), 0, "%m");
+	must(sys_read_file(AT_FDCWD, at("box/m/etc/d/f"), text, sizeof(text)) == 5);
+	must(unlink(at("box/m/etc/d/f")) == 0);
+	must(rmdir(at("box/m/etc/d")) == 0);
 	dir(at("box/m/etc/d"), 0755);
-	cr_assert_not(exists(at("box/m/etc/d/f")));
+	must(!exists(at("box/m/etc/d/f")));
 }
 
 Test(rootfs, the_mapped_root_writes_and_the_image_stays)
@@ -196,11 +180,10 @@ Test(rootfs, the_mapped_root_writes_and_the_image_stays)
 
 	make_image("mini", false, true);
 	in_child(check_writable);
-	cr_assert_eq(
-		sys_read_file(AT_FDCWD, at("state/images/mini/rootfs/etc/d/f"), text, sizeof(text)),
+	must(sys_read_file(AT_FDCWD, at("state/images/mini/rootfs/etc/d/f"), text, sizeof(text)) ==
 		5);
-	cr_assert_str_eq(text, "lower");
-	cr_assert_not(exists(at("state/images/mini/rootfs/new")));
+	must(strcmp(text, "lower") == 0);
+	must(!exists(at("state/images/mini/rootfs/new")));
 }
 
 static void check_options(void)
@@ -212,18 +195,18 @@ static void check_options(void)
 	mount_mini();
 	snprintf(point, sizeof(point), " %s/box/m ", top);
 	f = fopen("/proc/self/mountinfo", "re");
-	cr_assert_not_null(f);
+	must(f != NULL);
 	while (fgets(line, sizeof(line), f)) {
 		char *after = strstr(line, point);
 
 		if (!after)
 			continue;
 		found++;
-		cr_assert_null(strstr(after + strlen(point), top), "%s", line);
-		cr_assert_not_null(strstr(after, "lowerdir=l,upperdir=rw/u,workdir=rw/w"));
+		must(strstr(after + strlen(point), top) == NULL);
+		must(strstr(after, "lowerdir=l,upperdir=rw/u,workdir=rw/w") != NULL);
 	}
 	fclose(f);
-	cr_assert_eq(found, 1);
+	must(found == 1);
 }
 
 Test(rootfs, no_path_of_the_host_shows_in_the_options)
@@ -234,17 +217,17 @@ Test(rootfs, no_path_of_the_host_shows_in_the_options)
 
 static void read_mounts(char *buf, size_t size)
 {
-	cr_assert_gt(sys_read_file(AT_FDCWD, "/proc/self/mountinfo", buf, size), 0);
+	must(sys_read_file(AT_FDCWD, "/proc/self/mountinfo", buf, size) > 0);
 }
 
 static void stay_where_we_are(void)
 {
 	char before[PATH_MAX], after[PATH_MAX];
 
-	cr_assert_not_null(getcwd(before, sizeof(before)));
+	must(getcwd(before, sizeof(before)) != NULL);
 	mount_mini();
-	cr_assert_not_null(getcwd(after, sizeof(after)));
-	cr_assert_str_eq(before, after);
+	must(getcwd(after, sizeof(after)) != NULL);
+	must(strcmp(before, after) == 0);
 }
 
 Test(rootfs, the_host_sees_no_mount_and_the_working_directory_stays)
@@ -255,10 +238,10 @@ Test(rootfs, the_host_sees_no_mount_and_the_working_directory_stays)
 	read_mounts(before, sizeof(before));
 	in_child(stay_where_we_are);
 	read_mounts(after, sizeof(after));
-	cr_assert_str_eq(before, after);
-	cr_assert_eq(rmdir(at("box/m")), 0);
-	cr_assert_eq(rmdir(at("box/l")), 0);
-	cr_assert_eq(rmdir(at("box/rw")), 0);
+	must(strcmp(before, after) == 0);
+	must(rmdir(at("box/m")) == 0);
+	must(rmdir(at("box/l")) == 0);
+	must(rmdir(at("box/rw")) == 0);
 }
 
 static void check_host_trees(void)
@@ -266,23 +249,23 @@ static void check_host_trees(void)
 	struct stat st;
 
 	mount_mini();
-	cr_assert(exists(at("box/m/usr/bin/env")));
-	cr_assert_eq(stat(at("box/m/usr"), &st), 0);
-	cr_assert_eq(st.st_uid, ROOT);
-	cr_assert_eq(stat(at("box/m/tmp"), &st), 0);
-	cr_assert_eq(st.st_mode & 07777, 01777);
-	cr_assert_eq(st.st_uid, ROOT);
-	cr_assert_eq(stat(at("box/m/root"), &st), 0);
-	cr_assert_eq(st.st_mode & 07777, 0700);
-	cr_assert_eq(st.st_uid, ROOT);
-	cr_assert_gt(stat(at("box/m/etc/ld.so.cache"), &st) == 0 ? st.st_size : 0, 0);
-	cr_assert_eq(open(at("box/m/usr/lxe-new"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600), -1);
-	cr_assert_eq(errno, EROFS);
-	cr_assert_eq(open(at("box/m/opt/lxe-new"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600), -1);
-	cr_assert_eq(errno, EROFS);
+	must(exists(at("box/m/usr/bin/env")));
+	must(stat(at("box/m/usr"), &st) == 0);
+	must(st.st_uid == ROOT);
+	must(stat(at("box/m/tmp"), &st) == 0);
+	must((st.st_mode & 07777) == 01777);
+	must(st.st_uid == ROOT);
+	must(stat(at("box/m/root"), &st) == 0);
+	must((st.st_mode & 07777) == 0700);
+	must(st.st_uid == ROOT);
+	must((stat(at("box/m/etc/ld.so.cache"), &st) == 0 ? st.st_size : 0) > 0);
+	must(open(at("box/m/usr/lxe-new"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600) == -1);
+	must(errno == EROFS);
+	must(open(at("box/m/opt/lxe-new"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600) == -1);
+	must(errno == EROFS);
 	become_mapped_root();
-	cr_assert_eq(open(at("box/m/usr/lxe-new"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600), -1);
-	cr_assert_eq(errno, EROFS);
+	must(open(at("box/m/usr/lxe-new"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600) == -1);
+	must(errno == EROFS);
 	file(at("box/m/tmp/new"), "x");
 	file(at("box/m/root/new"), "x");
 	file(at("box/m/etc/new"), "x");
@@ -305,15 +288,20 @@ static void make_fake_host(void)
 	file(at("host/etc/shadow"), "secret");
 	dir(at("host/home"), 0755);
 	dir(at("host/lib64"), 0755);
+	dir(at("host/usr/local"), 0755);
+	file(at("host/usr/local/private"), "x"); /* 0600 by our umask */
+	dir(at("host/opt"), 0755);
+	file(at("host/opt/private"), "x");
+	file(at("host/usr/bin/private"), "x");
 	file(at("host/lib64/ld.so"), "x");
-	cr_assert_eq(symlink("usr/bin", at("host/bin")), 0);
+	must(symlink("usr/bin", at("host/bin")) == 0);
 }
 
 static int mount_fake(struct lxe_err *err)
 {
 	int userns = sys_userns_mapped(ROOT, 65536);
 
-	cr_assert_geq(userns, 0);
+	must(userns >= 0);
 	dir(at("fresh"), 0711);
 	dir(at("fresh/tmp"), 01777);
 	dir(at("fresh/root"), 0700);
@@ -325,22 +313,23 @@ static void check_fake_trees(void)
 {
 	struct lxe_err err = { 0 };
 
-	cr_assert_eq(lxe_rootfs_unshare(&err), 0);
-	cr_assert_eq(mount("tmpfs", at("host/usr/sub"), "tmpfs", 0, ""), 0);
+	must(lxe_rootfs_unshare(&err) == 0);
+	must(mount("tmpfs", at("host/usr/sub"), "tmpfs", 0, "") == 0);
 	file(at("host/usr/sub/inside"), "x");
-	cr_assert_eq(mount_fake(&err), 0, "%s", err.msg);
-	cr_assert(exists(at("state/images/mini/rootfs/lib64/ld.so")));
-	cr_assert(exists(at("state/images/mini/rootfs/usr/sub/inside")));
-	cr_assert_eq(open(at("state/images/mini/rootfs/usr/sub/new"),
-			     O_CREAT | O_WRONLY | O_CLOEXEC, 0600),
-		-1);
-	cr_assert_eq(errno, EROFS);
-	cr_assert_not(exists(at("state/images/mini/rootfs/etc/shadow")));
-	cr_assert_not(exists(at("state/images/mini/rootfs/home")));
+	must(mount_fake(&err) == 0);
+	must(exists(at("state/images/mini/rootfs/lib64/ld.so")));
+	must(exists(at("state/images/mini/rootfs/usr/sub/inside")));
+	must(open(at("state/images/mini/rootfs/usr/sub/new"), O_CREAT | O_WRONLY | O_CLOEXEC,
+		     0600) == -1);
+	must(errno == EROFS);
+	must(!exists(at("state/images/mini/rootfs/etc/shadow")));
+	must(!exists(at("state/images/mini/rootfs/home")));
+	must(exists(at("state/images/mini/rootfs/opt/private")));
+	must(exists(at("state/images/mini/rootfs/usr/local/private")));
 	/* What the host mounts from now on is none of the sandbox's. */
-	cr_assert_eq(mount("tmpfs", at("host/usr/bin"), "tmpfs", 0, ""), 0);
+	must(mount("tmpfs", at("host/usr/bin"), "tmpfs", 0, "") == 0);
 	file(at("host/usr/bin/late"), "x");
-	cr_assert_not(exists(at("state/images/mini/rootfs/usr/bin/late")));
+	must(!exists(at("state/images/mini/rootfs/usr/bin/late")));
 }
 
 Test(rootfs, submounts_come_along_read_only_and_absent_trees_are_left_out)
@@ -350,14 +339,96 @@ Test(rootfs, submounts_come_along_read_only_and_absent_trees_are_left_out)
 	in_child(check_fake_trees);
 }
 
+static int open_as_mapped_root(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static void check_private(void)
+{
+	struct lxe_err err = { 0 };
+
+	must(lxe_rootfs_unshare(&err) == 0);
+	must(mount_fake(&err) == 0);
+	become_mapped_root();
+	must(open_as_mapped_root(at("state/images/mini/rootfs/usr/bin/private")) >= 0);
+	must(open_as_mapped_root(at("state/images/mini/rootfs/opt/private")) == -EACCES);
+	must(open_as_mapped_root(at("state/images/mini/rootfs/usr/local/private")) == -EACCES);
+}
+
+Test(rootfs, private_files_of_the_administrator_stay_private)
+{
+	make_image("mini", true, true);
+	make_fake_host();
+	in_child(check_private);
+}
+
+/* An overlay cannot be mounted with shifted owners. */
+static void overlay_over(const char *path)
+{
+	char options[PATH_MAX];
+
+	dir(at("upper"), 0755);
+	dir(at("work"), 0755);
+	must(mount("tmpfs", at("upper"), "tmpfs", 0, "") == 0);
+	dir(at("upper/u"), 0755);
+	dir(at("upper/w"), 0755);
+	snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s", path,
+		at("upper/u"), at("upper/w"));
+	must(mount("overlay", path, "overlay", 0, options) == 0);
+}
+
+static void check_image_on_overlay(void)
+{
+	struct lxe_err err = { 0 };
+	struct lxe_image image;
+	int box;
+
+	must(lxe_rootfs_unshare(&err) == 0);
+	overlay_over(at("state"));
+	open_image(&image, "mini");
+	box = open(at("box"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(lxe_rootfs_mount(&image, box, at("box"), &map, &err) < 0);
+	must(strcmp(err.msg,
+		     "mount the root filesystem from image 'mini': the filesystem 'overlay' of the "
+		     "images cannot be mounted with shifted owners") == 0);
+	must(strstr(err.hint, "LXC_EXEC_STATE_DIR") != NULL);
+	lxe_image_release(&image);
+}
+
+static void check_host_on_overlay(void)
+{
+	struct lxe_err err = { 0 };
+
+	must(lxe_rootfs_unshare(&err) == 0);
+	overlay_over(at("host"));
+	must(mount_fake(&err) < 0);
+	must(strcmp(err.msg,
+		     "the filesystem 'overlay' of '/usr' cannot be mounted with shifted owners") ==
+		0);
+	must(strstr(err.hint, "--image busybox") != NULL);
+}
+
+Test(rootfs, a_filesystem_that_cannot_be_shifted_is_named)
+{
+	make_image("mini", true, true);
+	make_fake_host();
+	in_child(check_image_on_overlay);
+	must(rmdir(at("upper")) == 0);
+	must(rmdir(at("work")) == 0);
+	in_child(check_host_on_overlay);
+}
+
 static void check_planted(void)
 {
 	struct lxe_err err = { 0 };
 
-	cr_assert_eq(lxe_rootfs_unshare(&err), 0);
-	cr_assert_eq(mount_fake(&err), 0, "%s", err.msg);
-	cr_assert_not(exists(at("planted/lib64/ld.so")));
-	cr_assert_not(exists(at("planted/bin")));
+	must(lxe_rootfs_unshare(&err) == 0);
+	must(mount_fake(&err) == 0);
+	must(!exists(at("planted/lib64/ld.so")));
+	must(!exists(at("planted/bin")));
 }
 
 Test(rootfs, a_planted_symlink_leads_no_mount_astray)
@@ -366,10 +437,10 @@ Test(rootfs, a_planted_symlink_leads_no_mount_astray)
 	make_fake_host();
 	dir(at("planted"), 0755);
 	dir(at("planted/lib64"), 0755);
-	cr_assert_eq(rmdir(at("state/images/mini/rootfs/lib64")), 0);
-	cr_assert_eq(symlink(at("planted/lib64"), at("state/images/mini/rootfs/lib64")), 0);
-	cr_assert_eq(rmdir(at("state/images/mini/rootfs/usr")), 0);
-	cr_assert_eq(symlink(at("planted"), at("state/images/mini/rootfs/usr")), 0);
+	must(rmdir(at("state/images/mini/rootfs/lib64")) == 0);
+	must(symlink(at("planted/lib64"), at("state/images/mini/rootfs/lib64")) == 0);
+	must(rmdir(at("state/images/mini/rootfs/usr")) == 0);
+	must(symlink(at("planted"), at("state/images/mini/rootfs/usr")) == 0);
 	in_child(check_planted);
 }
 
@@ -380,10 +451,10 @@ static void check_exchanged(void)
 	struct lxe_image image;
 
 	open_image(&image, "mini");
-	cr_assert_eq(lxe_rootfs_unshare(&err), 0);
-	cr_assert_eq(rename(at("box"), at("box.old")), 0);
+	must(lxe_rootfs_unshare(&err) == 0);
+	must(rename(at("box"), at("box.old")) == 0);
 	dir(at("box"), 0711);
-	cr_assert_eq(lxe_rootfs_mount(&image, box, at("box"), &map, &err), -ESTALE);
+	must(lxe_rootfs_mount(&image, box, at("box"), &map, &err) == -ESTALE);
 	lxe_image_release(&image);
 }
 
@@ -396,26 +467,26 @@ Test(rootfs, a_directory_that_was_exchanged_is_refused)
 Test(rootfs, the_namespace_behind_a_mount_leaves_no_child_and_no_signal)
 {
 	sigset_t chld, pending;
-	int fd, other = fork(), status;
+	int fd, other = fork_child(), status;
 
 	if (other == 0)
 		_exit(7);
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
 	fd = sys_userns_mapped(ROOT, 65536);
-	cr_assert_geq(fd, 0);
-	cr_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	must(fd >= 0);
+	must(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	close(fd);
 	/* The other child is still ours to reap. */
-	cr_assert_eq(waitpid(other, &status, 0), other);
-	cr_assert_eq(WEXITSTATUS(status), 7);
+	must(waitpid(other, &status, 0) == other);
+	must(WEXITSTATUS(status) == 7);
 	sigprocmask(SIG_BLOCK, &chld, NULL);
 	fd = sys_userns_mapped(ROOT, 65536);
 	close(fd);
 	sigpending(&pending);
-	cr_assert_not(sigismember(&pending, SIGCHLD));
-	cr_assert_eq(waitpid(-1, &status, __WALL | WNOHANG), -1);
-	cr_assert_eq(errno, ECHILD);
+	must(!sigismember(&pending, SIGCHLD));
+	must(waitpid(-1, &status, __WALL | WNOHANG) == -1);
+	must(errno == ECHILD);
 }
 
 Test(images, a_missing_one_is_named_with_those_that_are_there, .init = set_up, .fini = tear_down)
@@ -426,10 +497,10 @@ Test(images, a_missing_one_is_named_with_those_that_are_there, .init = set_up, .
 	make_image("one", false, true);
 	make_image("two", false, true);
 	make_image("half", false, false);
-	cr_assert_eq(lxe_image_open(&image, at("state"), "none", &err), -ENOENT);
-	cr_assert_str_eq(err.msg, "open image 'none': no such file or directory");
-	cr_assert_not_null(strstr(err.hint, "there is one, two"), "%s", err.hint);
-	cr_assert_eq(image.lock, -EBADF);
+	must(lxe_image_open(&image, at("state"), "none", &err) == -ENOENT);
+	must(strcmp(err.msg, "open image 'none': no such file or directory") == 0);
+	must(strstr(err.hint, "there is one, two") != NULL);
+	must(image.lock == -EBADF);
 }
 
 Test(images, a_half_built_one_is_refused, .init = set_up, .fini = tear_down)
@@ -438,11 +509,11 @@ Test(images, a_half_built_one_is_refused, .init = set_up, .fini = tear_down)
 	struct lxe_image image;
 
 	make_image("half", false, false);
-	cr_assert_eq(lxe_image_open(&image, at("state"), "half", &err), -EUCLEAN);
-	cr_assert_str_eq(err.msg, "image 'half' is incomplete");
-	cr_assert_not_null(strstr(err.hint, "image rm half"));
+	must(lxe_image_open(&image, at("state"), "half", &err) == -EUCLEAN);
+	must(strcmp(err.msg, "image 'half' is incomplete") == 0);
+	must(strstr(err.hint, "image rm half") != NULL);
 	file(at("state/images/half/image.json"), "");
-	cr_assert_eq(lxe_image_open(&image, at("state"), "half", &again), -EUCLEAN);
+	must(lxe_image_open(&image, at("state"), "half", &again) == -EUCLEAN);
 }
 
 Test(images, names_are_checked, .init = set_up, .fini = tear_down)
@@ -456,9 +527,9 @@ Test(images, names_are_checked, .init = set_up, .fini = tear_down)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct lxe_err err = { 0 };
 
-		cr_assert_eq(lxe_image_open(&image, at("state"), bad[i], &err), -EINVAL);
-		cr_assert_eq(lxe_image_remove(at("state"), bad[i], &err), -EINVAL);
-		cr_assert_not_null(strstr(err.msg, "is no name of an image"));
+		must(lxe_image_open(&image, at("state"), bad[i], &err) == -EINVAL);
+		must(lxe_image_remove(at("state"), bad[i], &err) == -EINVAL);
+		must(strstr(err.msg, "is no name of an image") != NULL);
 	}
 }
 
@@ -470,17 +541,17 @@ Test(images, one_in_use_cannot_be_removed, .init = set_up, .fini = tear_down)
 	make_image("mini", true, true);
 	open_image(&image, "mini");
 	open_image(&second, "mini");
-	cr_assert(image.host_trees);
-	cr_assert_eq(lxe_image_remove(at("state"), "mini", &err), -EBUSY);
-	cr_assert_str_eq(err.msg, "image 'mini' is in use");
+	must(image.host_trees);
+	must(lxe_image_remove(at("state"), "mini", &err) == -EBUSY);
+	must(strcmp(err.msg, "image 'mini' is in use") == 0);
 	lxe_image_release(&image);
-	cr_assert_eq(lxe_image_remove(at("state"), "mini", NULL), -EBUSY);
-	cr_assert(exists(at("state/images/mini/image.json")));
+	must(lxe_image_remove(at("state"), "mini", NULL) == -EBUSY);
+	must(exists(at("state/images/mini/image.json")));
 	lxe_image_release(&second);
 	lxe_image_release(&second);
-	cr_assert_eq(lxe_image_remove(at("state"), "mini", NULL), 0);
-	cr_assert_not(exists(at("state/images/mini")));
-	cr_assert_eq(lxe_image_remove(at("state"), "mini", NULL), -ENOENT);
+	must(lxe_image_remove(at("state"), "mini", NULL) == 0);
+	must(!exists(at("state/images/mini")));
+	must(lxe_image_remove(at("state"), "mini", NULL) == -ENOENT);
 }
 
 Test(images, one_being_removed_cannot_be_opened, .init = set_up, .fini = tear_down)
@@ -491,8 +562,8 @@ Test(images, one_being_removed_cannot_be_opened, .init = set_up, .fini = tear_do
 
 	make_image("mini", false, true);
 	fd = open(at("state/images/mini"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cr_assert_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
-	cr_assert_eq(lxe_image_open(&image, at("state"), "mini", &err), -EBUSY);
+	must(flock(fd, LOCK_EX | LOCK_NB) == 0);
+	must(lxe_image_open(&image, at("state"), "mini", &err) == -EBUSY);
 	close(fd);
 }
 
@@ -519,12 +590,12 @@ Test(images, the_list_is_sorted_and_tells_states, .init = set_up, .fini = tear_d
 	dir(at("state/images/.build-x"), 0755);
 	file(at("state/images/note"), "x");
 	open_image(&image, "zeta");
-	cr_assert_eq(lxe_image_list(at("state"), collect, text, NULL), 0);
-	cr_assert_str_eq(text, "alpha bad(half) half(half) zeta(used) ");
+	must(lxe_image_list(at("state"), collect, text, NULL) == 0);
+	must(strcmp(text, "alpha bad(half) half(half) zeta(used) ") == 0);
 	lxe_image_release(&image);
 	text[0] = '\0';
-	cr_assert_eq(lxe_image_list(at("nowhere"), collect, text, NULL), 0);
-	cr_assert_str_eq(text, "");
+	must(lxe_image_list(at("nowhere"), collect, text, NULL) == 0);
+	must(strcmp(text, "") == 0);
 }
 
 Test(tree, removal_follows_no_symlink, .init = set_up, .fini = tear_down)
@@ -533,31 +604,31 @@ Test(tree, removal_follows_no_symlink, .init = set_up, .fini = tear_down)
 	dir(at("tree/sub"), 0);
 	dir(at("outside"), 0755);
 	file(at("outside/precious"), "x");
-	cr_assert_eq(symlink(at("outside"), at("tree/sub/link")), 0);
-	cr_assert_eq(symlink("../outside/precious", at("tree/file")), 0);
-	cr_assert_eq(symlink(at("tree"), at("alias")), 0);
-	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("tree")), 0);
-	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("tree")), 0);
-	cr_assert_not(exists(at("tree")));
-	cr_assert(exists(at("outside/precious")));
+	must(symlink(at("outside"), at("tree/sub/link")) == 0);
+	must(symlink("../outside/precious", at("tree/file")) == 0);
+	must(symlink(at("tree"), at("alias")) == 0);
+	must(sys_tree_remove(AT_FDCWD, at("tree")) == 0);
+	must(sys_tree_remove(AT_FDCWD, at("tree")) == 0);
+	must(!exists(at("tree")));
+	must(exists(at("outside/precious")));
 	dir(at("tree"), 0755);
-	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("alias")), 0);
-	cr_assert(exists(at("tree")));
+	must(sys_tree_remove(AT_FDCWD, at("alias")) == 0);
+	must(exists(at("tree")));
 }
 
 static void check_mounted_tree(void)
 {
 	struct lxe_err err = { 0 };
 
-	cr_assert_eq(lxe_rootfs_unshare(&err), 0);
+	must(lxe_rootfs_unshare(&err) == 0);
 	dir(at("tree"), 0755);
 	dir(at("tree/a"), 0755);
 	dir(at("tree/b"), 0755);
-	cr_assert_eq(mount("tmpfs", at("tree/a"), "tmpfs", 0, ""), 0);
+	must(mount("tmpfs", at("tree/a"), "tmpfs", 0, "") == 0);
 	file(at("tree/a/precious"), "x");
-	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("tree")), -EXDEV);
-	cr_assert(exists(at("tree/a/precious")));
-	cr_assert_not(exists(at("tree/b")));
+	must(sys_tree_remove(AT_FDCWD, at("tree")) == -EXDEV);
+	must(exists(at("tree/a/precious")));
+	must(!exists(at("tree/b")));
 }
 
 Test(tree, removal_stays_on_its_filesystem, .init = set_up, .fini = tear_down)
@@ -572,22 +643,22 @@ Test(tree, too_deep_is_an_error_and_not_a_crash, .init = set_up, .fini = tear_do
 	for (int i = 0; i < SYS_TREE_DEPTH_MAX + 10; i++) {
 		int below;
 
-		cr_assert_eq(mkdirat(fd, "d", 0755), 0);
+		must(mkdirat(fd, "d", 0755) == 0);
 		below = openat(fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		close(fd);
 		fd = below;
 	}
 	close(fd);
-	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("d")), -ELOOP);
+	must(sys_tree_remove(AT_FDCWD, at("d")) == -ELOOP);
 	/* A part of it moved up can be removed, and then the rest. */
 	char path[2 * 200 + PATH_MAX];
 	int n = snprintf(path, sizeof(path), "%s", at("d"));
 
 	for (int i = 0; i < 199; i++)
 		n += snprintf(path + n, sizeof(path) - n, "/d");
-	cr_assert_eq(rename(path, at("moved")), 0);
-	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("moved")), 0);
-	cr_assert_eq(sys_tree_remove(AT_FDCWD, at("d")), 0);
+	must(rename(path, at("moved")) == 0);
+	must(sys_tree_remove(AT_FDCWD, at("moved")) == 0);
+	must(sys_tree_remove(AT_FDCWD, at("d")) == 0);
 }
 
 Test(tree, size_counts_what_is_on_disk, .init = set_up, .fini = tear_down)
@@ -596,7 +667,7 @@ Test(tree, size_counts_what_is_on_disk, .init = set_up, .fini = tear_down)
 
 	dir(at("tree"), 0755);
 	file(at("tree/f"), "x");
-	cr_assert_eq(sys_tree_size(AT_FDCWD, at("tree"), &size), 0);
-	cr_assert_gt(size, 0);
-	cr_assert_eq(sys_tree_size(AT_FDCWD, at("none"), &size), -ENOENT);
+	must(sys_tree_size(AT_FDCWD, at("tree"), &size) == 0);
+	must(size > 0);
+	must(sys_tree_size(AT_FDCWD, at("none"), &size) == -ENOENT);
 }
