@@ -48,6 +48,9 @@ static int remove_tree(int parent, const char *name, void *arg)
 
 	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
 		return 0;
+	/* A read-only mount says so before it looks for the name. */
+	if (errno == EROFS)
+		return faccessat(parent, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? -EROFS : 0;
 	if (errno != EBUSY)
 		return -errno;
 	if (depth > LXE_CGROUP_DEPTH_MAX)

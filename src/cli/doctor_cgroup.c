@@ -36,7 +36,7 @@ static void refuse_directory(struct lxe_doctor *d, const char *group, int r)
 	c = lxe_doctor_add(d, "cgroup directory", LXE_HEALTH_FAIL, "'%s': %s", group,
 		lxe_reason(r, why, sizeof(why)));
 	if (r == -EROFS)
-		lxe_check_remedy(c, "mount -o remount,rw /sys/fs/cgroup");
+		lxe_check_remedy(c, "mount -o remount,rw \"$(findmnt -nro TARGET -T %s)\"", group);
 }
 
 /* Where a sandbox's groups will be made: what lxe_cgroup_paths() gives, less the group. */
@@ -84,7 +84,8 @@ void lxe_doctor_cgroups(struct lxe_doctor *d)
 
 	if (lxe_cgroup_host_open(&host, "/proc/self/mountinfo", "/proc/self/cgroup", &err) < 0) {
 		c = lxe_doctor_add(d, "cgroups", LXE_HEALTH_FAIL, "%s", err.msg);
-		lxe_check_remedy(c, "%s", err.hint);
+		lxe_check_remedy(c, "%s",
+			err.hint[0] ? err.hint : "findmnt -R /sys/fs/cgroup shows what covers it");
 		return;
 	}
 	lxe_doctor_add(d, "cgroups", LXE_HEALTH_OK, "%s, with the controllers memory and pids",

@@ -92,6 +92,11 @@ void lxe_probe_filesystem(const char *path, char *buf, unsigned int size)
 		snprintf(buf, size, "unknown");
 }
 
+bool lxe_probe_blames_filesystem(int r)
+{
+	return r == -EINVAL || r == -EOPNOTSUPP;
+}
+
 static void check_idmap(struct lxe_doctor *d)
 {
 	struct lxe_check *c;
@@ -99,22 +104,23 @@ static void check_idmap(struct lxe_doctor *d)
 	int r;
 
 	lxe_probe_filesystem("/usr", type, sizeof(type));
-	if (!d->root) {
-		lxe_doctor_add(d, "idmapped mounts", LXE_HEALTH_UNKNOWN,
-			"of /usr (%s): needs root to look", type);
-		return;
-	}
-	r = lxe_probe_idmap("/usr");
+	r = d->root ? lxe_probe_idmap("/usr") : -EPERM;
 	if (r == 0) {
 		lxe_doctor_add(d, "idmapped mounts", LXE_HEALTH_OK, "of /usr (%s)", type);
-		return;
+	} else if (!d->root) {
+		lxe_doctor_add(d, "idmapped mounts", LXE_HEALTH_UNKNOWN,
+			"of /usr (%s): needs root to look", type);
+	} else if (lxe_probe_blames_filesystem(r)) {
+		c = lxe_doctor_add(d, "idmapped mounts", LXE_HEALTH_WARN,
+			"/usr (%s) cannot be mounted with shifted owners, so the image 'host' "
+			"cannot be used",
+			type);
+		lxe_check_remedy(c, "lxc-exec image build busybox, then use --image busybox");
+	} else {
+		lxe_doctor_add(d, "idmapped mounts", LXE_HEALTH_UNKNOWN,
+			"of /usr (%s): could not be tried: %s", type,
+			lxe_reason(r, why, sizeof(why)));
 	}
-	c = lxe_doctor_add(d, "idmapped mounts", LXE_HEALTH_WARN,
-		"/usr (%s) cannot be mounted with shifted owners (%s): the image 'host' cannot be "
-		"used",
-		type, lxe_reason(r, why, sizeof(why)));
-	lxe_check_remedy(
-		c, "lxc-exec image build busybox, then lxc-exec run --image busybox -- COMMAND");
 }
 
 /* A sandbox has a devpts of its own; the host's is what we fall back to. */

@@ -213,7 +213,7 @@ pid_t lxe_container_attach(
 	 * personality is the same inside, and asking the monitor for it is a round trip.
 	 */
 	options.attach_flags &= ~(LXC_ATTACH_MOVE_TO_CGROUP | LXC_ATTACH_DROP_CAPABILITIES |
-		LXC_ATTACH_SET_PERSONALITY);
+				  LXC_ATTACH_SET_PERSONALITY);
 	options.env_policy = LXC_ATTACH_CLEAR_ENV;
 	options.initial_cwd = (char *)"/";
 	options.stdin_fd = -1;

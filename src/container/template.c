@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@
 #include "container/cover.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
+
+#define ROOM_NEEDED (128 * 1024)
 
 /* The end of what was printed: enough for its last line. */
 struct tail {
@@ -70,9 +73,13 @@ static void drain(int from, int log, struct tail *tail)
  */
 static int create(const struct lxe_template *t)
 {
-	struct lxc_container *c = lxc_container_new(t->name, t->lxcpath);
+	/* What goes wrong around the template is said by liblxc, to where the template prints. */
+	struct lxc_log log = { .name = t->name, .lxcpath = t->lxcpath, .level = "ERROR" };
+	struct lxc_container *c;
 	bool ok;
 
+	lxc_log_init(&log);
+	c = lxc_container_new(t->name, t->lxcpath);
 	if (!c)
 		return -ENOMEM;
 	c->clear_config(c);
@@ -148,11 +155,23 @@ static int run_child(const struct lxe_template *t, int output, pid_t parent)
 	return r;
 }
 
+/* What programs say of a full disk is seldom their last word. */
+static bool disk_is_full(const char *path)
+{
+	struct statvfs fs;
+
+	return statvfs(path, &fs) == 0 && fs.f_bavail * fs.f_frsize < ROOM_NEEDED;
+}
+
 static int describe(const struct lxe_template *t, const struct tail *tail, struct lxe_err *err)
 {
 	char line[300];
 	const char *name = strrchr(t->path, '/');
 
+	if (disk_is_full(t->dirs->state)) {
+		lxe_hint(err, "free space there, or set LXC_EXEC_STATE_DIR");
+		return lxe_fail(err, -ENOSPC, "write to '%s'", t->dirs->state);
+	}
 	last_line(tail, line, sizeof(line));
 	return lxe_fail_msg(err, -EIO, "template '%s' failed: %s", name ? name + 1 : t->path,
 		line[0] ? line : "it printed nothing");

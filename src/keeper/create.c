@@ -200,9 +200,11 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 	if (r < 0)
 		return r;
 	lxe_keeper_lap(k, LXE_SPAN_CGROUP);
-	dir = lxe_view_enter(&k->sandbox, &k->host_view, err);
+	dir = lxe_view_enter(&k->sandbox, k->image.path, &k->host_view, err);
 	if (dir < 0)
 		return dir;
+	if (lxe_str_set(&k->image.path, LXE_VIEW_IMAGE) < 0)
+		return lxe_fail(err, -ENOMEM, "open image '%s'", k->spec.image);
 	r = lxe_rootfs_mount(&k->image, dir, LXE_VIEW_DIR, &k->idmap, err);
 	if (r < 0)
 		return r;

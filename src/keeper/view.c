@@ -19,36 +19,50 @@ static int make_mount_point(const char *path, struct lxe_err *err)
 	return 0;
 }
 
-static int private_run(int directory, struct lxe_err *err)
+static int attach(int mount, const char *path, struct lxe_err *err)
+{
+	int r;
+
+	r = make_mount_point(path, err);
+	if (r < 0)
+		return r;
+	r = sys_mount_attach(mount, AT_FDCWD, path);
+	return r < 0 ? lxe_fail(err, r, "mount '%s'", path) : 0;
+}
+
+static int private_run(int directory, int image, struct lxe_err *err)
 {
 	int r;
 
 	if (mount("lxe", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0711") < 0)
 		return lxe_fail(err, -errno, "mount a private /run");
-	r = make_mount_point(LXE_VIEW_DIR, err);
-	if (r < 0)
-		return r;
 	r = make_mount_point(LXE_VIEW_ROOTFS, err);
 	if (r < 0)
 		return r;
-	r = sys_mount_attach(directory, AT_FDCWD, LXE_VIEW_DIR);
-	return r < 0 ? lxe_fail(err, r, "mount the sandbox's directory") : 0;
+	r = attach(directory, LXE_VIEW_DIR, err);
+	if (r < 0)
+		return r;
+	return attach(image, LXE_VIEW_IMAGE, err);
 }
 
-int lxe_view_enter(const struct lxe_sandbox *sandbox, int *host, struct lxe_err *err)
+int lxe_view_enter(
+	const struct lxe_sandbox *sandbox, const char *image, int *host, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int directory = sys_mount_clone(sandbox->parent, sandbox->id, false);
+	LXE_AUTOCLOSE int lower = sys_mount_clone(AT_FDCWD, image, false);
 	int r, fd;
 
 	if (directory < 0)
 		return lxe_fail(err, directory, "open the directory of sandbox '%s'", sandbox->id);
+	if (lower < 0)
+		return lxe_fail(err, lower, "open image '%s'", image);
 	*host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	if (*host < 0)
 		return lxe_fail(err, -errno, "open the mount namespace");
 	r = lxe_rootfs_unshare(err);
 	if (r < 0)
 		return r;
-	r = private_run(directory, err);
+	r = private_run(directory, lower, err);
 	if (r < 0)
 		return r;
 	r = lxe_cgroup_hide(err);

@@ -11,6 +11,7 @@
 #include "store/sandbox.h"
 
 #define LXE_VIEW_DIR "/run/lxe"		  /* the sandbox's directory */
+#define LXE_VIEW_IMAGE "/run/lxe-image"	  /* the image's, wherever it lies on the host */
 #define LXE_VIEW_ROOTFS "/run/lxe-rootfs" /* an empty directory for liblxc to mount on */
 
 /*
@@ -18,7 +19,8 @@
  * caller's); descriptors of directories from before still belong to the host's mounts. *host is the
  * way back, set as soon as there is one (the caller's, also on failure).
  */
-int lxe_view_enter(const struct lxe_sandbox *sandbox, int *host, struct lxe_err *err);
+int lxe_view_enter(
+	const struct lxe_sandbox *sandbox, const char *image, int *host, struct lxe_err *err);
 
 /*
  * Go back to the host's view. With the last process in it the private one ends, mounts and all: the

@@ -128,14 +128,16 @@ static char *format_record(const struct lxe_image_record *record)
 	return text;
 }
 
-static int write_file(int image, const char *name, const char *text)
+static int write_line(int image, const char *name, const char *text)
 {
 	LXE_AUTOCLOSE int fd = openat(image, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	int r;
 
 	/* The umask must not hide it from whoever lists images. */
 	if (fd < 0 || fchmod(fd, 0644) < 0)
 		return -errno;
-	return sys_write_all(fd, text, strlen(text));
+	r = sys_write_all(fd, text, strlen(text));
+	return r < 0 ? r : sys_write_all(fd, "\n", 1);
 }
 
 int lxe_image_record_write(const struct lxe_image_record *record, int image)
@@ -146,6 +148,6 @@ int lxe_image_record_write(const struct lxe_image_record *record, int image)
 	if (!text)
 		return -ENOMEM;
 	if (record->host_trees)
-		r = write_file(image, LXE_IMAGE_HOST_TREES, "");
-	return r < 0 ? r : write_file(image, LXE_IMAGE_RECORD, text);
+		r = write_line(image, LXE_IMAGE_HOST_TREES, "");
+	return r < 0 ? r : write_line(image, LXE_IMAGE_RECORD, text);
 }

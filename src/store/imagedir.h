@@ -34,8 +34,8 @@ int lxe_image_record_read(struct lxe_image_record *ret, int image);
 
 /*
  * What each run needs of the record, without parsing it, which costs 0.13 ms in a process that has
- * not used jansson yet: that it is there (otherwise -ENOENT), and host_trees, for which an empty
- * file stands beside it.
+ * not used jansson yet: that it is there (otherwise -ENOENT), and host_trees, for which a file
+ * stands beside it.
  */
 int lxe_image_record_probe(int image, bool *host_trees);
 

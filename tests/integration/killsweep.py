@@ -77,18 +77,26 @@ def kill(pid, number):
 
 
 def strike(plan, client):
+    """Kills: whether there was something to kill, and whether both are dead afterwards."""
     if plan.way == "term client":
-        return kill(client, signal.SIGTERM)
-    if plan.way == "kill client":
-        return kill(client, signal.SIGKILL)
+        return kill(client, signal.SIGTERM), False
     if plan.way == "kill keeper":
-        return kill(keeper_of(client), signal.SIGKILL)
-    # Stopped first, so that the client cannot see the keeper's end before its own.
+        return kill(keeper_of(client), signal.SIGKILL), False
+    # Stopped first, so that it neither starts a keeper now nor sees the keeper's end.
     hit = kill(client, signal.SIGSTOP)
     keeper = keeper_of(client)
-    kill(keeper, signal.SIGKILL)
+    if plan.way == "kill both":
+        kill(keeper, signal.SIGKILL)
     kill(client, signal.SIGKILL)
-    return hit and keeper is not None
+    return hit, hit and (keeper is None or plan.way == "kill both")
+
+
+def sweep_up(world):
+    """One gc, when the kernel has ended what dies with a keeper."""
+    end = time.monotonic() + 1.0
+    while any(world.our_processes()) and time.monotonic() < end:
+        lxe.pause(0.005)
+    lxe.ok(world.run("gc"))
 
 
 def allowed(plan, status):
@@ -108,14 +116,14 @@ def one(world, plan):
     run = Run(world, plan)
     try:
         lxe.pause(plan.delay)
-        hit = strike(plan, run.process.pid)
+        hit, nobody_is_left = strike(plan, run.process.pid)
         status, said = run.wait()
-        if plan.way == "kill both":
-            lxe.ok(world.run("gc"))
+        if nobody_is_left:
+            sweep_up(world)
         world.assert_clean(timeout=GRACE)
         if not allowed(plan, status):
             return hit, f"status {status}: {said[-500:]!r}"
-        if run.terminal and plan.way != "kill both":
+        if run.terminal and not nobody_is_left:
             lxe.poll_until(lambda: not run.terminal.is_raw(), GRACE, what="a sane terminal")
         return hit, None
     except AssertionError as error:

@@ -25,7 +25,7 @@ static char top[64];
 static bool run_lxc; /* whether the host has a /run/lxc of its own */
 static struct lxe_dirs dirs;
 
-static const char *at(const char *fmt, ...)
+__attribute__((format(printf, 1, 2))) static const char *at(const char *fmt, ...)
 {
 	static char paths[16][PATH_MAX];
 	static unsigned int next;

@@ -27,7 +27,7 @@
 static const struct lxe_idmap map = { .host_start = ROOT, .count = 65536 };
 static char top[64]; /* everything a test makes is below it */
 
-static const char *at(const char *fmt, ...)
+__attribute__((format(printf, 1, 2))) static const char *at(const char *fmt, ...)
 {
 	static char paths[16][PATH_MAX];
 	static unsigned int next;

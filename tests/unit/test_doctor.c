@@ -1,0 +1,160 @@
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "cli/doctor.h"
+
+#define LINES 8
+
+Test(doctor, releases)
+{
+	cr_expect(lxe_release_at_least("5.19.0", 5, 19));
+	cr_expect(lxe_release_at_least("5.19", 5, 19));
+	cr_expect(lxe_release_at_least("5.19-rc1", 5, 19));
+	cr_expect(lxe_release_at_least("6.1.0-18-amd64", 5, 19));
+	cr_expect(lxe_release_at_least("6.18.44-cloud", 6, 18));
+	cr_expect(lxe_release_at_least("10.0.1", 6, 18));
+	cr_expect_not(lxe_release_at_least("5.18.19", 5, 19));
+	cr_expect_not(lxe_release_at_least("5.4.0-100-generic", 5, 19));
+	cr_expect_not(lxe_release_at_least("4.19.0", 5, 1));
+	cr_expect_not(lxe_release_at_least("5", 5, 1));
+	cr_expect_not(lxe_release_at_least("", 0, 1));
+	cr_expect_not(lxe_release_at_least("unknown", 0, 0));
+}
+
+static size_t parse(struct lxe_subid *lines, const char *text)
+{
+	memset(lines, 0xff, LINES * sizeof(*lines));
+	return lxe_subid_parse(text, lines, LINES);
+}
+
+static void expect_line(
+	const struct lxe_subid *s, const char *owner, uint64_t start, uint64_t count)
+{
+	cr_expect_str_eq(s->owner, owner);
+	cr_expect_eq(s->start, start);
+	cr_expect_eq(s->count, count);
+}
+
+Test(doctor, subid_lines)
+{
+	struct lxe_subid s[LINES];
+
+	cr_assert_eq(parse(s, "dev:100000:65536\nroot:1879048192:268435456\n1000:165536:1"), 3);
+	expect_line(&s[0], "dev", 100000, 65536);
+	expect_line(&s[1], "root", 1879048192, 268435456);
+	expect_line(&s[2], "1000", 165536, 1);
+	cr_expect_eq(parse(s, ""), 0);
+	cr_expect_eq(parse(s, "\n\n"), 0);
+}
+
+Test(doctor, subid_lines_that_are_none)
+{
+	static const char *const texts[] = { "dev", "dev:1", "dev::5", "dev:1:", "dev:-1:5",
+		"dev:x:5", "dev:1:5:7", "dev: 1:5", "dev:1:0", "dev:4294967295:1",
+		"dev:4294967296:1", "dev:1:4294967295", "# dev:1:5 #" };
+	struct lxe_subid s[LINES];
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		cr_expect_eq(parse(s, texts[i]), 0, "'%s'", texts[i]);
+	cr_assert_eq(parse(s, "broken\ndev:1:5\nbroken:"), 1);
+	expect_line(&s[0], "dev", 1, 5);
+}
+
+Test(doctor, subid_lines_that_are_too_long_or_too_many)
+{
+	char text[300] = "";
+	struct lxe_subid s[LINES];
+
+	memset(text, 'a', 100);
+	memcpy(text + 100, ":1:5\ndev:7:8\n", 14);
+	cr_assert_eq(parse(s, text), 1, "an owner that does not fit is no line");
+	expect_line(&s[0], "dev", 7, 8);
+	memset(text, 'a', 200);
+	memcpy(text + 200, ":1:5\ndev:7:8\n", 14);
+	cr_assert_eq(parse(s, text), 1, "nor is a line that does not fit");
+	cr_assert_eq(lxe_subid_parse("a:1:1\nb:2:1\nc:3:1\n", s, 2), 2);
+	expect_line(&s[1], "b", 2, 1);
+}
+
+Test(doctor, subid_root)
+{
+	struct lxe_subid s[LINES];
+
+	cr_assert_eq(parse(s, "root:1:1\n0:1:1\nroots:1:1\n00:1:1\n:1:1\n"), 5);
+	cr_expect(lxe_subid_is_root(&s[0]));
+	cr_expect(lxe_subid_is_root(&s[1]));
+	cr_expect_not(lxe_subid_is_root(&s[2]));
+	cr_expect_not(lxe_subid_is_root(&s[3]));
+	cr_expect_not(lxe_subid_is_root(&s[4]));
+}
+
+Test(doctor, subid_overlap)
+{
+	struct lxe_subid s[LINES];
+	size_t n = parse(s, "root:1000:1000\ndev:2000:1000\nuser:5000:10\n");
+
+	cr_assert_eq(n, 3);
+	cr_expect_null(lxe_subid_overlap(s, n, 1000, 1000), "root's own line is no overlap");
+	cr_expect_eq(lxe_subid_overlap(s, n, 1000, 1001), &s[1], "its first id");
+	cr_expect_eq(lxe_subid_overlap(s, n, 2999, 1), &s[1], "its last id");
+	cr_expect_null(lxe_subid_overlap(s, n, 3000, 2000), "between two");
+	cr_expect_eq(lxe_subid_overlap(s, n, 0, 100000), &s[1], "around both: the first");
+	cr_expect_eq(lxe_subid_overlap(s, n, 5002, 2), &s[2], "inside");
+	cr_expect_null(lxe_subid_overlap(s, 0, 0, UINT32_MAX), "no lines");
+}
+
+static uint64_t find_free(const char *text, uint64_t from, uint64_t count)
+{
+	struct lxe_subid s[LINES];
+	size_t n = parse(s, text);
+	uint64_t start = 0;
+
+	cr_assert_eq(lxe_subid_free(s, n, from, count, &start), 0, "'%s'", text);
+	cr_expect_null(lxe_subid_overlap(s, n, start, count), "'%s'", text);
+	cr_expect_eq(start % 65536, 0, "'%s'", text);
+	cr_expect_geq(start, from, "'%s'", text);
+	return start;
+}
+
+Test(doctor, subid_free)
+{
+	cr_expect_eq(find_free("", 65536, 65536), 65536);
+	cr_expect_eq(find_free("", 65537, 65536), 131072);
+	cr_expect_eq(find_free("a:65536:1\n", 65536, 65536), 131072);
+	cr_expect_eq(find_free("a:65536:65536\nb:196608:65536\n", 65536, 65536), 131072);
+	cr_expect_eq(find_free("a:65536:65536\nb:196608:65536\n", 65536, 131072), 262144);
+	cr_expect_eq(find_free("b:196608:65536\na:65536:65536\n", 65536, 131072), 262144);
+	cr_expect_eq(find_free("root:65536:65536\n", 65536, 65536), 65536);
+}
+
+Test(doctor, subid_free_none)
+{
+	struct lxe_subid s[LINES];
+	size_t n = parse(s, "a:1879048192:2415919102\n");
+	uint64_t start = 7;
+
+	cr_assert_eq(n, 1);
+	cr_expect_eq(lxe_subid_free(s, n, 1879048192, 65536, &start), -ERANGE);
+	cr_expect_eq(lxe_subid_free(s, 0, 65536, UINT32_MAX, &start), -ERANGE);
+	cr_expect_eq(start, 7, "untouched");
+}
+
+static struct lxe_doctor doctor;
+
+Test(doctor, checks)
+{
+	struct lxe_check *c;
+
+	c = lxe_doctor_add(&doctor, "one", LXE_HEALTH_WARN, "%s", "detail");
+	lxe_check_remedy(c, "run %s", "this");
+	cr_assert_eq(doctor.n, 1);
+	cr_expect_str_eq(doctor.check[0].detail, "detail");
+	cr_expect_str_eq(doctor.check[0].remedy, "run this");
+	for (int i = 0; i < 2 * LXE_CHECKS_MAX; i++)
+		c = lxe_doctor_add(&doctor, "more", LXE_HEALTH_OK, "%d", i);
+	cr_expect_eq(doctor.n, LXE_CHECKS_MAX);
+	cr_expect_eq(c, &doctor.check[LXE_CHECKS_MAX - 1]);
+	cr_expect_str_eq(c->remedy, "");
+}
