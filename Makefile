@@ -51,7 +51,12 @@ LINKS := $(OUT)/lxc-templates $(OUT)/conf
 .PHONY: all
 all: $(PROGS) $(LINKS)
 
-$(OBJ)/%.o: src/%.c
+# The installation's paths are compiled in: other paths, other objects.
+FLAGS_STAMP := $(OBJ)/flags
+$(shell mkdir -p $(OBJ); echo '$(CPPFLAGS)' | cmp -s - $(FLAGS_STAMP) || \
+	echo '$(CPPFLAGS)' >$(FLAGS_STAMP))
+
+$(OBJ)/%.o: src/%.c $(FLAGS_STAMP)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
@@ -77,6 +82,15 @@ $(LINKS): $(OUT)/%:
 	ln -sfn $(CURDIR)/$* $@
 
 -include $(OBJS:.o=.d) $(MAINS:src/%.c=$(OBJ)/%.d)
+
+.PHONY: help
+help:
+	@echo 'make              build/lxc-exec, which runs from the tree'
+	@echo 'make install      with PREFIX, DESTDIR'
+	@echo 'make test         everything, as CI does; unit, integration, asan, check: parts of it'
+	@echo 'make sweep        runs killed at random moments (SEED, COUNT)'
+	@echo 'make faultsweep   the n-th system call of a life fails (SEED, POINTS)'
+	@echo 'make fuzz bench man compdb clean'
 
 include tests/tests.mk
 include docs/docs.mk

@@ -230,7 +230,7 @@ static int build_locked(struct build *b, bool replace, struct lxe_err *err)
 	r = open_old(b);
 	if (r == -EBUSY) {
 		lxe_fail_msg(err, r, "it is in use");
-		lxe_hint(err, "'lxc-exec ps' lists the sandboxes; end those that run on it");
+		lxe_hint(err, "end the sandboxes that run on it first");
 		return r;
 	}
 	if (r == 0)

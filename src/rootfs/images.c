@@ -91,7 +91,7 @@ int lxe_image_remove(const char *state, const char *name, struct lxe_err *err)
 	dir = lock_for_removal(images, name);
 	if (dir == -EBUSY) {
 		lxe_fail_msg(err, -EBUSY, "image '%s' is in use", name);
-		lxe_hint(err, "'lxc-exec ps' lists the sandboxes; end those that run on it");
+		lxe_hint(err, "end the sandboxes that run on it first");
 		return -EBUSY;
 	}
 	if (dir < 0)
