@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/str.h"
 #include "cli/help.h"
 #include "cli/print.h"
+#include "client/client.h"
 #include "policy/profile.h"
 
 static int load_profiles(struct lxe_cli *cli)
@@ -53,10 +56,29 @@ static void explain(struct lxe_cli *cli, int r)
 		lxe_hint(&cli->err, "sudo lxc-exec %s …", cli->info->name);
 }
 
+/* Whoever asked for a record gets one, also of what did not even begin. */
+static void record_failure(const struct lxe_cli *cli)
+{
+	struct lxe_outcome o = { .cause = LXE_CAUSE_ERROR, .bytes_out = -1, .teardown_ok = true };
+	const char *where = NULL;
+	int fd;
+
+	if (!lxe_args_have(&cli->args, "result", &where))
+		return;
+	fd = lxe_client_open_result(where, NULL);
+	if (fd < 0)
+		return;
+	lxe_format(o.message, sizeof(o.message), "%s", cli->err.msg);
+	lxe_format(o.hint, sizeof(o.hint), "%s", cli->err.hint);
+	lxe_outcome_write(&o, fd, NULL);
+	lxe_close(fd);
+}
+
 int lxe_cli_end(struct lxe_cli *cli, int r, int status)
 {
 	if (r < 0) {
 		explain(cli, r);
+		record_failure(cli);
 		status = lxe_print_error(&cli->err);
 	}
 	lxe_args_release(&cli->args);

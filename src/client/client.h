@@ -21,6 +21,12 @@
 int lxe_client_run(struct lxe_spec *spec, const struct lxe_dirs *dirs, struct lxe_outcome *outcome,
 	struct lxe_err *err);
 
+/*
+ * Open what --result names, a path (emptied) or "fd:N" (duplicated): a descriptor for
+ * lxe_outcome_write(), the caller's. For failures that come before there is anything to run.
+ */
+int lxe_client_open_result(const char *where, struct lxe_err *err);
+
 /* Build the image `name` from the template of that name, in the keeper's program. Blocks. */
 int lxe_client_image_build(const struct lxe_dirs *dirs, const char *name, struct lxe_err *err);
 

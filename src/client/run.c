@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/num.h"
 #include "client/session.h"
 #include "client/spawn.h"
 #include "keeper/teardown.h"
@@ -56,28 +55,6 @@ static int block_signals(struct lxe_session *s, struct lxe_err *err)
 		return lxe_fail(err, -errno, "block signals");
 	s->signals = sys_signalfd(wanted, (size_t)n);
 	return s->signals < 0 ? lxe_fail(err, s->signals, "receive signals") : 0;
-}
-
-static int open_result(struct lxe_session *s, struct lxe_err *err)
-{
-	const char *where = s->spec->result;
-	int number;
-
-	if (!where)
-		return 0;
-	if (lxe_starts_with(where, "fd:")) {
-		if (lxe_parse_int(where + 3, 0, INT_MAX, &number) < 0)
-			return lxe_fail(err, -EINVAL, "write the result record to '%s'", where);
-		s->result = fcntl(number, F_DUPFD_CLOEXEC, 3);
-	} else {
-		s->result = open(where, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0644);
-	}
-	if (s->result < 0) {
-		lxe_fail(err, -errno, "open the result record '%s'", where);
-		lxe_hint(err, "name a file that can be written, or fd:N for an open descriptor");
-		return -EINVAL;
-	}
-	return 0;
 }
 
 /* So that gc can say how the run ended when neither of us is left to say it. */
@@ -217,9 +194,11 @@ static int prepare(struct lxe_session *s, struct lxe_err *err)
 {
 	int r;
 
-	r = open_result(s, err);
-	if (r < 0)
-		return r;
+	if (s->spec->result) {
+		s->result = lxe_client_open_result(s->spec->result, err);
+		if (s->result < 0)
+			return s->result;
+	}
 	r = block_signals(s, err);
 	if (r < 0)
 		return r;
