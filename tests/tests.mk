@@ -106,3 +106,8 @@ $(OBJ)/%.tidy: src/%.c $(HEADERS) .clang-tidy
 .PHONY: test
 test:
 	scripts/test
+
+# BENCH_ARGS: see docs/BENCH.md and scripts/bench --help.
+.PHONY: bench
+bench: all
+	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec scripts/bench $(BENCH_ARGS)

@@ -130,14 +130,22 @@ bool lxe_utf8_valid(const char *text, size_t len)
 	return true;
 }
 
-/* C0, DEL and C1 controls drive terminals, as do the bidirectional overrides U+202A..U+202E. */
+/*
+ * C0, DEL and C1 controls drive terminals; the separators U+2028 and U+2029 end a line for some; and
+ * whatever has the property Bidi_Control (UAX 9) shows text in another order than it has:
+ * U+061C, U+200E, U+200F, U+202A..U+202E, U+2066..U+2069.
+ */
 static bool is_control(const unsigned char *p, size_t n)
 {
 	if (n == 1)
 		return p[0] < 0x20 || p[0] == 0x7f;
 	if (n == 2)
-		return p[0] == 0xc2 && p[1] < 0xa0;
-	return n == 3 && p[0] == 0xe2 && p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae;
+		return (p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xd8 && p[1] == 0x9c);
+	if (n != 3 || p[0] != 0xe2)
+		return false;
+	if (p[1] == 0x80)
+		return p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae);
+	return p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9;
 }
 
 void lxe_escape(char *buf, size_t size, const char *text, size_t len)

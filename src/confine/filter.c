@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -174,6 +175,10 @@ static int read_filter(struct lxe_filter *ret, int fd)
 		return r;
 	if (len == 0 || len % sizeof(struct sock_filter))
 		return -EBADMSG;
+	/* A file that lost its end or its blocks in a crash: the kernel would refuse every run. */
+	const struct sock_filter *last = (struct sock_filter *)(text + len) - 1;
+	if (BPF_CLASS(last->code) != BPF_RET)
+		return -EBADMSG;
 	ret->n = (unsigned short)(len / sizeof(struct sock_filter));
 	ret->instructions = (struct sock_filter *)take_ptr(text);
 	return 0;
@@ -207,18 +212,37 @@ static void write_cache(const struct lxe_filter *filter, const char *state)
 		return;
 }
 
-int lxe_filter_load(struct lxe_filter *ret, const char *state, struct lxe_err *err)
+/*
+ * Whoever wrote this file decides what commands may do: it counts only if it is ours. Anything else
+ * at its place is taken away, or each run would compile again.
+ */
+static int read_cache(struct lxe_filter *ret, const char *state)
 {
 	LXE_AUTOCLOSE int fd = -EBADF;
 	char path[PATH_MAX];
+	struct stat st;
 	int r;
 
-	if (cache_path(path, sizeof(path), state) == 0) {
-		fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd >= 0 && read_filter(ret, fd) == 0)
-			return 0;
-		lxe_drop_fd(&fd);
-	}
+	r = cache_path(path, sizeof(path), state);
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return -ENOENT;
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+		!(st.st_mode & (S_IWGRP | S_IWOTH)) && read_filter(ret, fd) == 0)
+		return 0;
+	unlink(path);
+	return -EBADMSG;
+}
+
+int lxe_filter_load(struct lxe_filter *ret, const char *state, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int fd = -EBADF;
+	int r;
+
+	if (read_cache(ret, state) == 0)
+		return 0;
 	fd = compile();
 	r = fd < 0 ? fd : read_filter(ret, fd);
 	if (r < 0)

@@ -72,13 +72,13 @@ static void replay_journal(struct replay *p)
 
 static void remove_directory(struct replay *p)
 {
-	char text[LXE_ERR_MSG_MAX];
+	char text[LXE_ERR_MSG_MAX], reason[128];
 	int r;
 
 	r = lxe_sandbox_remove(p->t->sandbox);
 	if (r < 0) {
 		snprintf(text, sizeof(text), "remove the directory of sandbox '%s': %s",
-			p->t->sandbox->id, strerror(-r));
+			p->t->sandbox->id, lxe_reason(r, reason, sizeof(reason)));
 		add_residue(p, r, text);
 	}
 }

@@ -30,6 +30,21 @@ static int attach(int mount, const char *path, struct lxe_err *err)
 	return r < 0 ? lxe_fail(err, r, "mount '%s'", path) : 0;
 }
 
+/*
+ * A private copy of a directory's mount. As a plain copy it would be a peer of the host's where that
+ * is shared (mount_namespaces(7)), and what is mounted below it would appear on the host.
+ */
+static int private_copy(int parent, const char *path)
+{
+	LXE_AUTOCLOSE int fd = sys_mount_clone(parent, path, false);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = sys_mount_change(fd, false, 0, -EBADF);
+	return r < 0 ? r : take_fd(&fd);
+}
+
 static int private_run(int directory, int image, struct lxe_err *err)
 {
 	int r;
@@ -48,8 +63,8 @@ static int private_run(int directory, int image, struct lxe_err *err)
 int lxe_view_enter(
 	const struct lxe_sandbox *sandbox, const char *image, int *host, struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int directory = sys_mount_clone(sandbox->parent, sandbox->id, false);
-	LXE_AUTOCLOSE int lower = sys_mount_clone(AT_FDCWD, image, false);
+	LXE_AUTOCLOSE int directory = private_copy(sandbox->parent, sandbox->id);
+	LXE_AUTOCLOSE int lower = private_copy(AT_FDCWD, image);
 	int r, fd;
 
 	if (directory < 0)

@@ -183,7 +183,33 @@ static int get_field(struct lxe_msg *msg, const struct lxe_field *f, const int *
 	return -EBADMSG;
 }
 
-int lxe_msg_decode(
+#define BIT(field) (1U << (field))
+
+/* The fields of a message of this type: all of them, and no others. */
+static uint32_t fields_of(enum lxe_msg_type type)
+{
+	uint32_t always = BIT(FIELD_VERSION) | BIT(FIELD_TYPE) | BIT(FIELD_ROLES);
+
+	switch (type) {
+	case LXE_MSG_CREATE:
+	case LXE_MSG_BUILD:
+		return always | BIT(FIELD_BEGUN) | BIT(FIELD_STATE) | BIT(FIELD_LIBEXEC) |
+		       BIT(FIELD_DATA) | BIT(FIELD_IMAGE) | BIT(FIELD_TTY_SAVED) |
+		       BIT(FIELD_TTY_RAW);
+	case LXE_MSG_STARTED:
+		return always | BIT(FIELD_PID);
+	case LXE_MSG_STOP:
+		return always | BIT(FIELD_SIGNAL);
+	case LXE_MSG_DONE:
+		return always | BIT(FIELD_OUTCOME);
+	case LXE_MSG_EXITED:
+	case LXE_MSG_DRAINED:
+		return always;
+	}
+	return 0;
+}
+
+static int decode(
 	struct lxe_msg *msg, const unsigned char *buf, size_t len, const int *fds, size_t n_fds)
 {
 	struct lxe_reader reader = { .p = buf, .left = len };
@@ -191,21 +217,30 @@ int lxe_msg_decode(
 	uint32_t seen = 0;
 	int r;
 
-	lxe_msg_init(msg, 0);
 	while ((r = lxe_next_field(&reader, &f)) > 0) {
-		if (f.tag > FIELD_OUTCOME || (seen & (1U << f.tag)))
+		if (f.tag > FIELD_OUTCOME || (seen & BIT(f.tag)))
 			return -EBADMSG;
-		seen |= 1U << f.tag;
+		seen |= BIT(f.tag);
 		r = get_field(msg, &f, fds, n_fds);
 		if (r < 0)
 			return r;
 	}
 	if (r < 0)
 		return r;
-	if (!(seen & (1U << FIELD_VERSION)) || !(seen & (1U << FIELD_TYPE)) ||
-		!(seen & (1U << FIELD_ROLES)))
-		return -EBADMSG;
-	return 0;
+	return seen && seen == fields_of(msg->type) ? 0 : -EBADMSG;
+}
+
+int lxe_msg_decode(
+	struct lxe_msg *msg, const unsigned char *buf, size_t len, const int *fds, size_t n_fds)
+{
+	int r;
+
+	lxe_msg_init(msg, 0);
+	r = decode(msg, buf, len, fds, n_fds);
+	/* The descriptors are still the caller's: a release of msg must not close them too. */
+	if (r < 0)
+		lxe_msg_init(msg, 0);
+	return r;
 }
 
 int lxe_msg_send(int fd, const struct lxe_msg *msg)
@@ -232,6 +267,7 @@ int lxe_msg_recv(int fd, struct lxe_msg *msg)
 	ssize_t len;
 	int r;
 
+	lxe_msg_init(msg, 0);
 	len = sys_recv(fd, buf, sizeof(buf), fds, &n_fds);
 	if (len <= 0) {
 		/* A keeper that died with our last message unread resets the connection. */

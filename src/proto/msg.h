@@ -76,7 +76,8 @@ ssize_t lxe_msg_encode(const struct lxe_msg *msg, unsigned char *buf, size_t siz
 
 /*
  * Decode a record that arrived with n_fds descriptors, which become msg's on success. Another
- * version, an unknown type or field, a missing or surplus descriptor, a role named twice: -EBADMSG.
+ * version, an unknown type, a field that is unknown, missing, repeated or not this type's, a missing
+ * or surplus descriptor, a role named twice: -EBADMSG, and msg is empty.
  */
 int lxe_msg_decode(
 	struct lxe_msg *msg, const unsigned char *buf, size_t len, const int *fds, size_t n_fds);

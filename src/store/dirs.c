@@ -89,6 +89,7 @@ int lxe_dirs_make(const char *path, struct lxe_err *err)
 {
 	char part[PATH_MAX];
 	size_t len = strlen(path);
+	int r;
 
 	if (len >= sizeof(part))
 		return lxe_fail(err, -ENAMETOOLONG, "make directory '%s'", path);
@@ -103,10 +104,10 @@ int lxe_dirs_make(const char *path, struct lxe_err *err)
 		}
 		if (errno == EEXIST)
 			continue;
-		lxe_fail(err, -errno, "make directory '%s'", part);
+		r = lxe_fail(err, -errno, "make directory '%s'", part);
 		lxe_hint(err,
 			"make it writable, or point LXC_EXEC_STATE_DIR and LXC_EXEC_RUN_DIR elsewhere");
-		return err ? err->code : -EACCES;
+		return r;
 	}
 	return 0;
 }

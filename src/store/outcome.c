@@ -83,16 +83,19 @@ static int signal_of(const struct lxe_outcome *o)
 }
 
 /* Bytes that are not UTF-8 are escaped, because JSON has no other bytes (RFC 8259, section 8.1). */
+static json_t *json_bytes(const char *text, size_t len)
+{
+	char safe[4 * sizeof(((struct lxe_outcome *)0)->residue)];
+
+	if (lxe_utf8_valid(text, len))
+		return json_stringn(text, len);
+	lxe_escape(safe, sizeof(safe), text, len);
+	return json_string(safe);
+}
+
 static json_t *json_text(const char *text)
 {
-	char safe[4 * LXE_ERR_MSG_MAX];
-
-	if (!text[0])
-		return json_null();
-	if (lxe_utf8_valid(text, strlen(text)))
-		return json_string(text);
-	lxe_escape(safe, sizeof(safe), text, strlen(text));
-	return json_string(safe);
+	return text[0] ? json_bytes(text, strlen(text)) : json_null();
 }
 
 /* RFC 3339 in UTC, with milliseconds. */
@@ -122,7 +125,7 @@ static json_t *json_lines(const char *text)
 	while (*text) {
 		size_t len = strcspn(text, "\n");
 
-		json_array_append_new(list, json_stringn(text, len));
+		json_array_append_new(list, json_bytes(text, len));
 		text += len + (text[len] == '\n');
 	}
 	return list;

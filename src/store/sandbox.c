@@ -90,8 +90,12 @@ static int make_locked(int parent, char id[LXE_ID_LEN + 1])
 	if (mkdirat(parent, id, 0711) < 0)
 		return -errno;
 	r = lock_dir(parent, id, false);
-	if (r < 0)
-		return r == -EWOULDBLOCK ? -EEXIST : r;
+	if (r == -EWOULDBLOCK)
+		return -EEXIST; /* whoever took it removes it */
+	if (r < 0) {
+		unlinkat(parent, id, AT_REMOVEDIR);
+		return r;
+	}
 	/* The mapped root passes through, whatever the umask of the caller says. */
 	if (fchmod(r, 0711) < 0) {
 		int e = -errno;
@@ -198,20 +202,52 @@ int lxe_sandbox_list(const char *run, struct lxe_strv *ids, struct lxe_err *err)
 		lxe_close(fd);
 		return lxe_fail(err, r, "read directory '%s/sandboxes'", run);
 	}
-	while (r == 0 && (entry = readdir(dir)))
+	while (r == 0 && (errno = 0, entry = readdir(dir)) != NULL)
 		if (id_valid(entry->d_name))
 			r = lxe_strv_add(ids, entry->d_name);
+	if (r == 0 && errno)
+		r = -errno;
 	closedir(dir);
 	return r < 0 ? lxe_fail(err, r, "read directory '%s/sandboxes'", run) : 0;
+}
+
+/* 0 when nothing but the journal is in the directory, -ENOTEMPTY when something else is. */
+static int only_journal_left(int at)
+{
+	LXE_AUTOCLOSE int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct dirent *entry;
+	DIR *dir;
+	int r = 0;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	dir = fdopendir(fd);
+	if (!dir)
+		return -errno;
+	take_fd(&fd);
+	while (r == 0 && (errno = 0, entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+			strcmp(entry->d_name, JOURNAL) != 0)
+			r = -ENOTEMPTY;
+	/* A directory that is gone has no entries: reading it is ENOENT. */
+	if (r == 0 && errno && errno != ENOENT)
+		r = -errno;
+	closedir(dir);
+	return r;
 }
 
 int lxe_sandbox_remove(struct lxe_sandbox *s)
 {
 	static const char *const mount_points[] = { "m", "rw", "l" };
+	int r;
 
 	for (size_t i = 0; i < sizeof(mount_points) / sizeof(mount_points[0]); i++)
 		if (unlinkat(s->dir, mount_points[i], AT_REMOVEDIR) < 0 && errno != ENOENT)
-			return -errno;
+			return errno == ENOTDIR ? -ENOTEMPTY : -errno;
+	/* What cannot be removed keeps its record. */
+	r = only_journal_left(s->dir);
+	if (r < 0)
+		return r;
 	/*
 	 * The journal goes last: who dies before this line leaves a record that can be replayed,
 	 * who dies after it leaves an empty directory, and both are cleared by the next claim.

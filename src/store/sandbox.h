@@ -52,7 +52,8 @@ int lxe_sandbox_list(const char *run, struct lxe_strv *ids, struct lxe_err *err)
 
 /*
  * Remove the directory: the mount points and files that we put there, then itself. Anything else in
- * it makes this fail with -ENOTEMPTY. A directory that is gone already is success.
+ * it makes this fail with -ENOTEMPTY, and the journal stays. A directory that is gone already is
+ * success.
  */
 int lxe_sandbox_remove(struct lxe_sandbox *s);
 

@@ -85,7 +85,8 @@ ssize_t sys_recv(int fd, void *buf, size_t len, int *fds, size_t *n_fds)
 	if (n < 0)
 		return -errno;
 	got = take_fds(&msg, fds, room);
-	if (got > room || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+	/* An empty record looks like the end, after which nobody takes descriptors. */
+	if (got > room || (n == 0 && got) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
 		for (size_t i = 0; i < got && i < room; i++)
 			lxe_close(fds[i]);
 		if (n_fds)

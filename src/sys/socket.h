@@ -22,7 +22,8 @@ int sys_send(int fd, const void *buf, size_t len, const int *fds, size_t n_fds);
 /*
  * Receive one record: its length, 0 when the peer is gone. *n_fds is the room in fds on the way in
  * and the number received (CLOEXEC, the caller's from now on) on the way out. A record that does
- * not fit, or that brought more descriptors than there is room for, is -EBADMSG and keeps none.
+ * not fit, that brought more descriptors than there is room for, or that is nothing but descriptors
+ * is -EBADMSG and keeps none.
  */
 ssize_t sys_recv(int fd, void *buf, size_t len, int *fds, size_t *n_fds);
 

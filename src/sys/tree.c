@@ -59,6 +59,16 @@ static int walk_children(struct walk *w, int at, const char *name, unsigned int 
 	return first;
 }
 
+/* A bind mount of the same filesystem has the tree's own device number (statx(2), Linux 5.8). */
+static bool is_mount_root(int at, const char *name)
+{
+	struct statx stx;
+
+	if (statx(at, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &stx) < 0)
+		return false;
+	return stx.stx_attributes & stx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT;
+}
+
 static int walk_entry(struct walk *w, int at, const char *name, unsigned int depth)
 {
 	struct stat st;
@@ -67,6 +77,8 @@ static int walk_entry(struct walk *w, int at, const char *name, unsigned int dep
 	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (st.st_dev != w->dev)
+		return -EXDEV;
+	if (S_ISDIR(st.st_mode) && depth > 0 && is_mount_root(at, name))
 		return -EXDEV;
 	if (S_ISDIR(st.st_mode))
 		first = walk_children(w, at, name, depth);

@@ -29,18 +29,19 @@ ERRORS = {
     "ENOMEM": "mmap mprotect brk mremap madvise sendmsg recvmsg epoll_ctl",
     "EAGAIN": "clone clone3 fork vfork",
     "ENOSPC": "write pwrite64 writev mkdir mkdirat ftruncate symlink symlinkat fallocate fsync",
-    "EPERM": "mount mount_setattr move_mount umount2 unshare setns kill pidfd_send_signal prctl "
+    "EPERM": "mount mount_setattr move_mount umount2 unshare setns prctl "
     "fchown fchownat chown lchown fchmod fchmodat chmod seccomp setsid setpgid capset capget",
     "EBUSY": "unlinkat rmdir unlink",
     "EINTR": "epoll_wait epoll_pwait epoll_pwait2 poll ppoll select pselect6 wait4 waitid nanosleep "
     "clock_nanosleep flock",
-    "ENOENT": "readlink readlinkat stat newfstatat lstat access faccessat faccessat2 execve execveat",
+    "ENOENT": "readlink readlinkat access faccessat faccessat2 execve execveat",
     "ENOSYS": "statx close_range getrandom rseq",
     "EACCES": "getdents64",
 }
 ERROR_OF = {call: error for error, calls in ERRORS.items() for call in calls.split()}
-# Not executed at all, these would leave a state that no kernel makes: close(2) always closes.
-NEVER = {"close", "munmap", "exit", "exit_group", "rt_sigreturn", "restart_syscall", "arch_prctl"}
+# Not executed at all, these would leave a state that no kernel makes: close(2) always closes, and
+# root can always kill what it has not yet waited for.
+NEVER = {"close", "kill", "pidfd_send_signal", "munmap", "exit", "exit_group", "rt_sigreturn", "restart_syscall", "arch_prctl"}
 NEVER |= {"set_tid_address", "set_robust_list", "rseq", "getpid", "gettid", "getppid", "getuid"}
 NEVER |= {"geteuid", "getgid", "getegid", "umask", "alarm", "rt_sigaction", "rt_sigprocmask", "close_range"}
 
@@ -67,22 +68,27 @@ class Ended:
         self.status, self.said = status, said
 
 
-def finish(process):
+def finish(world, process):
     try:
         out, err = process.communicate(timeout=lxe.DEADLINE)
     except subprocess.TimeoutExpired:
+        world.purge()  # whoever holds the pipes
         process.kill()
-        out, err = process.communicate()
+        out, err = process.communicate(timeout=5)
         return Ended("no end", (out + err).decode(errors="replace"))
     return Ended(process.returncode, (out + err).decode(errors="replace"))
 
 
 def run_client(world, _tree, options):
     command = ["strace", "-qq", *options, str(lxe.BIN), *COMMAND]
-    return finish(subprocess.Popen(
-        command, env=world.env(), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ))
+    process = subprocess.Popen(
+        command,
+        env=world.env(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    return finish(world, process)
 
 
 def stopped_child(client):
@@ -102,11 +108,13 @@ def run_keeper(world, tree, options):
     keeper = lxe.poll_until(lambda: stopped_child(process.pid), what="a stopped keeper")
     tracer = subprocess.Popen(
         ["strace", "-qq", *options, "-p", str(keeper)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     lxe.poll_until(lambda: tracer_of(keeper), what="a tracer")
     os.kill(keeper, signal.SIGCONT)
-    ended = finish(process)
+    ended = finish(world, process)
     try:
         tracer.wait(lxe.DEADLINE)
     except subprocess.TimeoutExpired:
@@ -117,34 +125,28 @@ def run_keeper(world, tree, options):
 
 
 TARGETS = {"client": run_client, "keeper": run_keeper}
-CALL = re.compile(r"^(?:\d+\s+)?(\w+)\(")
+# On a descriptor that is open these cannot fail.
+CERTAIN = re.compile(r"F_GETFD|F_SETFD|F_GETFL|F_SETFL")
+CALL = re.compile(r"(\w+)\(")
 
 
-def calls_of(log):
-    return [match[1] for line in log.read_text().splitlines() if (match := CALL.match(line))]
-
-
-def before_main(log):
-    """How many calls the loader made: after its last step before main, the release of its cache."""
-    done = 0
-    for number, line in enumerate(line for line in log.read_text().splitlines() if CALL.match(line)):
-        if "execve(" in line:
-            done, seen_limit = number + 1, False
-        elif "prlimit64(0, RLIMIT_STACK" in line:
-            seen_limit = True
-        elif "munmap(" in line and done and seen_limit:
-            return number + 1
-    return done
+def before_main(lines):
+    """How many calls the loader made: until it has released its cache, after the last execve."""
+    begin = max((n for n, line in enumerate(lines) if line.startswith("execve(")), default=0)
+    limit = next((n for n in range(begin, len(lines)) if "RLIMIT_STACK" in lines[n]), begin)
+    return next((n + 1 for n in range(limit, len(lines)) if lines[n].startswith("munmap(")), begin)
 
 
 def points_of(world, tree, target):
     log = world.base / f"trace-{target}"
     ended = TARGETS[target](world, tree, ["-o", str(log)])
     assert ended.status == 0, (target, ended.status, ended.said)
-    skip, counts, points = before_main(log), collections.Counter(), []
-    for number, call in enumerate(calls_of(log)):
+    lines = [line for line in log.read_text().splitlines() if CALL.match(line)]
+    skip, counts, points = before_main(lines), collections.Counter(), []
+    for number, line in enumerate(lines):
+        call = CALL.match(line)[1]
         counts[call] += 1
-        if number >= skip and call not in NEVER:
+        if number >= skip and call not in NEVER and not CERTAIN.search(line):
             points.append((target, call, counts[call]))
     return points
 
@@ -209,7 +211,7 @@ def main():
             counts["gc"] += swept
             if complaint:
                 failures += 1
-                print(f"{point[0]} {point[1]} #{point[2]} {complaint}", flush=True)
+                print(f"{' '.join(map(str, point))} {complaint}", flush=True)
                 world.purge()
     finally:
         world.close()
