@@ -61,7 +61,7 @@ static pid_t spawn_planned(const char *path, const char *argument, const int *hi
 	char *const envp[] = { NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
-	pid_t pid;
+	pid_t pid = -1;
 	int r;
 
 	if (posix_spawn_file_actions_init(&actions) != 0)

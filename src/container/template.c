@@ -73,13 +73,9 @@ static void drain(int from, int log, struct tail *tail)
  */
 static int create(const struct lxe_template *t)
 {
-	/* What goes wrong around the template is said by liblxc, to where the template prints. */
-	struct lxc_log log = { .name = t->name, .lxcpath = t->lxcpath, .level = "ERROR" };
-	struct lxc_container *c;
+	struct lxc_container *c = lxc_container_new(t->name, t->lxcpath);
 	bool ok;
 
-	lxc_log_init(&log);
-	c = lxc_container_new(t->name, t->lxcpath);
 	if (!c)
 		return -ENOMEM;
 	c->clear_config(c);

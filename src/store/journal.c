@@ -17,11 +17,24 @@ static const char *const kind_names[] = {
 
 #define N_KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
 
+/* The lines of the entries, one after the other: allocated, or NULL. */
+static char *format_lines(const struct lxe_entry *entries, size_t n, size_t size, size_t *ret_len)
+{
+	char *text = malloc(size);
+	size_t len = 0;
+
+	for (size_t i = 0; text && i < n; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s %s\n",
+			kind_names[entries[i].kind], entries[i].path);
+	*ret_len = len;
+	return text;
+}
+
 int lxe_journal_add(
 	struct lxe_sandbox *s, const struct lxe_entry *entries, size_t n, struct lxe_err *err)
 {
 	LXE_AUTOFREE char *text = NULL;
-	size_t len = 0, size = 1;
+	size_t len, size = 1;
 	int r;
 
 	for (size_t i = 0; i < n; i++) {
@@ -29,12 +42,9 @@ int lxe_journal_add(
 			return lxe_fail(err, -EINVAL, "journal the path '%s'", entries[i].path);
 		size += strlen(kind_names[entries[i].kind]) + strlen(entries[i].path) + 2;
 	}
-	text = malloc(size);
+	text = format_lines(entries, n, size, &len);
 	if (!text)
 		return lxe_fail(err, -ENOMEM, "write the journal");
-	for (size_t i = 0; i < n; i++)
-		len += (size_t)snprintf(text + len, size - len, "%s %s\n",
-			kind_names[entries[i].kind], entries[i].path);
 	/*
 	 * One write, to one O_APPEND file: the lines are there together. A short one (no space left)
 	 * fails below, before anything that they name was made.

@@ -39,7 +39,7 @@ static int walk_children(struct walk *w, int at, const char *name, unsigned int 
 {
 	const struct dirent *e;
 	int first = 0, r;
-	DIR *dir;
+	DIR *dir = NULL;
 
 	if (depth >= SYS_TREE_DEPTH_MAX)
 		return -ELOOP;

@@ -34,6 +34,8 @@ class Section:
 def number(value):
     if isinstance(value, int):
         return str(value)
+    if value < 1:
+        return f"{value:.3f}"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 

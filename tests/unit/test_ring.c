@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -169,12 +171,16 @@ Test(ring, another_process_never_accepts_overwritten_bytes, .timeout = 60)
 	int fd = -1, status;
 	struct lxe_ring *ring = new_ring(&fd);
 	const uint64_t total = 64 * 1024 * 1024;
-	pid_t pid = fork();
+	pid_t writer = getpid(), pid = fork();
 
 	cr_assert_geq(pid, 0);
 	if (pid == 0) {
 		uint64_t position = 0;
 
+		/* A writer that fails would leave its reader waiting for good. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != writer)
+			_exit(2);
 		while (position < total) {
 			struct iovec v;
 
