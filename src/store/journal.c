@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "sys/fd.h"
 
 #define JOURNAL_MAX (1024 * 1024)
@@ -33,8 +32,8 @@ static char *format_lines(const struct lxe_entry *entries, size_t n, size_t size
 int lxe_journal_add(
 	struct lxe_sandbox *s, const struct lxe_entry *entries, size_t n, struct lxe_err *err)
 {
-	LXE_AUTOFREE char *text = NULL;
 	size_t len, size = 1;
+	char *text;
 	int r;
 
 	for (size_t i = 0; i < n; i++) {
@@ -50,6 +49,7 @@ int lxe_journal_add(
 	 * fails below, before anything that they name was made.
 	 */
 	r = sys_write_all(s->journal, text, len);
+	free(text);
 	if (r < 0) {
 		lxe_fail(err, r, "write the journal of sandbox '%s'", s->id);
 		lxe_hint(err, "free space in the run directory, or set LXC_EXEC_RUN_DIR");

@@ -21,17 +21,15 @@ struct walk {
 
 static int walk_entry(struct walk *w, int at, const char *name, unsigned int depth);
 
-static int open_stream(int at, const char *name, DIR **ret)
+/* NULL with errno set when it cannot be read. */
+static DIR *open_stream(int at, const char *name)
 {
 	LXE_AUTOCLOSE int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
-	if (fd < 0)
-		return -errno;
-	*ret = fdopendir(fd);
-	if (!*ret)
-		return -errno;
-	take_fd(&fd);
-	return 0;
+	if (dir)
+		take_fd(&fd);
+	return dir;
 }
 
 /* Goes on after a failure, so that as much as possible is done; reports the first. */
@@ -39,13 +37,13 @@ static int walk_children(struct walk *w, int at, const char *name, unsigned int 
 {
 	const struct dirent *e;
 	int first = 0, r;
-	DIR *dir = NULL;
+	DIR *dir;
 
 	if (depth >= SYS_TREE_DEPTH_MAX)
 		return -ELOOP;
-	r = open_stream(at, name, &dir);
-	if (r < 0)
-		return r;
+	dir = open_stream(at, name);
+	if (!dir)
+		return -errno;
 	while (errno = 0, (e = readdir(dir)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
