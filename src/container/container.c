@@ -1,6 +1,7 @@
 #include "container/container.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lxc/attach_options.h>
 #include <lxc/lxccontainer.h>
 #include <signal.h>
@@ -202,18 +203,31 @@ int lxe_container_devpts(struct lxe_container *c)
 	return c->lxc->devpts_fd(c->lxc);
 }
 
+/*
+ * Does AppArmor or SELinux label processes here? Where none does, asking the monitor for a label and
+ * for liblxc's own idea of a filter is two round trips for nothing.
+ */
+static bool security_module_active(void)
+{
+	char enabled[8];
+
+	if (access("/sys/fs/selinux/status", F_OK) == 0)
+		return true;
+	return sys_read_file(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", enabled,
+		       sizeof(enabled)) > 0 &&
+	       enabled[0] == 'Y';
+}
+
 pid_t lxe_container_attach(
 	struct lxe_container *c, int (*child)(void *arg), void *arg, struct lxe_err *err)
 {
 	lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
 	pid_t pid = -1;
 
-	/*
-	 * Groups are ours, capabilities and no_new_privs are set by the child, in our order. The
-	 * personality is the same inside, and asking the monitor for it is a round trip.
-	 */
-	options.attach_flags &= ~(LXC_ATTACH_MOVE_TO_CGROUP | LXC_ATTACH_DROP_CAPABILITIES |
-				  LXC_ATTACH_SET_PERSONALITY);
+	/* Groups are ours; capabilities and no_new_privs are set by the child, in our order. */
+	if (!security_module_active())
+		options.attach_flags &= ~LXC_ATTACH_LSM_EXEC;
+	options.attach_flags &= ~(LXC_ATTACH_MOVE_TO_CGROUP | LXC_ATTACH_DROP_CAPABILITIES);
 	options.env_policy = LXC_ATTACH_CLEAR_ENV;
 	options.initial_cwd = (char *)"/";
 	options.stdin_fd = -1;

@@ -333,3 +333,11 @@ def test_a_missing_keeper(world):
         for path in copy.iterdir():
             path.unlink()
         copy.rmdir()
+
+
+def test_nothing_is_mounted_on_a_host_with_shared_propagation(world):
+    """systemd makes every mount of its hosts shared: a copy that stays their peer would leak."""
+    script = "mount --make-rshared /"
+    result = in_namespace(world, script, "run", "--", "sh", "-c", "true")
+    assert result.returncode == 0, result.stderr
+    assert not result.stderr, result.stderr
