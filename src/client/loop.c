@@ -15,7 +15,7 @@
 
 #define LINGER_MS 200	/* for late output of what the command left running */
 #define ANSWER_MS 30000 /* for the keeper: past it, it is stuck in a call that blocks */
-#define BUILD_MS 300000 /* for its first answer, before which it may have to build an image */
+#define BUILD_MS 300000 /* where it has said that it builds an image first */
 
 enum { CONTROL, SIGNALS, DEADLINE, PROBE, IN, OUT, MASTER, N_POLLED };
 
@@ -26,7 +26,8 @@ _Static_assert(
 static void enter(struct lxe_session *s, enum lxe_phase phase)
 {
 	static const uint64_t patience[] = {
-		[LXE_PHASE_STARTING] = BUILD_MS,
+		[LXE_PHASE_STARTING] = ANSWER_MS,
+		[LXE_PHASE_BUILDING] = BUILD_MS,
 		[LXE_PHASE_RUNNING] = 0,
 		[LXE_PHASE_LINGERING] = LINGER_MS,
 		[LXE_PHASE_ENDING] = ANSWER_MS,
@@ -77,18 +78,24 @@ static void command_exited(struct lxe_session *s)
 	enter(s, LXE_PHASE_LINGERING);
 }
 
-static void keeper_lost(struct lxe_session *s)
+/* Nothing more comes from the keeper but what the pty still holds. */
+static void done(struct lxe_session *s)
 {
-	lxe_drop_fd(&s->control);
-	s->keeper_gone = !s->has_outcome;
 	if (s->relay)
 		lxe_relay_finish(s->relay);
 	enter(s, LXE_PHASE_DONE);
 }
 
+static void keeper_lost(struct lxe_session *s)
+{
+	lxe_drop_fd(&s->control);
+	if (s->phase != LXE_PHASE_DONE)
+		done(s);
+}
+
 static void take_started(struct lxe_session *s, struct lxe_msg *msg)
 {
-	if (s->phase == LXE_PHASE_STARTING)
+	if (s->phase == LXE_PHASE_STARTING || s->phase == LXE_PHASE_BUILDING)
 		enter(s, LXE_PHASE_RUNNING);
 	if (s->spec->tty == LXE_TTY_ON && !s->relay && lxe_session_start_relay(s, msg) < 0)
 		stop(s, SIGTERM);
@@ -102,14 +109,17 @@ static void take_message(struct lxe_session *s)
 		keeper_lost(s);
 		return;
 	}
-	if (msg.type == LXE_MSG_STARTED) {
+	if (msg.type == LXE_MSG_BUILDING) {
+		if (s->phase == LXE_PHASE_STARTING)
+			enter(s, LXE_PHASE_BUILDING);
+	} else if (msg.type == LXE_MSG_STARTED) {
 		take_started(s, &msg);
 	} else if (msg.type == LXE_MSG_EXITED) {
 		command_exited(s);
 	} else if (msg.type == LXE_MSG_DONE) {
 		*s->outcome = msg.outcome;
 		s->has_outcome = true;
-		keeper_lost(s);
+		done(s);
 	}
 	lxe_msg_release(&msg);
 }
@@ -155,6 +165,7 @@ static void deadline_passed(struct lxe_session *s)
 	sys_drain_counter(s->deadline);
 	switch (s->phase) {
 	case LXE_PHASE_STARTING:
+	case LXE_PHASE_BUILDING:
 	case LXE_PHASE_ENDING:
 		keeper_lost(s); /* stuck: whoever closes the session kills it and cleans up */
 		break;

@@ -268,9 +268,14 @@ static void tear_down(struct lxe_session *s)
 
 static void finish(struct lxe_session *s, const struct lxe_err *err)
 {
-	end_keeper(s);
+	struct lxe_msg bye;
+
 	/* First of all: whatever takes time below, the caller's terminal is his again. */
 	lxe_session_close_terminal(s);
+	lxe_msg_init(&bye, LXE_MSG_BYE);
+	if (s->has_outcome && s->control >= 0)
+		lxe_msg_send(s->control, &bye);
+	end_keeper(s);
 	if (!s->has_outcome) {
 		describe_failure(s, err);
 		if (s->sandbox.id[0])

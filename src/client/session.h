@@ -21,6 +21,7 @@
 
 enum lxe_phase {
 	LXE_PHASE_STARTING, /* the keeper makes the sandbox */
+	LXE_PHASE_BUILDING, /* and the image first */
 	LXE_PHASE_RUNNING,
 	LXE_PHASE_LINGERING, /* the command is gone; late output may come */
 	LXE_PHASE_ENDING,    /* the keeper tears down */
@@ -35,7 +36,6 @@ struct lxe_session {
 	uint64_t begun_us;
 	enum lxe_phase phase;
 	bool has_outcome;
-	bool keeper_gone;   /* it died without an outcome */
 	bool patience_over; /* the time for the pty's last bytes has passed */
 	bool probing;	    /* the gate's timer is set */
 	int signal;	    /* the fatal signal that we got first, 0: none */

@@ -72,6 +72,16 @@ static int make_cgroups(struct lxe_keeper *k, struct lxe_err *err)
 	return lxe_cgroup_leaf_exec(&k->command_leaf, k->cgroup, 0, err);
 }
 
+/* The client's patience is for what takes milliseconds. */
+static void tell_building(struct lxe_keeper *k)
+{
+	struct lxe_msg msg;
+
+	lxe_msg_init(&msg, LXE_MSG_BUILDING);
+	if (k->control >= 0)
+		lxe_msg_send(k->control, &msg);
+}
+
 /* An image that is not there yet is built, if there is a template for it. */
 static int open_image(struct lxe_keeper *k, struct lxe_err *err)
 {
@@ -81,6 +91,7 @@ static int open_image(struct lxe_keeper *k, struct lxe_err *err)
 
 	r = lxe_image_open(&k->image, dirs->state, k->spec.image, &missing);
 	if (r == -ENOENT) {
+		tell_building(k);
 		r = lxe_image_build(dirs, k->spec.image, false, -EBADF, &build);
 		if (r == 0)
 			return lxe_image_open(&k->image, dirs->state, k->spec.image, err);

@@ -246,10 +246,20 @@ static void tear_down(struct lxe_keeper *k)
 	move(k, LXE_GONE);
 }
 
-/* The client restores its terminal itself, unless it is gone. */
+/*
+ * The client restores its terminal itself and says so. One that is killed before that, however late,
+ * leaves it to us: so the keeper of a terminal stays until it has heard, or the client is gone.
+ */
+static void await_bye(struct lxe_keeper *k)
+{
+	while (k->request.fds[LXE_FD_TTY] >= 0 && !k->bye && !k->client_gone)
+		if (lxe_keeper_wait(k, -1, -1) < 0)
+			break;
+}
+
 static void restore_terminal(struct lxe_keeper *k)
 {
-	if (k->client_gone && k->request.fds[LXE_FD_TTY] >= 0)
+	if (k->client_gone && !k->bye && k->request.fds[LXE_FD_TTY] >= 0)
 		lxe_rawtty_restore_if(
 			k->request.fds[LXE_FD_TTY], &k->request.tty_raw, &k->request.tty_saved);
 }
@@ -322,9 +332,11 @@ int lxe_keeper_run(int control, int parent, int dir, const char *id)
 	if (r < 0)
 		fail(&k, &err);
 	judge(&k);
-	tear_down(&k);
 	restore_terminal(&k);
+	tear_down(&k);
 	send_done(&k);
+	await_bye(&k);
+	restore_terminal(&k);
 	release(&k);
 	return r;
 }

@@ -58,6 +58,7 @@ struct lxe_keeper {
 	bool client_gone;
 	bool stopping;	 /* the client, or a signal, asked for the end */
 	int stop_signal; /* the one the client got */
+	bool bye;	 /* the client has restored its terminal */
 	bool drained;	 /* the client has delivered the terminal's last bytes */
 	bool timed_out;
 

@@ -77,6 +77,8 @@ static void take_message(struct lxe_keeper *k)
 		k->stop_signal = msg.signal;
 	} else if (msg.type == LXE_MSG_DRAINED) {
 		k->drained = true;
+	} else if (msg.type == LXE_MSG_BYE) {
+		k->bye = true;
 	}
 	lxe_msg_release(&msg);
 }

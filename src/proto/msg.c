@@ -84,8 +84,10 @@ static void put_body(struct lxe_writer *w, const struct lxe_msg *msg)
 	case LXE_MSG_DONE:
 		put_outcome(w, &msg->outcome);
 		break;
+	case LXE_MSG_BUILDING:
 	case LXE_MSG_EXITED:
 	case LXE_MSG_DRAINED:
+	case LXE_MSG_BYE:
 		break;
 	}
 }
@@ -202,8 +204,10 @@ static uint32_t fields_of(enum lxe_msg_type type)
 		return always | BIT(FIELD_SIGNAL);
 	case LXE_MSG_DONE:
 		return always | BIT(FIELD_OUTCOME);
+	case LXE_MSG_BUILDING:
 	case LXE_MSG_EXITED:
 	case LXE_MSG_DRAINED:
+	case LXE_MSG_BYE:
 		return always;
 	}
 	return 0;

@@ -6,10 +6,13 @@
  *
  *   client                                   keeper
  *     CREATE  spec, stdio or ring, tty  ───►   makes the sandbox, parks and releases the command
+ *             ◄───  BUILDING (only if the image has to be built first: that takes its time)
  *             ◄───  STARTED  pid, master, procs
  *             ◄───  EXITED   the command is gone; with a terminal the client delivers the rest
  *     DRAINED                           ───►   tears down
  *             ◄───  DONE     outcome           (also after any failure, and instead of the above)
+ *     BYE                               ───►   the caller's terminal is his again; without it, or
+ *                                              an end of the connection, the keeper restores it
  *     STOP    signal                    ───►   at any time: end it
  *     BUILD   image                     ───►   instead of CREATE: build an image, answered by DONE
  */
@@ -27,10 +30,12 @@
 
 enum lxe_msg_type {
 	LXE_MSG_CREATE = 1,
+	LXE_MSG_BUILDING,
 	LXE_MSG_STARTED,
 	LXE_MSG_EXITED,
 	LXE_MSG_DRAINED,
 	LXE_MSG_DONE,
+	LXE_MSG_BYE,
 	LXE_MSG_STOP,
 	LXE_MSG_BUILD,
 };

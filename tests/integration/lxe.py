@@ -125,6 +125,13 @@ class World:
         self.strict = strict
         self.strict_before = whole_machine() if strict else set()
 
+    def traced_env(self):
+        """For a program under strace(1), where LeakSanitizer does not work."""
+        env = self.env()
+        if IS_ASAN:
+            env["ASAN_OPTIONS"] += ":detect_leaks=0"
+        return env
+
     def env(self, **more):
         env = {
             "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),

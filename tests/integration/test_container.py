@@ -262,10 +262,7 @@ def test_only_our_own_programs_are_executed(world, tmp_path):
     log = tmp_path / "trace"
     ok(world.run("run", "--", "true"))  # the image is there
     trace = ["strace", "-f", "-qq", "-e", "trace=execve,execveat", "-o", str(log)]
-    env = world.env()
-    if lxe.IS_ASAN:  # it does not work under ptrace
-        env["ASAN_OPTIONS"] += ":detect_leaks=0"
-    ok(subprocess.run([*trace, str(lxe.BIN), "run", "--", "true"], env=env))
+    ok(subprocess.run([*trace, str(lxe.BIN), "run", "--", "true"], env=world.traced_env()))
     done = [line for line in log.read_text().splitlines() if "exec" in line and "= 0" in line]
     programs = [re.search(r'"([^"]*)"', line)[1] for line in done]
     ours = {str(lxe.BIN.parent / name) for name in ("lxc-exec", "lxc-exec-keeper")}

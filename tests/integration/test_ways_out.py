@@ -125,6 +125,23 @@ def test_the_client_is_killed_and_the_terminal_comes_back(world):
         world.assert_clean(timeout=2.0)
 
 
+def test_the_client_is_killed_when_it_is_about_to_restore_the_terminal(world, tmp_path):
+    """The last moment at which a terminal can be left raw: everything else is torn down by then."""
+    trace = tmp_path / "trace"
+    run = [lxe.BIN, "run", "--", "true"]
+    env = world.traced_env()
+    with lxe.Pty(["strace", "-o", trace, "-e", "trace=ioctl", *run], env) as terminal:
+        assert terminal.wait() == 0
+    calls = [line for line in trace.read_text().splitlines() if line.startswith("ioctl(")]
+    last = max(n for n, line in enumerate(calls, 1) if "TCSETS" in line)
+    strike = ["strace", "-o", trace, "-e", f"inject=ioctl:signal=KILL:when={last}", *run]
+    with lxe.Pty(strike, env) as terminal:
+        terminal.wait()
+        assert "killed by SIGKILL" in trace.read_text()
+        lxe.poll_until(lambda: not terminal.is_raw(), timeout=2.0, what="a sane terminal")
+        world.assert_clean(timeout=2.0)
+
+
 @pytest.mark.parametrize("script", [IDLE, STUBBORN], ids=["idle", "stubborn"])
 def test_the_keeper_is_killed(world, tmp_path, script):
     process = started(world, script, "--result", str(tmp_path / "result"))

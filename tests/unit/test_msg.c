@@ -83,8 +83,10 @@ static void random_msg(struct lxe_msg *msg, enum lxe_msg_type type, uint64_t *st
 	case LXE_MSG_DONE:
 		random_outcome(&msg->outcome, state);
 		break;
+	case LXE_MSG_BUILDING:
 	case LXE_MSG_EXITED:
 	case LXE_MSG_DRAINED:
+	case LXE_MSG_BYE:
 		break;
 	}
 }
