@@ -32,7 +32,7 @@ LDFLAGS_release := -Wl,-z,relro,-z,now
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_cover := --coverage
 CFLAGS_ALL = -std=gnu17 -fPIE $(WARN) $(CFLAGS_$(VARIANT)) $(CFLAGS)
-LDFLAGS_ALL = -pie -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
+LDFLAGS_ALL = -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
 
 # Small and static, because loading a library costs each run more than it does.
 CLIENT_LIBS := -l:libiniparser.a -l:libjansson.a -lutil
@@ -65,13 +65,12 @@ $(LIB): $(OBJS)
 	$(AR) rcs $@ $^
 
 # The client is static: it starts a third faster, and it starts with every command.
-CLIENT_PIE_release := -static-pie
-CLIENT_PIE_clang := -static-pie
+CLIENT_PIE := $(if $(filter release clang,$(VARIANT)),-static-pie,-pie)
 $(OUT)/lxc-exec: $(OBJ)/cli/main.o $(LIB)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(CLIENT_PIE_$(VARIANT)) -o $@ $^ $(CLIENT_LIBS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(CLIENT_PIE) -o $@ $^ $(CLIENT_LIBS)
 
 $(OUT)/lxc-exec-keeper: $(OBJ)/keeper/main.o $(LIB)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(KEEPER_LIBS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $^ $(KEEPER_LIBS)
 
 # pid 1 of every sandbox: static and without a C library, so that it starts in any root filesystem.
 $(OUT)/lxc-exec-init: $(INIT_SRC)
