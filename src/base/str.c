@@ -45,21 +45,6 @@ int lxe_strv_add(struct lxe_strv *list, const char *text)
 	return lxe_strv_addn(list, text, strlen(text));
 }
 
-int lxe_strv_copy(struct lxe_strv *list, const struct lxe_strv *from)
-{
-	struct lxe_strv copy = { 0 };
-
-	for (size_t i = 0; i < from->n; i++) {
-		if (lxe_strv_add(&copy, from->v[i]) < 0) {
-			lxe_strv_release(&copy);
-			return -ENOMEM;
-		}
-	}
-	lxe_strv_release(list);
-	*list = copy;
-	return 0;
-}
-
 void lxe_strv_release(struct lxe_strv *list)
 {
 	for (size_t i = 0; i < list->n; i++)
@@ -146,6 +131,22 @@ static bool is_control(const unsigned char *p, size_t n)
 	if (p[1] == 0x80)
 		return p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae);
 	return p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9;
+}
+
+bool lxe_has_controls(const char *text, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (len) {
+		size_t n = utf8_sequence(p, len);
+
+		if (n > 0 && is_control(p, n))
+			return true;
+		n = n ? n : 1;
+		p += n;
+		len -= n;
+	}
+	return false;
 }
 
 void lxe_escape(char *buf, size_t size, const char *text, size_t len)

@@ -19,7 +19,6 @@ struct lxe_strv {
 
 int lxe_strv_add(struct lxe_strv *list, const char *text);
 int lxe_strv_addn(struct lxe_strv *list, const char *text, size_t len);
-int lxe_strv_copy(struct lxe_strv *list, const struct lxe_strv *from);
 void lxe_strv_release(struct lxe_strv *list);
 
 /* Replace *where by a copy of text (NULL clears it). 0 or -ENOMEM. */
@@ -30,6 +29,9 @@ int lxe_str_set(char **where, const char *text);
  * printable UTF-8 stays, everything else becomes \xNN. Always terminated; cut at `size`.
  */
 void lxe_escape(char *buf, size_t size, const char *text, size_t len);
+
+/* Does it hold what would drive a terminal, or show text in another order than it has? */
+bool lxe_has_controls(const char *text, size_t len);
 
 bool lxe_utf8_valid(const char *text, size_t len);
 

@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -24,7 +25,7 @@ int lxe_cli_begin(struct lxe_cli *cli, enum lxe_verb verb, bool runs, int argc, 
 {
 	int r;
 
-	*cli = (struct lxe_cli){ .info = lxe_verb_info(verb) };
+	*cli = (struct lxe_cli){ .info = lxe_verb_info(verb), .words = argc - 1, .word = argv + 1 };
 	lxe_request_init(&cli->req);
 	r = lxe_args_parse(&cli->args, verb, cli->info->name, argc - 1, argv + 1, &cli->err);
 	if (r < 0)
@@ -56,14 +57,33 @@ static void explain(struct lxe_cli *cli, int r)
 		lxe_hint(&cli->err, "sudo lxc-exec %s …", cli->info->name);
 }
 
+/*
+ * Where the record is wanted. A command line that could not be parsed to its end may have said so
+ * behind the mistake: there the words themselves are looked at.
+ */
+static const char *result_of(const struct lxe_cli *cli)
+{
+	const char *where = NULL;
+
+	if (lxe_args_have(&cli->args, "result", &where))
+		return where;
+	for (int i = 0; i < cli->words && strcmp(cli->word[i], "--") != 0; i++) {
+		if (lxe_starts_with(cli->word[i], "--result="))
+			return cli->word[i] + strlen("--result=");
+		if (strcmp(cli->word[i], "--result") == 0 && i + 1 < cli->words)
+			return cli->word[i + 1];
+	}
+	return NULL;
+}
+
 /* Whoever asked for a record gets one, also of what did not even begin. */
 static void record_failure(const struct lxe_cli *cli)
 {
 	struct lxe_outcome o = { .cause = LXE_CAUSE_ERROR, .bytes_out = -1, .teardown_ok = true };
-	const char *where = NULL;
+	const char *where = result_of(cli);
 	int fd;
 
-	if (!lxe_args_have(&cli->args, "result", &where))
+	if (!where)
 		return;
 	fd = lxe_client_open_result(where, NULL);
 	if (fd < 0)

@@ -12,6 +12,8 @@
 #include "store/dirs.h"
 
 struct lxe_cli {
+	int words; /* of the command line after the verb, as given */
+	char **word;
 	const struct lxe_verb_info *info;
 	struct lxe_args args;
 	struct lxe_request req;

@@ -4,50 +4,90 @@
 #include "cli/cli.h"
 #include "cli/print.h"
 #include "keeper/teardown.h"
+#include "rootfs/images.h"
 #include "store/outcome.h"
 
 struct tally {
 	const struct lxe_request *req;
-	json_t *records;
-	int failed;
+	json_t *sandboxes, *builds;
+	int found, failed;
 };
 
-static void tell(const struct tally *t, const char *id, const char *residue)
+static void tell(const struct tally *t, const char *what, const char *name, const char *residue)
 {
-	if (residue && !t->req->dry_run)
-		lxe_print_residue(id, residue);
-	else if (t->req->spec.verbose >= 0)
-		lxe_print("%s %s\n", id, t->req->dry_run ? "would be removed" : "removed");
+	if (residue && !t->req->dry_run) {
+		lxe_print_residue(name, residue);
+	} else if (t->req->spec.verbose >= 0) {
+		lxe_print("%s", what);
+		lxe_print_field(name, 0);
+		lxe_print(" %s\n", t->req->dry_run ? "would be removed" : "removed");
+	}
 }
 
-static void report(void *arg, const char *id, const char *residue)
+static void add_record(const struct tally *t, json_t *records, const char *key, const char *name,
+	const char *residue)
+{
+	json_array_append_new(
+		records, json_pack("{s:o, s:b, s:o}", key, lxe_json_text(name), "removed",
+				 !residue && !t->req->dry_run, "residue", lxe_json_text(residue)));
+}
+
+static void count(struct tally *t, const char *residue)
+{
+	t->found++;
+	if (residue && !t->req->dry_run)
+		t->failed++;
+}
+
+static void report_sandbox(void *arg, const char *id, const char *residue)
 {
 	struct tally *t = arg;
 
-	if (residue && !t->req->dry_run)
-		t->failed++;
+	count(t, residue);
 	if (t->req->output == LXE_OUTPUT_TABLE)
-		tell(t, id, residue);
+		tell(t, "", id, residue);
 	else
-		json_array_append_new(t->records,
-			json_pack("{s:o, s:b, s:o}", "id", lxe_json_text(id), "removed",
-				!residue && !t->req->dry_run, "residue", lxe_json_text(residue)));
+		add_record(t, t->sandboxes, "id", id, residue);
+}
+
+static void report_build(void *arg, const char *name, const char *residue)
+{
+	struct tally *t = arg;
+
+	count(t, residue);
+	if (t->req->output == LXE_OUTPUT_TABLE)
+		tell(t, "unfinished build of image ", name, residue);
+	else
+		add_record(t, t->builds, "name", name, residue);
+}
+
+static int collect_all(struct lxe_cli *cli, struct tally *t)
+{
+	int r;
+
+	if (cli->req.dry_run)
+		r = lxe_gc_dry(cli->dirs.run, report_sandbox, t, &cli->err);
+	else
+		r = lxe_gc(cli->dirs.run, 0, report_sandbox, t, &cli->err);
+	if (r < 0)
+		return r;
+	return lxe_image_collect(cli->dirs.state, cli->req.dry_run, report_build, t, &cli->err);
 }
 
 static int collect(struct lxe_cli *cli, int *status)
 {
-	struct tally t = { .req = &cli->req, .records = json_array() };
-	int r;
+	struct tally t = { .req = &cli->req, .sandboxes = json_array(), .builds = json_array() };
+	int r = collect_all(cli, &t);
 
-	r = lxe_gc(cli->dirs.run, cli->req.dry_run, report, &t, &cli->err);
-	if (r >= 0 && cli->req.output == LXE_OUTPUT_JSON)
-		r = lxe_print_json(json_pack(
-			"{s:b, s:O}", "dry_run", cli->req.dry_run, "sandboxes", t.records));
-	else if (r == 0 && cli->req.spec.verbose >= 0)
+	if (r == 0 && cli->req.output == LXE_OUTPUT_JSON)
+		r = lxe_print_json(json_pack("{s:b, s:O, s:O}", "dry_run", cli->req.dry_run,
+			"sandboxes", t.sandboxes, "builds", t.builds));
+	else if (r == 0 && !t.found && cli->req.spec.verbose >= 0)
 		lxe_print("nothing is left behind\n");
-	json_decref(t.records);
+	json_decref(t.sandboxes);
+	json_decref(t.builds);
 	*status = t.failed ? LXE_EXIT_ERROR : 0;
-	return r < 0 ? r : 0;
+	return r;
 }
 
 int lxe_cli_gc(int argc, char **argv)

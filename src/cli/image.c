@@ -7,6 +7,7 @@
 #include "cli/print.h"
 #include "client/client.h"
 #include "rootfs/images.h"
+#include "store/outcome.h"
 
 static const char *state_of(const struct lxe_image_info *info)
 {
@@ -100,26 +101,29 @@ int lxe_cli_image_ls(int argc, char **argv)
 	return lxe_cli_end(&cli, r, 0);
 }
 
-static int build(struct lxe_cli *cli, const char *name)
+/* Act on one image: 0, or a negative errno; -ECANCELED with *signal when one has ended it. */
+typedef int (*image_act)(struct lxe_cli *cli, const char *name, int *signal);
+
+static int build(struct lxe_cli *cli, const char *name, int *signal)
 {
-	return lxe_client_image_build(&cli->dirs, name, &cli->err);
+	return lxe_client_image_build(&cli->dirs, name, signal, &cli->err);
 }
 
-static int rm(struct lxe_cli *cli, const char *name)
+static int rm(struct lxe_cli *cli, const char *name, int *signal)
 {
 	int r = lxe_image_remove(cli->dirs.state, name, &cli->err);
 
+	(void)signal;
 	if (r == -ENOENT)
 		lxe_hint(&cli->err, "lxc-exec image ls lists what there is");
 	return r;
 }
 
 /* Do the same to each image that was named, and stop at the first failure. */
-static int each(enum lxe_verb verb, int argc, char **argv,
-	int (*act)(struct lxe_cli *cli, const char *name), const char *done)
+static int each(enum lxe_verb verb, int argc, char **argv, image_act act, const char *done)
 {
 	struct lxe_cli cli;
-	int r;
+	int r, signal = 0;
 
 	r = lxe_cli_begin(&cli, verb, false, argc, argv);
 	if (r == 0)
@@ -127,10 +131,12 @@ static int each(enum lxe_verb verb, int argc, char **argv,
 	if (r == 0)
 		r = lxe_cli_need_root(&cli);
 	for (int i = 0; r == 0 && i < cli.argc; i++) {
-		r = act(&cli, cli.argv[i]);
+		r = act(&cli, cli.argv[i], &signal);
 		if (r == 0 && cli.req.spec.verbose >= 0)
 			lxe_print_note("image '%s' %s", cli.argv[i], done);
 	}
+	if (signal)
+		return lxe_cli_end(&cli, 0, LXE_EXIT_SIGNAL + signal);
 	return lxe_cli_end(&cli, r, 0);
 }
 

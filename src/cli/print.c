@@ -1,6 +1,7 @@
 #include "cli/print.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,8 @@ int lxe_print_json(json_t *value)
 	return 0;
 }
 
+#define STALLED_MS 1000
+
 /* One line of standard error: a prefix of ours and a text that may hold anybody's bytes. */
 static size_t put_line(char *buf, size_t size, const char *prefix, const char *text)
 {
@@ -63,6 +66,14 @@ static size_t put_line(char *buf, size_t size, const char *prefix, const char *t
 	return used;
 }
 
+/* A terminal that nobody reads must not keep us from ending: a line that finds no room is dropped. */
+static bool takes_output(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return poll(&p, 1, STALLED_MS) > 0 && (p.revents & POLLOUT);
+}
+
 static void put_message(const char *message, const char *hint)
 {
 	char lines[LINES_MAX];
@@ -70,7 +81,8 @@ static void put_message(const char *message, const char *hint)
 
 	if (hint[0])
 		used += put_line(lines + used, sizeof(lines) - used, "hint: ", hint);
-	sys_write_all(STDERR_FILENO, lines, used);
+	if (takes_output(STDERR_FILENO))
+		sys_write_all(STDERR_FILENO, lines, used);
 }
 
 int lxe_print_error(const struct lxe_err *err)
@@ -107,7 +119,7 @@ void lxe_print_residue(const char *id, const char *residue)
 
 	for (; *line; line = *end ? end + 1 : end) {
 		end = strchrnul(line, '\n');
-		lxe_print_note("sandbox %s: could not remove %.*s", id, (int)(end - line), line);
+		lxe_print_note("sandbox %s: left behind: %.*s", id, (int)(end - line), line);
 	}
 	if (!residue[0])
 		lxe_print_note("sandbox %s: could not remove everything", id);

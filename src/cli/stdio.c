@@ -33,24 +33,43 @@ static bool open_for(int fd, int direction)
 	return (flags & O_ACCMODE) == O_RDWR || (flags & O_ACCMODE) == direction;
 }
 
+/*
+ * The command gets these descriptors, and from a directory of the host's it could walk to all others:
+ * a mount namespace is no barrier to who holds a way around it.
+ */
+static int refuse_directory(int fd, struct lxe_err *err)
+{
+	static const char *const names[] = { "input", "output", "error" };
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || (!S_ISDIR(st.st_mode) && !(fcntl(fd, F_GETFL) & O_PATH)))
+		return 0;
+	lxe_fail_msg(err, -EISDIR, "standard %s is a directory", names[fd]);
+	if (fd == STDIN_FILENO)
+		lxe_hint(err, "a command without input is run with </dev/null");
+	else
+		lxe_hint(err, "the command would reach the host's files through it");
+	return -EISDIR;
+}
+
 int lxe_stdio_check(struct lxe_err *err)
 {
-	struct stat st;
+	int r;
 
 	if (!open_for(STDIN_FILENO, O_RDONLY)) {
 		lxe_fail_msg(err, -EBADF, "standard input is closed");
 		lxe_hint(err, "a command without input is run with </dev/null");
 		return -EBADF;
 	}
-	if (fstat(STDIN_FILENO, &st) == 0 && S_ISDIR(st.st_mode)) {
-		lxe_fail_msg(err, -EISDIR, "standard input is a directory");
-		lxe_hint(err, "a command without input is run with </dev/null");
-		return -EISDIR;
-	}
 	if (!open_for(STDOUT_FILENO, O_WRONLY)) {
 		lxe_fail_msg(err, -EBADF, "standard output is closed");
 		lxe_hint(err, "output that nobody wants goes to >/dev/null");
 		return -EBADF;
+	}
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		r = refuse_directory(fd, err);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

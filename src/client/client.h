@@ -27,7 +27,12 @@ int lxe_client_run(struct lxe_spec *spec, const struct lxe_dirs *dirs, struct lx
  */
 int lxe_client_open_result(const char *where, struct lxe_err *err);
 
-/* Build the image `name` from the template of that name, in the keeper's program. Blocks. */
-int lxe_client_image_build(const struct lxe_dirs *dirs, const char *name, struct lxe_err *err);
+/*
+ * Build the image `name` from the template of that name, in the keeper's program. Blocks HUP, INT,
+ * TERM and QUIT, for good: one that comes meanwhile ends the build, leaves nothing of it, and is
+ * -ECANCELED with its number in *signal. Returns when the keeper has ended.
+ */
+int lxe_client_image_build(
+	const struct lxe_dirs *dirs, const char *name, int *signal, struct lxe_err *err);
 
 #endif

@@ -2,16 +2,54 @@
 #include "client/client.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/signalfd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "client/spawn.h"
 #include "proto/msg.h"
+#include "sys/fd.h"
 #include "sys/proc.h"
 #include "sys/socket.h"
 
-static int ask(int control, const struct lxe_dirs *dirs, const char *name, struct lxe_err *err)
+#define STOP_MS 30000 /* for the keeper's answer to STOP: past it, it is stuck in a call */
+
+struct build {
+	int control, signals;
+	pid_t keeper;
+	int signal;   /* that ends the build; 0: none yet */
+	uint64_t end; /* then: of our patience, CLOCK_MONOTONIC in ms */
+};
+
+/* They stay blocked: what comes after the last build has nothing to end but our own exit. */
+static int watch_signals(struct build *b, struct lxe_err *err)
+{
+	static const int fatal[] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT };
+	struct sigaction action;
+	int wanted[4];
+	size_t n = 0;
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++) {
+		/* What a caller like nohup(1) has made us ignore stays ignored. */
+		if (sigaction(fatal[i], NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+			continue;
+		sigaddset(&set, fatal[i]);
+		wanted[n++] = fatal[i];
+	}
+	/* A caller that ignores SIGCHLD would have the kernel reap our keeper. */
+	signal(SIGCHLD, SIG_DFL);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return lxe_fail(err, -errno, "block signals");
+	b->signals = sys_signalfd(wanted, n);
+	return b->signals < 0 ? lxe_fail(err, b->signals, "receive signals") : 0;
+}
+
+static int ask(const struct build *b, const struct lxe_dirs *dirs, const char *name)
 {
 	struct lxe_msg msg;
 	int r;
@@ -19,37 +57,128 @@ static int ask(int control, const struct lxe_dirs *dirs, const char *name, struc
 	lxe_msg_init(&msg, LXE_MSG_BUILD);
 	msg.dirs = *dirs;
 	r = lxe_format(msg.image, sizeof(msg.image), "%s", name);
-	if (r == 0)
-		r = lxe_msg_send(control, &msg);
-	if (r < 0)
-		return lxe_fail(err, r, "ask for image '%s'", name);
-	r = lxe_msg_recv(control, &msg);
-	if (r <= 0 || msg.type != LXE_MSG_DONE)
-		return lxe_fail_msg(err, -EIO, "build image '%s': the keeper died", name);
-	if (msg.outcome.cause == LXE_CAUSE_ERROR) {
-		r = lxe_fail_msg(err, -EIO, "%s", msg.outcome.message);
-		if (msg.outcome.hint[0])
-			lxe_hint(err, "%s", msg.outcome.hint);
-		return r;
-	}
-	return 0;
+	return r < 0 ? r : lxe_msg_send(b->control, &msg);
 }
 
-int lxe_client_image_build(const struct lxe_dirs *dirs, const char *name, struct lxe_err *err)
+/* The first one counts. A keeper that is gone is noticed where it is listened to. */
+static void take_signal(struct build *b)
 {
-	LXE_AUTOCLOSE int ours = -EBADF;
-	int ends[2], status, r;
-	pid_t keeper;
+	struct signalfd_siginfo info;
+	struct lxe_msg msg;
+
+	if (sys_read(b->signals, &info, sizeof(info)) != (ssize_t)sizeof(info) || b->signal)
+		return;
+	b->signal = (int)info.ssi_signo;
+	b->end = sys_now_ms() + STOP_MS;
+	lxe_msg_init(&msg, LXE_MSG_STOP);
+	msg.signal = b->signal;
+	lxe_msg_send(b->control, &msg);
+}
+
+static int left_ms(const struct build *b)
+{
+	uint64_t now = sys_now_ms();
+
+	if (!b->signal)
+		return -1;
+	return now < b->end ? (int)(b->end - now) : 0;
+}
+
+static int take_answer(const struct build *b, struct lxe_msg *msg)
+{
+	int r = lxe_msg_recv(b->control, msg);
+
+	if (r > 0 && msg->type == LXE_MSG_DONE)
+		return 0;
+	if (r > 0)
+		lxe_msg_release(msg);
+	return r < 0 ? r : -EPIPE;
+}
+
+static int await_answer(struct build *b, struct lxe_msg *msg)
+{
+	for (;;) {
+		struct pollfd polled[] = {
+			{ .fd = b->control, .events = POLLIN },
+			{ .fd = b->signals, .events = POLLIN },
+		};
+		int r = poll(polled, 2, left_ms(b));
+
+		if (r == 0)
+			return -ETIMEDOUT;
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (r < 0)
+			continue;
+		if (polled[0].revents)
+			return take_answer(b, msg);
+		take_signal(b);
+	}
+}
+
+static int judge(const struct lxe_outcome *o, struct lxe_err *err)
+{
+	int r;
+
+	if (o->cause == LXE_CAUSE_EXIT)
+		return 0;
+	r = lxe_fail_msg(err, -EIO, "%s", o->message);
+	if (o->hint[0])
+		lxe_hint(err, "%s", o->hint);
+	return r;
+}
+
+static int start(struct build *b, const struct lxe_dirs *dirs, struct lxe_err *err)
+{
+	int ends[2], r;
 
 	r = sys_socketpair(ends);
 	if (r < 0)
 		return lxe_fail(err, r, "make the control socket");
-	ours = ends[0];
-	keeper = lxe_spawn_keeper(dirs, "build", &ends[1], 1, err);
+	b->control = ends[0];
+	b->keeper = lxe_spawn_keeper(dirs, LXE_KEEPER_BUILD, &ends[1], 1, err);
 	lxe_close(ends[1]);
-	if (keeper < 0)
-		return keeper;
-	r = ask(ours, dirs, name, err);
-	sys_wait(keeper, &status);
+	return b->keeper < 0 ? b->keeper : 0;
+}
+
+/* A keeper without an answer is stuck or dead; the template dies with it, and gc finds the rest. */
+static int serve(
+	struct build *b, const struct lxe_dirs *dirs, const char *name, struct lxe_err *err)
+{
+	struct lxe_msg msg;
+	int status, r;
+
+	lxe_msg_init(&msg, 0);
+	r = ask(b, dirs, name);
+	if (r == 0)
+		r = await_answer(b, &msg);
+	if (r < 0)
+		kill(b->keeper, SIGKILL);
+	sys_wait(b->keeper, &status);
+	if (b->signal)
+		r = -ECANCELED;
+	else if (r < 0)
+		r = lxe_fail_msg(err, -EIO, "build image '%s': the keeper died", name);
+	else
+		r = judge(&msg.outcome, err);
+	lxe_msg_release(&msg);
+	return r;
+}
+
+int lxe_client_image_build(
+	const struct lxe_dirs *dirs, const char *name, int *signal, struct lxe_err *err)
+{
+	struct build b = { .control = -EBADF, .signals = -EBADF };
+	int r;
+
+	r = watch_signals(&b, err);
+	if (r == 0)
+		r = start(&b, dirs, err);
+	if (r == 0)
+		r = serve(&b, dirs, name, err);
+	if (b.signal)
+		*signal = b.signal;
+	lxe_close(b.signals);
+	lxe_close(b.control);
 	return r;
 }

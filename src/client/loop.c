@@ -15,7 +15,8 @@
 
 #define LINGER_MS 200	/* for late output of what the command left running */
 #define ANSWER_MS 30000 /* for the keeper: past it, it is stuck in a call that blocks */
-#define BUILD_MS 300000 /* where it has said that it builds an image first */
+/* Where it has said that it builds an image first: somebody else's build, and then that one. */
+#define BUILD_MS 630000
 
 enum { CONTROL, SIGNALS, DEADLINE, PROBE, IN, OUT, MASTER, N_POLLED };
 
@@ -151,7 +152,7 @@ static void take_signal(struct lxe_session *s)
 		suspend(s);
 		break;
 	case SIGCONT:
-		lxe_rawtty_again(&s->tty);
+		lxe_rawtty_continue(&s->tty);
 		lxe_session_resize(s);
 		break;
 	default:
@@ -195,18 +196,38 @@ static void take_io(struct lxe_session *s, const struct pollfd *polled)
 		if (r < 0) {
 			/* Nobody is left to print for: as a local program would be told. */
 			lxe_relay_free(take_ptr(s->relay));
-			stop(s, r == -EPIPE ? SIGPIPE : SIGHUP);
+			if (s->phase != LXE_PHASE_LINGERING)
+				stop(s, r == -EPIPE ? SIGPIPE : SIGHUP);
 		}
 	}
 }
 
-static bool finished(const struct lxe_session *s)
+/*
+ * Is the pty empty, and was everything delivered? While `out` was slow the master was not read: so
+ * look again for as long as something comes and goes.
+ */
+static bool nothing_left(struct lxe_session *s)
+{
+	uint64_t before;
+
+	do {
+		before = lxe_ring_written(s->ring);
+		if (!lxe_relay_flushed(s->relay))
+			return false;
+		if (lxe_relay_step(s->relay, LXE_RELAY_MASTER, EPOLLIN) < 0)
+			return true;
+	} while (lxe_ring_written(s->ring) != before);
+	return lxe_relay_flushed(s->relay);
+}
+
+static bool finished(struct lxe_session *s)
 {
 	if (s->phase != LXE_PHASE_DONE)
 		return false;
-	if (!s->relay || s->signal)
+	/* What was cut off by force need not be read to its end by somebody who does not read. */
+	if (!s->relay || s->signal || (s->patience_over && s->outcome->cause == LXE_CAUSE_TIMEOUT))
 		return true;
-	return lxe_relay_drained(s->relay) || (s->patience_over && lxe_relay_flushed(s->relay));
+	return lxe_relay_drained(s->relay) || (s->patience_over && nothing_left(s));
 }
 
 static void fill_polled(const struct lxe_session *s, struct pollfd *polled)
@@ -222,8 +243,11 @@ static void fill_polled(const struct lxe_session *s, struct pollfd *polled)
 		polled[i].events =
 			s->relay ? (short)lxe_relay_wants(s->relay, (enum lxe_relay_end)(i - IN))
 				 : 0;
-		/* A hang-up is reported even to who asks for nothing, again and again. */
-		if (!polled[i].events)
+		/*
+		 * A hang-up is reported even to who asks for nothing, again and again. Of `out` we want
+		 * to know: nobody is left to run for.
+		 */
+		if (!s->relay || (!polled[i].events && i != OUT))
 			polled[i].fd = -1;
 	}
 }

@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "client/client.h"
+#include "sys/fd.h"
 
 int lxe_client_open_result(const char *where, struct lxe_err *err)
 {
@@ -16,7 +17,11 @@ int lxe_client_open_result(const char *where, struct lxe_err *err)
 			return lxe_fail(err, -EINVAL, "write the result record to '%s'", where);
 		fd = fcntl(number, F_DUPFD_CLOEXEC, 3);
 	} else {
-		fd = open(where, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0644);
+		fd = open(where, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_NONBLOCK | O_CLOEXEC,
+			0644);
+		/* A FIFO without a reader is refused; then writes may wait like any other. */
+		if (fd >= 0)
+			sys_set_nonblock(fd, false);
 	}
 	if (fd >= 0)
 		return fd;

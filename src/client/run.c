@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +21,11 @@
 #include "sys/fd.h"
 #include "sys/proc.h"
 #include "sys/socket.h"
+
+/* What an earlier run left and cannot be ended so fast is not this run's to wait for. */
+#define RECONCILE_MS 200
+/* A dead keeper's lock lasts until its last child has noticed; somebody else may hold it as well. */
+#define CLAIM_MS 30000
 
 static bool is_ignored(int signal)
 {
@@ -51,6 +57,7 @@ static int block_signals(struct lxe_session *s, struct lxe_err *err)
 	/* A caller that ignores SIGCHLD would have the kernel reap our keeper. */
 	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
 		return lxe_fail(err, -errno, "block signals");
 	s->signals = sys_signalfd(wanted, (size_t)n);
@@ -62,11 +69,13 @@ static int journal_result(struct lxe_session *s, struct lxe_err *err)
 {
 	char path[PATH_MAX];
 	struct lxe_entry entry = { LXE_ENTRY_RESULT, path };
+	struct stat st;
 
 	if (!s->spec->result || lxe_starts_with(s->spec->result, "fd:"))
 		return 0;
-	if (!realpath(s->spec->result, path))
-		return lxe_fail(err, -errno, "resolve '%s'", s->spec->result);
+	/* Only a file is still there for somebody else to write to. */
+	if (fstat(s->result, &st) < 0 || !S_ISREG(st.st_mode) || !realpath(s->spec->result, path))
+		return 0;
 	return lxe_journal_add(&s->sandbox, &entry, 1, err);
 }
 
@@ -81,17 +90,14 @@ static int make_timers(struct lxe_session *s, struct lxe_err *err)
 
 static int start_keeper(struct lxe_session *s, struct lxe_err *err)
 {
-	int ends[2], fds[3], r;
+	int ends[2], r;
 	pid_t pid;
 
 	r = sys_socketpair(ends);
 	if (r < 0)
 		return lxe_fail(err, r, "make the control socket");
 	s->control = ends[0];
-	fds[0] = ends[1];
-	fds[1] = s->sandbox.parent;
-	fds[2] = s->sandbox.dir;
-	pid = lxe_spawn_keeper(s->dirs, s->sandbox.id, fds, 3, err);
+	pid = lxe_spawn_keeper(s->dirs, LXE_KEEPER_RUN, &ends[1], 1, err);
 	lxe_close(ends[1]);
 	if (pid < 0)
 		return pid;
@@ -125,6 +131,9 @@ static int send_create(struct lxe_session *s, struct lxe_err *err)
 	lxe_msg_init(&msg, LXE_MSG_CREATE);
 	msg.dirs = *s->dirs;
 	msg.begun_us = s->begun_us;
+	memcpy(msg.id, s->sandbox.id, sizeof(msg.id));
+	msg.fds[LXE_FD_PARENT] = s->sandbox.parent;
+	msg.fds[LXE_FD_DIR] = s->sandbox.dir;
 	msg.fds[LXE_FD_SPEC] = spec;
 	msg.fds[LXE_FD_RESULT] = s->result;
 	if (s->spec->tty == LXE_TTY_ON) {
@@ -166,15 +175,16 @@ static int begin(struct lxe_session *s, struct lxe_err *err)
 {
 	int r;
 
-	/* Of what earlier runs left, whatever cannot be removed now is reported by `gc`. */
-	lxe_gc(s->dirs->run, false, ignore_report, NULL, NULL);
+	/* First of all: while its program is loaded there is something to do here. */
+	r = start_keeper(s, err);
+	if (r < 0)
+		return r;
+	/* What cannot be removed now is reported by `gc`. */
+	lxe_gc(s->dirs->run, RECONCILE_MS, ignore_report, NULL, NULL);
 	r = lxe_sandbox_new(&s->sandbox, s->dirs->run, err);
 	if (r < 0)
 		return r;
 	r = journal_result(s, err);
-	if (r < 0)
-		return r;
-	r = start_keeper(s, err);
 	if (r < 0)
 		return r;
 	r = send_create(s, err);
@@ -244,6 +254,17 @@ static void describe_failure(struct lxe_session *s, const struct lxe_err *err)
 	}
 }
 
+/* Its keeper may have died behind the record that it wrote; in a file of ours there is one object. */
+static void empty_result(const struct lxe_session *s)
+{
+	struct stat st;
+
+	if (s->result < 0 || lxe_starts_with(s->spec->result, "fd:"))
+		return;
+	if (fstat(s->result, &st) == 0 && S_ISREG(st.st_mode) && ftruncate(s->result, 0) == 0)
+		lseek(s->result, 0, SEEK_SET);
+}
+
 /* The keeper is gone and has not torn down: the record is ours to replay. */
 static void tear_down(struct lxe_session *s)
 {
@@ -255,7 +276,7 @@ static void tear_down(struct lxe_session *s)
 
 	memcpy(id, s->sandbox.id, sizeof(id));
 	lxe_sandbox_release(&s->sandbox);
-	r = lxe_sandbox_claim(&s->sandbox, s->dirs->run, id, true, NULL);
+	r = lxe_sandbox_claim(&s->sandbox, s->dirs->run, id, CLAIM_MS, NULL);
 	if (r == 0) {
 		lxe_teardown(&t);
 		return;
@@ -278,6 +299,7 @@ static void finish(struct lxe_session *s, const struct lxe_err *err)
 	end_keeper(s);
 	if (!s->has_outcome) {
 		describe_failure(s, err);
+		empty_result(s);
 		if (s->sandbox.id[0])
 			tear_down(s);
 		else if (s->result >= 0)

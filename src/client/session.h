@@ -33,7 +33,7 @@ struct lxe_session {
 	const struct lxe_dirs *dirs;
 	struct lxe_outcome *outcome;
 
-	uint64_t begun_us;
+	uint64_t begun_us, started_ms;
 	enum lxe_phase phase;
 	bool has_outcome;
 	bool patience_over; /* the time for the pty's last bytes has passed */

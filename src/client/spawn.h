@@ -7,6 +7,10 @@
 #include "base/err.h"
 #include "store/dirs.h"
 
+/* What to start it as: the second runs a sandbox, and shows its id in that place once it has one. */
+#define LXE_KEEPER_BUILD "build"
+#define LXE_KEEPER_RUN "------------"
+
 /*
  * Spawn lxc-exec-keeper in a session of its own, with /dev/null for stdio, no environment and no
  * signal blocked. fds become its descriptors 3, 4, ... (they stay the caller's); `argument` is its

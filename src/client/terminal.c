@@ -9,6 +9,8 @@
 #include "sys/proc.h"
 
 #define GATE_PROCESSES 64
+/* A program that is up for so long and neither prints nor reads is one that a Ctrl-C is meant for. */
+#define GATE_SIGNAL_MS 300
 
 static void caller_size(uint16_t *rows, uint16_t *cols)
 {
@@ -58,8 +60,9 @@ int lxe_session_start_relay(struct lxe_session *s, struct lxe_msg *started)
 	s->master = take_fd(&started->fds[LXE_FD_MASTER]);
 	s->procs = take_fd(&started->fds[LXE_FD_PROCS]);
 	r = lxe_relay_new(&s->relay, s->in, s->out, s->master, s->ring);
+	s->started_ms = sys_now_ms();
 	if (r == 0)
-		r = lxe_gate_new(&s->gate, sys_now_ms());
+		r = lxe_gate_new(&s->gate, s->started_ms);
 	/* The window may have changed since its size was put into the spec. */
 	lxe_session_resize(s);
 	return r;
@@ -74,7 +77,9 @@ static void look_inside(struct lxe_session *s)
 	n = lxe_gate_sample_take(s->master, s->procs, &sample.canonical, processes, GATE_PROCESSES);
 	sample.n_processes = n > 0 ? (size_t)n : 0;
 	/* A master that tells nothing has nobody at its other end to be protected. */
-	if (n < 0 || lxe_gate_feed(s->gate, &sample))
+	if (n < 0 || lxe_gate_feed(s->gate, &sample) ||
+		(sample.now_ms - s->started_ms >= GATE_SIGNAL_MS &&
+			lxe_relay_holds_signal(s->relay)))
 		lxe_relay_open_gate(s->relay);
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,9 +20,6 @@
 
 #define CACHE_MAX (BPF_MAXINSNS * sizeof(struct sock_filter))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-
-/* Bumped with every change of the rules: a cached filter is known by it. */
-#define RULES_VERSION 1
 
 /*
  * Calls that reach beyond a sandbox or have a long record of kernel bugs behind them. EPERM, so that
@@ -114,6 +112,13 @@ static int add_rules(scmp_filter_ctx ctx)
 	/* Its flags are in memory, where a filter cannot look: libc falls back to clone. */
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	/* No network namespace separates it from the host's, and behind it is the hypervisor. */
+	if (r == 0)
+		r = refuse(
+			ctx, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, AF_VSOCK));
+	/* The old way to all socket calls, whose arguments a filter cannot see; libc has no need of it. */
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(socketcall), 0);
 	/*
 	 * Only the lower half of the request counts for the kernel, so only that is compared
 	 * (CVE-2019-10063).
@@ -184,12 +189,21 @@ static int read_filter(struct lxe_filter *ret, int fd)
 	return 0;
 }
 
+/*
+ * A filter is only as good as the rules it was compiled from: so its name tells the very program, and
+ * the library, that compiled it. Another build compiles again.
+ */
 static int cache_path(char *path, size_t size, const char *state)
 {
 	const struct scmp_version *v = seccomp_version();
+	struct stat exe;
 
-	return lxe_format(path, size, "%s/cache/seccomp-%d-%u.%u.%u-" LXE_VERSION ".bpf", state,
-		RULES_VERSION, v ? v->major : 0, v ? v->minor : 0, v ? v->micro : 0);
+	if (stat("/proc/self/exe", &exe) < 0)
+		return -errno;
+	return lxe_format(path, size, "%s/cache/seccomp-%llx.%lx-%llx-%u.%u.%u.bpf", state,
+		(unsigned long long)exe.st_mtim.tv_sec, exe.st_mtim.tv_nsec,
+		(unsigned long long)exe.st_size, v ? v->major : 0, v ? v->minor : 0,
+		v ? v->micro : 0);
 }
 
 /* The file gets its name when it is whole: a reader sees all of it, a crash leaves nothing. */

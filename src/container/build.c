@@ -18,16 +18,18 @@
 #include "store/imagedir.h"
 #include "sys/tree.h"
 
-#define BUILD_PREFIX ".build-"
+/* For the lock that another build holds, and for that of a look at the image (image ls). */
+#define LOCK_PAUSE_MS 20
+#define LOCK_OLD_TRIES 5
+#define TEMPLATE_TIMEOUT_MS 300000
 
 struct build {
 	const struct lxe_dirs *dirs;
 	const char *name;
 	char template[PATH_MAX];
-	char work_name[LXE_IMAGE_NAME_MAX + sizeof(BUILD_PREFIX)]; /* below images */
-	int images;						   /* the directory, locked */
-	int old; /* the image to be exchanged, locked, or -EBADF */
-	int log;
+	char work_name[LXE_IMAGE_NAME_MAX + sizeof(LXE_IMAGE_BUILD)]; /* below images */
+	int images;						      /* the directory, locked */
+	const struct lxe_waiter *waiter;
 };
 
 static int is_template(const struct dirent *e)
@@ -61,10 +63,21 @@ static void hint_at_templates(const struct lxe_dirs *dirs, struct lxe_err *err)
 		lxe_hint(err, "'%s' holds no templates: install lxc-exec again", path);
 }
 
+static int template_path(char *buf, size_t size, const struct lxe_dirs *dirs, const char *name)
+{
+	return lxe_format(buf, size, "%s/lxc-templates/lxc-%s", dirs->data, name);
+}
+
+bool lxe_image_has_template(const struct lxe_dirs *dirs, const char *name)
+{
+	char path[PATH_MAX];
+
+	return template_path(path, sizeof(path), dirs, name) == 0 && access(path, F_OK) == 0;
+}
+
 static int find_template(struct build *b, struct lxe_err *err)
 {
-	int r = lxe_format(b->template, sizeof(b->template), "%s/lxc-templates/lxc-%s",
-		b->dirs->data, b->name);
+	int r = template_path(b->template, sizeof(b->template), b->dirs, b->name);
 
 	if (r < 0)
 		return lxe_fail(err, r, "find template 'lxc-%s'", b->name);
@@ -83,60 +96,67 @@ static int lock_images(struct build *b, struct lxe_err *err)
 	b->images = lxe_imagedir_open(b->dirs->state, true, err);
 	if (b->images < 0)
 		return b->images;
-	do {
-		r = flock(b->images, LOCK_EX) < 0 ? -errno : 0;
-	} while (r == -EINTR);
-	return r < 0 ? lxe_fail(err, r, "lock the images") : 0;
-}
-
-static int is_leftover(const struct dirent *e)
-{
-	return lxe_starts_with(e->d_name, BUILD_PREFIX);
-}
-
-/* Whoever made them is gone, and all that it started as well: they would hold the lock. */
-static int remove_leftovers(struct build *b)
-{
-	struct dirent **found;
-	int n, r = 0;
-
-	n = scandirat(b->images, ".", &found, is_leftover, alphasort);
-	if (n < 0)
-		return -errno;
-	for (int i = 0; i < n; i++) {
-		if (r == 0)
-			r = sys_tree_remove(b->images, found[i]->d_name);
-		free(found[i]);
+	while (flock(b->images, LOCK_EX | LOCK_NB) < 0) {
+		r = errno == EWOULDBLOCK ? lxe_waiter_pause(b->waiter, LOCK_PAUSE_MS) : -errno;
+		if (r < 0)
+			return lxe_fail(err, r, "lock the images");
 	}
-	free(found);
-	return r;
+	return 0;
 }
 
-/* 1 when there is a complete image, 0 when there is none, or b->old is set to what is in the way. */
-static int look_at_old(struct build *b)
+static int open_named(const struct build *b)
 {
-	LXE_AUTOCLOSE int dir =
-		openat(b->images, b->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int dir = openat(b->images, b->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return dir < 0 ? -errno : dir;
+}
+
+/* Of the image that is there: 1 when it is complete, 0 when it is not, or -ENOENT. */
+static int look_at_old(const struct build *b)
+{
+	LXE_AUTOCLOSE int dir = open_named(b);
 	bool host_trees;
 
 	if (dir < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (lxe_image_record_probe(dir, &host_trees) == 0)
-		return 1;
-	b->old = take_fd(&dir);
+		return dir;
+	return lxe_image_record_probe(dir, &host_trees) == 0;
+}
+
+/* Sandboxes hold it for as long as they live, everybody else for a moment. */
+static int lock_old(const struct build *b, int dir)
+{
+	int r;
+
+	for (int left = LOCK_OLD_TRIES; flock(dir, LOCK_EX | LOCK_NB) < 0; left--) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (left == 1)
+			return -EBUSY;
+		r = lxe_waiter_pause(b->waiter, LOCK_PAUSE_MS);
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 
-static int open_old(struct build *b)
+static int describe_busy(struct lxe_err *err)
 {
-	if (b->old < 0)
-		b->old =
-			openat(b->images, b->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (b->old < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (flock(b->old, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? -EBUSY : -errno;
-	return 0;
+	lxe_fail_msg(err, -EBUSY, "it is in use");
+	lxe_hint(err, "end the sandboxes that run on it first");
+	return -EBUSY;
+}
+
+/* Asked before anything takes time; the lock itself is taken when there is something to put there. */
+static int refuse_if_used(const struct build *b, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int dir = open_named(b);
+	int r = dir == -ENOENT ? 0 : dir;
+
+	if (dir >= 0)
+		r = lock_old(b, dir);
+	if (r == -EBUSY)
+		return describe_busy(err);
+	return r < 0 ? lxe_fail(err, r, "look for '%s'", b->name) : 0;
 }
 
 static void now_rfc3339(char *buf, size_t size)
@@ -173,11 +193,28 @@ static int complete(const struct build *b, int dir)
 	return syncfs(dir) < 0 ? -errno : 0;
 }
 
+/* The lock ends with this function: what has no name any more is found by nobody. */
+static int exchange(const struct build *b, int work)
+{
+	LXE_AUTOCLOSE int old = open_named(b);
+	unsigned int flags = RENAME_EXCHANGE;
+	int r = old;
+
+	if (old == -ENOENT)
+		flags = RENAME_NOREPLACE;
+	else if (old >= 0)
+		r = lock_old(b, old);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	return renameat2(work, b->name, b->images, b->name, flags) < 0 ? -errno : 0;
+}
+
 static int publish(const struct build *b, int work)
 {
-	unsigned int flags = b->old >= 0 ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+	int r = exchange(b, work);
 
-	return renameat2(work, b->name, b->images, b->name, flags) < 0 ? -errno : 0;
+	/* It was removed between the open and the lock: then there is nothing to exchange. */
+	return r == -ENOENT ? exchange(b, work) : r;
 }
 
 static int finish(const struct build *b, struct lxe_err *err)
@@ -194,6 +231,8 @@ static int finish(const struct build *b, struct lxe_err *err)
 	r = complete(b, dir);
 	if (r == 0)
 		r = publish(b, work);
+	if (r == -EBUSY)
+		return describe_busy(err);
 	return r < 0 ? lxe_fail(err, r, "complete it") : 0;
 }
 
@@ -206,7 +245,8 @@ static int run(const struct build *b, struct lxe_err *err)
 		.name = b->name,
 		.dirs = b->dirs,
 		.lock = b->images,
-		.log = b->log,
+		.timeout_ms = TEMPLATE_TIMEOUT_MS,
+		.waiter = b->waiter,
 	};
 	int r = lxe_format(lxcpath, sizeof(lxcpath), "%s/images/%s", b->dirs->state, b->work_name);
 
@@ -223,18 +263,14 @@ static int build_locked(struct build *b, bool replace, struct lxe_err *err)
 	int r, cleaned;
 
 	r = look_at_old(b);
-	if (r < 0)
+	if (r < 0 && r != -ENOENT)
 		return lxe_fail(err, r, "look for '%s'", b->name);
 	if (r == 1 && !replace)
 		return 0;
-	r = open_old(b);
-	if (r == -EBUSY) {
-		lxe_fail_msg(err, r, "it is in use");
-		lxe_hint(err, "end the sandboxes that run on it first");
+	r = refuse_if_used(b, err);
+	if (r < 0)
 		return r;
-	}
-	if (r == 0)
-		r = remove_leftovers(b);
+	r = lxe_imagedir_sweep(b->images, false, NULL, NULL);
 	if (r < 0)
 		return lxe_fail(err, r, "remove what was there");
 	r = run(b, err);
@@ -244,24 +280,21 @@ static int build_locked(struct build *b, bool replace, struct lxe_err *err)
 	return r;
 }
 
-int lxe_image_build(const struct lxe_dirs *dirs, const char *name, bool replace, int log_fd,
-	struct lxe_err *err)
+int lxe_image_build(const struct lxe_dirs *dirs, const char *name, bool replace,
+	const struct lxe_waiter *waiter, struct lxe_err *err)
 {
-	struct build b = {
-		.dirs = dirs, .name = name, .images = -EBADF, .old = -EBADF, .log = log_fd
-	};
+	struct build b = { .dirs = dirs, .name = name, .images = -EBADF, .waiter = waiter };
 	int r;
 
 	r = lxe_image_check_name(name, err);
 	if (r < 0)
 		return r;
-	snprintf(b.work_name, sizeof(b.work_name), BUILD_PREFIX "%s", name);
+	snprintf(b.work_name, sizeof(b.work_name), LXE_IMAGE_BUILD "%s", name);
 	r = find_template(&b, err);
 	if (r == 0)
 		r = lock_images(&b, err);
 	if (r == 0)
 		r = build_locked(&b, replace, err);
-	lxe_close(b.old);
 	lxe_close(b.images);
 	return r < 0 ? lxe_fail(err, r, "build image '%s'", name) : 0;
 }

@@ -239,8 +239,3 @@ pid_t lxe_container_attach(
 			c, -EIO, err, "enter the container", "liblxc could not attach");
 	return pid;
 }
-
-const char *lxe_container_library_version(void)
-{
-	return lxc_get_version();
-}

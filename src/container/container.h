@@ -61,6 +61,4 @@ int lxe_container_devpts(struct lxe_container *c);
 pid_t lxe_container_attach(
 	struct lxe_container *c, int (*child)(void *arg), void *arg, struct lxe_err *err);
 
-const char *lxe_container_library_version(void);
-
 #endif

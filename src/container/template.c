@@ -21,6 +21,7 @@
 #include "sys/proc.h"
 
 #define ROOM_NEEDED (128 * 1024)
+#define KILL_TIMEOUT_MS 10000
 
 /* The end of what was printed: enough for its last line. */
 struct tail {
@@ -54,16 +55,36 @@ static void last_line(const struct tail *tail, char *buf, size_t size)
 	lxe_escape(buf, size, tail->text + start, end - start);
 }
 
-/* A log that cannot be written to does not end a build. */
-static void drain(int from, int log, struct tail *tail)
+/* The process that runs the template, and our ends of its pipes. */
+struct child {
+	int pidfd;
+	int output;
+	int success;  /* a byte: create() is through with it */
+	uint64_t end; /* of our patience, CLOCK_MONOTONIC in ms */
+};
+
+/* What keeps printing must not postpone its deadline. */
+static int wait_until(const struct lxe_template *t, int fd, uint64_t end)
+{
+	uint64_t now = sys_now_ms();
+
+	return now < end ? lxe_waiter_wait(t->waiter, fd, (int)(end - now)) : -ETIMEDOUT;
+}
+
+static int drain(const struct lxe_template *t, const struct child *c, struct tail *tail)
 {
 	char buf[4096];
 	ssize_t n;
+	int r;
 
-	while ((n = sys_read(from, buf, sizeof(buf))) > 0) {
+	for (;;) {
+		r = wait_until(t, c->output, c->end);
+		if (r < 0)
+			return r;
+		n = sys_read(c->output, buf, sizeof(buf));
+		if (n <= 0)
+			return (int)n;
 		keep_tail(tail, buf, (size_t)n);
-		if (log >= 0)
-			(void)sys_write_all(log, buf, (size_t)n);
 	}
 }
 
@@ -93,6 +114,9 @@ static int isolate(const struct lxe_template *t, struct lxe_err *err)
 		return lxe_fail(err, -errno, "make a mount namespace");
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return lxe_fail(err, -errno, "detach from the host's mount namespace");
+	/* The template's pids are not those of the host's /proc. */
+	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		return lxe_fail(err, -errno, "mount '/proc'");
 	return lxe_cover_run(keep, sizeof(keep) / sizeof(keep[0]), err);
 }
 
@@ -117,34 +141,48 @@ static void reset_signals(void)
 }
 
 /* The lock is inherited on purpose: if we are killed, it lasts until the template has ended too. */
-static int set_descriptors(int lock, int output)
+static int set_descriptors(int lock, int output, int success)
 {
 	LXE_AUTOCLOSE int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	const int keep[] = {
+		lock < success ? lock : success,
+		lock < success ? success : lock,
+	};
 	int r;
 
 	if (null < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0)
 		return -errno;
 	r = sys_set_cloexec(lock, false);
-	return r < 0 ? r : sys_close_from(3, &lock, 1);
+	return r < 0 ? r : sys_close_from(3, keep, 2);
 }
 
-static int run_child(const struct lxe_template *t, int output, pid_t parent)
+/* pid 1 has no parent to ask getppid(2) for: `parent` is a pidfd. */
+static int die_with(int parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return -errno;
+	return sys_pidfd_wait(parent, 0) == -ETIMEDOUT ? 0 : -ESRCH;
+}
+
+static int run_child(const struct lxe_template *t, int parent, int output, int success)
 {
 	struct lxe_err err = { 0 };
 	int r;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		return -ESRCH;
+	r = die_with(parent);
+	if (r < 0)
+		return r;
 	reset_signals();
 	umask(022);
 	r = set_environment();
 	if (r == 0)
 		r = isolate(t, &err);
 	if (r == 0)
-		r = set_descriptors(t->lock, output);
-	if (r == 0)
-		return create(t);
+		r = set_descriptors(t->lock, output, success);
+	if (r == 0) {
+		r = create(t);
+		return r < 0 ? r : sys_write_all(success, "", 1);
+	}
 	if (!err.code)
 		lxe_fail(&err, r, "prepare");
 	(void)sys_write_all(output, err.msg, strlen(err.msg));
@@ -159,40 +197,82 @@ static bool disk_is_full(const char *path)
 	return statvfs(path, &fs) == 0 && fs.f_bavail * fs.f_frsize < ROOM_NEEDED;
 }
 
+static const char *name_of(const struct lxe_template *t)
+{
+	const char *slash = strrchr(t->path, '/');
+
+	return slash ? slash + 1 : t->path;
+}
+
 static int describe(const struct lxe_template *t, const struct tail *tail, struct lxe_err *err)
 {
 	char line[300];
-	const char *name = strrchr(t->path, '/');
 
 	if (disk_is_full(t->dirs->state)) {
 		lxe_hint(err, "free space there, or set LXC_EXEC_STATE_DIR");
 		return lxe_fail(err, -ENOSPC, "write to '%s'", t->dirs->state);
 	}
 	last_line(tail, line, sizeof(line));
-	return lxe_fail_msg(err, -EIO, "template '%s' failed: %s", name ? name + 1 : t->path,
+	return lxe_fail_msg(err, -EIO, "template '%s' failed: %s", name_of(t),
 		line[0] ? line : "it printed nothing");
+}
+
+/*
+ * The caller's way to wait may reap the child, and its status with it, so that is not looked at: the
+ * byte is written after create(), by pid 1, and with pid 1 everybody who could write is gone.
+ */
+static bool has_succeeded(const struct child *c)
+{
+	char byte;
+
+	return sys_read(c->success, &byte, 1) == 1;
+}
+
+static void end_child(const struct child *c)
+{
+	sys_pidfd_kill(c->pidfd, SIGKILL);
+	/* A disk that does not answer can hold it up even so; then it is init's one day. */
+	if (sys_pidfd_wait(c->pidfd, KILL_TIMEOUT_MS) == 0)
+		sys_pidfd_reap(c->pidfd);
+}
+
+static int supervise(const struct lxe_template *t, const struct child *c, struct lxe_err *err)
+{
+	struct tail tail = { .used = 0 };
+	int r;
+
+	r = drain(t, c, &tail);
+	if (r == 0)
+		r = wait_until(t, c->pidfd, c->end);
+	end_child(c);
+	if (r == -ETIMEDOUT)
+		return lxe_fail_msg(err, r, "template '%s' did not end within %d s", name_of(t),
+			t->timeout_ms / 1000);
+	if (r < 0)
+		return lxe_fail(err, r, "wait for template '%s'", name_of(t));
+	return has_succeeded(c) ? 0 : describe(t, &tail, err);
 }
 
 int lxe_template_run(const struct lxe_template *t, struct lxe_err *err)
 {
-	struct tail tail = { .used = 0 };
-	pid_t parent = getpid(), pid;
-	int output[2], status, r;
+	LXE_AUTOCLOSE int self = sys_pidfd_open(getpid());
+	int output[2] = { -EBADF, -EBADF }, success[2] = { -EBADF, -EBADF }, r;
+	struct child c = { .pidfd = -EBADF, .end = sys_now_ms() + (uint64_t)t->timeout_ms };
+	pid_t pid;
 
-	r = sys_pipe(output);
-	if (r < 0)
-		return lxe_fail(err, r, "make a pipe");
-	pid = sys_fork_into(-EBADF);
+	r = self < 0 ? self : sys_pipe(output);
+	if (r == 0)
+		r = sys_pipe(success);
+	pid = r < 0 ? r : sys_fork_pidns(&c.pidfd);
 	if (pid == 0)
-		_exit(run_child(t, output[1], parent) < 0 ? 1 : 0);
+		_exit(run_child(t, self, output[1], success[1]) < 0 ? 1 : 0);
 	lxe_close(output[1]);
-	if (pid > 0)
-		drain(output[0], t->log, &tail);
-	lxe_close(output[0]);
-	if (pid < 0)
-		return lxe_fail(err, pid, "fork");
-	r = sys_wait(pid, &status);
-	if (r < 0)
-		return lxe_fail(err, r, "wait for the template");
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : describe(t, &tail, err);
+	lxe_close(success[1]);
+	c.output = output[0];
+	c.success = success[0];
+	r = pid < 0 ? lxe_fail(err, pid, "start template '%s'", name_of(t)) : supervise(t, &c, err);
+	lxe_close(c.output);
+	lxe_close(c.success);
+	lxe_close(c.pidfd);
+	return r;
 }

@@ -86,8 +86,10 @@ static int close_others(const struct lxe_child *c)
 	return sys_close_from(3, keep, 2);
 }
 
+/* What the caller's shell is used to is not the sandbox's business: as after login(1). */
 static int change_directory(const struct lxe_child *c)
 {
+	umask(022);
 	return chdir(c->cwd) < 0 ? -errno : 0;
 }
 

@@ -75,7 +75,7 @@ static int hear_starter(struct lxe_keeper *k, int answer, struct lxe_err *err)
 			*err = report.err;
 		return report.pid;
 	}
-	k->command.pid = report.pid;
+	lxe_keeper_know_command(k, report.pid);
 	return 0;
 }
 
@@ -182,10 +182,12 @@ int lxe_command_park(struct lxe_keeper *k, struct lxe_err *err)
 	child.cwd = k->spec.cwd ? k->spec.cwd : LXE_DEFAULT_CWD;
 	fill_stdio(k, &child);
 	r = park_with(k, &child, err);
-	/* Our copies would keep the caller's pipes and the slave open: end of file would not come. */
+	/*
+	 * Our copies would keep the caller's pipes open: end of file would not come. The slave stays:
+	 * a command that closes its terminal and opens it again must not look like one that is gone.
+	 */
 	lxe_drop_fd(&child.report);
 	lxe_drop_fd(&child.release);
-	lxe_drop_fd(&k->pty.slave);
 	for (enum lxe_fd_role role = LXE_FD_STDIN; role <= LXE_FD_STDERR; role++)
 		lxe_drop_fd(&k->request.fds[role]);
 	if (r == 0)

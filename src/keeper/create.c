@@ -86,18 +86,18 @@ static void tell_building(struct lxe_keeper *k)
 static int open_image(struct lxe_keeper *k, struct lxe_err *err)
 {
 	const struct lxe_dirs *dirs = &k->request.dirs;
-	struct lxe_err missing = { 0 }, build = { 0 };
+	const char *name = k->spec.image;
+	struct lxe_err missing = { 0 };
 	int r;
 
-	r = lxe_image_open(&k->image, dirs->state, k->spec.image, &missing);
-	if (r == -ENOENT) {
+	r = lxe_image_open(&k->image, dirs->state, name, &missing);
+	if (r == -ENOENT && lxe_image_has_template(dirs, name)) {
 		tell_building(k);
-		r = lxe_image_build(dirs, k->spec.image, false, -EBADF, &build);
-		if (r == 0)
-			return lxe_image_open(&k->image, dirs->state, k->spec.image, err);
+		r = lxe_keeper_make_image(k, name, false, err);
+		return r < 0 ? r : lxe_image_open(&k->image, dirs->state, name, err);
 	}
 	if (r < 0 && err)
-		*err = build.code && r != -ENOENT ? build : missing;
+		*err = missing;
 	return r;
 }
 

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "container/build.h"
 #include "keeper/teardown.h"
 #include "keeper/view.h"
 #include "sys/fd.h"
@@ -47,7 +46,7 @@ void lxe_keeper_lap(struct lxe_keeper *k, enum lxe_span span)
 	k->lap_us = now;
 }
 
-static int set_up_signals(struct lxe_keeper *k, struct lxe_err *err)
+int lxe_keeper_set_up(struct lxe_keeper *k, struct lxe_err *err)
 {
 	static const int handled[] = { SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGQUIT };
 	sigset_t set;
@@ -56,6 +55,7 @@ static int set_up_signals(struct lxe_keeper *k, struct lxe_err *err)
 	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
 		sigaddset(&set, handled[i]);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	k->signals = -EBADF;
 	k->timer = -EBADF;
 	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
@@ -153,6 +153,8 @@ static void let_drain(struct lxe_keeper *k)
 {
 	struct lxe_msg msg;
 
+	/* Ours was the last hold of the slave, but for what the command has left running. */
+	lxe_drop_fd(&k->pty.slave);
 	lxe_msg_init(&msg, LXE_MSG_EXITED);
 	send_message(k, &msg);
 	if (k->spec.tty != LXE_TTY_ON)
@@ -160,6 +162,13 @@ static void let_drain(struct lxe_keeper *k)
 	while (!k->drained && !k->client_gone && !k->stopping)
 		if (lxe_keeper_wait(k, -1, DRAIN_TIMEOUT_MS) < 0)
 			break;
+}
+
+/* By SIGKILL, itself or, as shells tell it, one of its own. */
+static bool was_killed(int status)
+{
+	return WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL
+				   : WEXITSTATUS(status) == LXE_EXIT_SIGNAL + SIGKILL;
 }
 
 static void judge(struct lxe_keeper *k)
@@ -181,7 +190,7 @@ static void judge(struct lxe_keeper *k)
 		k->outcome.cause = LXE_CAUSE_ERROR;
 	} else if (k->timed_out) {
 		k->outcome.cause = LXE_CAUSE_TIMEOUT;
-	} else if (stats.oom_kills && WIFSIGNALED(k->command.status)) {
+	} else if (stats.oom_kills && was_killed(k->command.status)) {
 		k->outcome.cause = LXE_CAUSE_OOM;
 	} else {
 		k->outcome.cause =
@@ -232,6 +241,12 @@ static void tear_down(struct lxe_keeper *k)
 		.result = k->request.fds[LXE_FD_RESULT],
 	};
 
+	/* A client that went before it had handed anything over: its record is anybody's. */
+	if (k->sandbox.dir < 0) {
+		k->outcome.teardown_ok = true;
+		move(k, LXE_GONE);
+		return;
+	}
 	lxe_container_free(take_ptr(k->container));
 	lxe_pty_release(&k->pty);
 	lxe_image_release(&k->image);
@@ -264,7 +279,7 @@ static void restore_terminal(struct lxe_keeper *k)
 			k->request.fds[LXE_FD_TTY], &k->request.tty_raw, &k->request.tty_saved);
 }
 
-static void send_done(struct lxe_keeper *k)
+void lxe_keeper_send_done(struct lxe_keeper *k)
 {
 	struct lxe_msg msg;
 
@@ -292,15 +307,27 @@ static void release(struct lxe_keeper *k)
 	lxe_drop_fd(&k->control);
 }
 
-static int begin(struct lxe_keeper *k, int parent, int dir, const char *id, struct lxe_err *err)
+static int adopt(struct lxe_keeper *k, char *title, struct lxe_err *err)
+{
+	int *fds = k->request.fds, r;
+
+	r = lxe_sandbox_adopt(&k->sandbox, take_fd(&fds[LXE_FD_PARENT]), take_fd(&fds[LXE_FD_DIR]),
+		k->request.id, err);
+	if (r < 0)
+		return r;
+	memcpy(k->outcome.id, k->sandbox.id, sizeof(k->outcome.id));
+	memcpy(title, k->sandbox.id, LXE_ID_LEN);
+	return 0;
+}
+
+static int begin(struct lxe_keeper *k, char *title, struct lxe_err *err)
 {
 	int r;
 
-	r = lxe_sandbox_adopt(&k->sandbox, parent, dir, id, err);
+	r = receive_request(k, err);
 	if (r < 0)
 		return r;
-	snprintf(k->outcome.id, sizeof(k->outcome.id), "%s", k->sandbox.id);
-	r = receive_request(k, err);
+	r = adopt(k, title, err);
 	if (r < 0)
 		return r;
 	k->lap_us = k->request.begun_us;
@@ -311,7 +338,7 @@ static int begin(struct lxe_keeper *k, int parent, int dir, const char *id, stru
 	return serve(k, err);
 }
 
-int lxe_keeper_run(int control, int parent, int dir, const char *id)
+int lxe_keeper_run(int control, char *title)
 {
 	struct lxe_keeper k = {
 		.control = control,
@@ -326,38 +353,17 @@ int lxe_keeper_run(int control, int parent, int dir, const char *id)
 	int r;
 
 	lxe_msg_init(&k.request, 0);
-	r = set_up_signals(&k, &err);
+	r = lxe_keeper_set_up(&k, &err);
 	if (r == 0)
-		r = begin(&k, parent, dir, id, &err);
+		r = begin(&k, title, &err);
 	if (r < 0)
 		fail(&k, &err);
 	judge(&k);
 	restore_terminal(&k);
 	tear_down(&k);
-	send_done(&k);
+	lxe_keeper_send_done(&k);
 	await_bye(&k);
 	restore_terminal(&k);
 	release(&k);
-	return r;
-}
-
-int lxe_keeper_build(int control)
-{
-	struct lxe_err err = { 0 };
-	struct lxe_msg msg;
-	int r;
-
-	r = lxe_msg_recv(control, &msg);
-	if (r <= 0 || msg.type != LXE_MSG_BUILD)
-		return -EPROTO;
-	r = lxe_image_build(&msg.dirs, msg.image, true, -EBADF, &err);
-	lxe_msg_release(&msg);
-	lxe_msg_init(&msg, LXE_MSG_DONE);
-	msg.outcome.teardown_ok = true;
-	msg.outcome.cause = r < 0 ? LXE_CAUSE_ERROR : LXE_CAUSE_EXIT;
-	msg.outcome.has_status = r == 0;
-	snprintf(msg.outcome.message, sizeof(msg.outcome.message), "%s", err.msg);
-	snprintf(msg.outcome.hint, sizeof(msg.outcome.hint), "%s", err.hint);
-	lxe_msg_send(control, &msg);
 	return r;
 }

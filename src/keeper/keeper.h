@@ -23,8 +23,17 @@
 #include "terminal/pty.h"
 #include "terminal/ring.h"
 
+/* A child that was reaped before anybody knew who it was. */
+struct lxe_ended {
+	pid_t pid;
+	int status;
+	struct rusage usage;
+};
+
 /* The command: its process, and the ends of its two pipes. */
 struct lxe_command {
+	struct lxe_ended early[4]; /* who ended while `pid` was not known: one of them may be it */
+	unsigned int n_early;
 	pid_t pid;   /* 0: none */
 	int report;  /* what the child says (child.h) */
 	int release; /* a byte releases it, closing it ends the park */
@@ -70,14 +79,22 @@ struct lxe_keeper {
 void lxe_keeper_lap(struct lxe_keeper *k, enum lxe_span span);
 
 /*
- * Serve one client on `control`, for the sandbox behind `parent` and `dir` (their lock included) with
- * the given id. Takes the descriptors. Returns when nothing of the sandbox is left, or when what is
- * left was reported and stays in the journal.
+ * Serve one client on `control` (taken): the sandbox whose directory comes with its request, lock
+ * included. `title` is where ps(1) looks for our argument, room for an id: it is put there. Returns
+ * when nothing of the sandbox is left, or when what is left was reported and stays in the journal.
  */
-int lxe_keeper_run(int control, int parent, int dir, const char *id);
+int lxe_keeper_run(int control, char *title);
 
-/* Serve one request to build an image. */
+/* build.c: serve one request to build an image. An end of the client, its STOP or a signal ends the build. */
 int lxe_keeper_build(int control);
+
+/* build.c: build an image in request.dirs. -ECANCELED when it was ended from outside. */
+int lxe_keeper_make_image(
+	struct lxe_keeper *k, const char *name, bool replace, struct lxe_err *err);
+
+/* What a keeper of either kind begins with: signals, the timer, being a subreaper; and ends with. */
+int lxe_keeper_set_up(struct lxe_keeper *k, struct lxe_err *err);
+void lxe_keeper_send_done(struct lxe_keeper *k);
 
 /* create.c: everything up to the parked command. -ECANCELED when the wait was ended from outside. */
 int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err);
@@ -92,6 +109,9 @@ int lxe_command_release(struct lxe_keeper *k, struct lxe_err *err);
  * -ECANCELED when the run is to end; with a negative fd it returns 0 after each event.
  */
 int lxe_keeper_wait(struct lxe_keeper *k, int fd, int timeout_ms);
+
+/* The command's pid is known from now on, and perhaps its end as well. */
+void lxe_keeper_know_command(struct lxe_keeper *k, pid_t pid);
 
 /* Take note of a child that was reaped: the command's end, the monitor's, or anybody else's. */
 void lxe_keeper_reaped(void *keeper, pid_t pid, int status, const struct rusage *usage);

@@ -16,8 +16,6 @@ enum lxe_state {
 	LXE_GONE, /* torn down */
 };
 
-const char *lxe_state_name(enum lxe_state state);
-
 /* Move *state on: 0, or -EINVAL (and nothing changed) for a step that the table does not have. */
 int lxe_state_move(enum lxe_state *state, enum lxe_state to);
 

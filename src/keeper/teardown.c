@@ -33,10 +33,11 @@ static void add_residue(struct replay *p, int r, const char *text)
 
 static void undo_cgroup(struct replay *p, const char *path)
 {
+	int timeout = p->t->timeout_ms ? p->t->timeout_ms : CGROUP_TIMEOUT_MS;
 	struct lxe_err err = { 0 };
 	int r;
 
-	r = lxe_cgroup_destroy(p->cgroups, path, CGROUP_TIMEOUT_MS, &p->reaper, &err);
+	r = lxe_cgroup_destroy(p->cgroups, path, timeout, &p->reaper, &err);
 	if (r < 0)
 		add_residue(p, r, err.msg);
 }
@@ -93,6 +94,19 @@ static void write_result_by_path(const struct lxe_outcome *o, const char *path)
 		lxe_outcome_write(o, fd, NULL);
 }
 
+/* A record that was asked for and cannot be written is a failure like any other. */
+static void write_result(struct lxe_outcome *o, int fd)
+{
+	struct lxe_err err = { 0 };
+
+	if (lxe_outcome_write(o, fd, &err) == 0)
+		return;
+	o->cause = LXE_CAUSE_ERROR;
+	o->error = LXE_EXIT_ERROR;
+	snprintf(o->message, sizeof(o->message), "%s", err.msg);
+	o->hint[0] = '\0';
+}
+
 static int with_cgroups(struct replay *p, struct lxe_cgroup_host **found)
 {
 	struct lxe_err err = { 0 };
@@ -143,7 +157,7 @@ int lxe_teardown(const struct lxe_teardown *t)
 	if (t->begun_us)
 		t->outcome->spans_us[LXE_SPAN_TEARDOWN] = sys_now_us() - t->begun_us;
 	if (t->result >= 0)
-		lxe_outcome_write(t->outcome, t->result, NULL);
+		write_result(t->outcome, t->result);
 	else if (p.result)
 		write_result_by_path(t->outcome, p.result);
 	free(p.result);
@@ -159,14 +173,19 @@ static void orphan_outcome(struct lxe_outcome *o, const char *id)
 	snprintf(o->message, sizeof(o->message), "lxc-exec and its keeper were killed");
 }
 
-static int collect(const char *run, const char *id, bool dry_run, lxe_gc_report report, void *arg)
+static int collect(const char *run, const char *id, int timeout_ms, lxe_gc_report report, void *arg)
 {
 	struct lxe_sandbox sandbox;
 	struct lxe_outcome outcome;
-	struct lxe_teardown t = { .sandbox = &sandbox, .outcome = &outcome, .result = -EBADF };
+	struct lxe_teardown t = {
+		.sandbox = &sandbox,
+		.outcome = &outcome,
+		.result = -EBADF,
+		.timeout_ms = timeout_ms,
+	};
 	int r;
 
-	r = lxe_sandbox_claim(&sandbox, run, id, false, NULL);
+	r = lxe_sandbox_claim(&sandbox, run, id, 0, NULL);
 	if (r == -EWOULDBLOCK || r == -ENOENT)
 		return 0;
 	if (r < 0) {
@@ -174,21 +193,36 @@ static int collect(const char *run, const char *id, bool dry_run, lxe_gc_report 
 		return 1;
 	}
 	orphan_outcome(&outcome, id);
-	if (!dry_run)
-		r = lxe_teardown(&t);
+	r = lxe_teardown(&t);
 	report(arg, id, r < 0 ? outcome.residue : NULL);
 	lxe_sandbox_release(&sandbox);
 	return 1;
 }
 
-int lxe_gc(const char *run, bool dry_run, lxe_gc_report report, void *arg, struct lxe_err *err)
+int lxe_gc(const char *run, int timeout_ms, lxe_gc_report report, void *arg, struct lxe_err *err)
 {
 	struct lxe_strv ids = { 0 };
 	int r, found = 0;
 
 	r = lxe_sandbox_list(run, &ids, err);
 	for (size_t i = 0; r == 0 && i < ids.n; i++)
-		found += collect(run, ids.v[i], dry_run, report, arg);
+		found += collect(run, ids.v[i], timeout_ms, report, arg);
+	lxe_strv_release(&ids);
+	return r < 0 ? r : found;
+}
+
+int lxe_gc_dry(const char *run, lxe_gc_report report, void *arg, struct lxe_err *err)
+{
+	struct lxe_strv ids = { 0 };
+	int r, found = 0;
+
+	r = lxe_sandbox_list(run, &ids, err);
+	for (size_t i = 0; r == 0 && i < ids.n; i++) {
+		if (lxe_sandbox_is_owned(run, ids.v[i]) != 0)
+			continue;
+		report(arg, ids.v[i], NULL);
+		found++;
+	}
 	lxe_strv_release(&ids);
 	return r < 0 ? r : found;
 }

@@ -26,6 +26,7 @@ struct lxe_teardown {
 	void *arg;
 	/* How the run ended; its teardown_ok and residue are filled in. */
 	struct lxe_outcome *outcome;
+	int timeout_ms;	   /* for the processes of one cgroup to end; 0: the usual 10 s */
 	uint64_t begun_us; /* CLOCK_MONOTONIC, for its teardown span; 0: not wanted */
 	int result; /* where the record goes; negative: to the path in the journal, if it is empty */
 };
@@ -37,11 +38,12 @@ struct lxe_teardown {
 int lxe_teardown(const struct lxe_teardown *t);
 
 /*
- * Take every record below `run` whose lock is free and tear it down; with dry_run only name it. For
- * each of them `report` is called with what remains of it (NULL: nothing). Returns how many there
- * were, or a negative errno.
+ * Take every record below `run` whose lock is free and tear it down, for which each of its cgroups
+ * has timeout_ms (0: the usual 10 s). For each record `report` is called with what remains of it
+ * (NULL: nothing). Returns how many there were, or a negative errno. lxe_gc_dry() changes nothing.
  */
 typedef void (*lxe_gc_report)(void *arg, const char *id, const char *residue);
-int lxe_gc(const char *run, bool dry_run, lxe_gc_report report, void *arg, struct lxe_err *err);
+int lxe_gc(const char *run, int timeout_ms, lxe_gc_report report, void *arg, struct lxe_err *err);
+int lxe_gc_dry(const char *run, lxe_gc_report report, void *arg, struct lxe_err *err);
 
 #endif

@@ -28,14 +28,41 @@ static void command_ended(struct lxe_keeper *k, int status, const struct rusage 
 	k->outcome.max_rss = (uint64_t)usage->ru_maxrss * 1024;
 }
 
+/*
+ * The starter ends when it has told the command's pid, and the command may have been killed by then:
+ * both can be reaped in one turn, before what the starter wrote is read.
+ */
+static void remember(struct lxe_command *c, pid_t pid, int status, const struct rusage *usage)
+{
+	const unsigned int room = sizeof(c->early) / sizeof(c->early[0]);
+
+	c->early[c->n_early++ % room] =
+		(struct lxe_ended){ .pid = pid, .status = status, .usage = *usage };
+}
+
 void lxe_keeper_reaped(void *keeper, pid_t pid, int status, const struct rusage *usage)
 {
 	struct lxe_keeper *k = keeper;
 
-	if (pid == k->command.pid && !k->command.ended)
-		command_ended(k, status, usage);
-	else if (pid == k->monitor)
+	if (pid == k->monitor)
 		k->monitor = 0;
+	else if (k->command.pid == 0)
+		remember(&k->command, pid, status, usage);
+	else if (pid == k->command.pid && !k->command.ended)
+		command_ended(k, status, usage);
+}
+
+void lxe_keeper_know_command(struct lxe_keeper *k, pid_t pid)
+{
+	const unsigned int room = sizeof(k->command.early) / sizeof(k->command.early[0]);
+
+	k->command.pid = pid;
+	for (unsigned int i = 0; i < room; i++) {
+		const struct lxe_ended *e = &k->command.early[i];
+
+		if (e->pid == pid)
+			command_ended(k, e->status, &e->usage);
+	}
 }
 
 static void reap(struct lxe_keeper *k)

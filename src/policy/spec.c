@@ -30,18 +30,6 @@ void lxe_spec_release(struct lxe_spec *spec)
 	*spec = (struct lxe_spec){ 0 };
 }
 
-/* Controls drive terminals, and so do C1 controls and the bidirectional overrides in UTF-8. */
-static bool has_controls(const char *name)
-{
-	for (const unsigned char *p = (const unsigned char *)name; *p; p++) {
-		if (p[0] < 0x20 || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0))
-			return true;
-		if (p[0] == 0xe2 && p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae)
-			return true;
-	}
-	return false;
-}
-
 static const char *what_is_wrong(const char *name)
 {
 	size_t len = strlen(name);
@@ -52,7 +40,7 @@ static const char *what_is_wrong(const char *name)
 		return "is too long";
 	if (!lxe_utf8_valid(name, len))
 		return "is not UTF-8";
-	if (has_controls(name))
+	if (lxe_has_controls(name, len))
 		return "holds a control character";
 	if (strchr(name, '/'))
 		return "holds a '/'";

@@ -21,6 +21,7 @@ enum field {
 	FIELD_TTY_SAVED,
 	FIELD_TTY_RAW,
 	FIELD_IMAGE,
+	FIELD_ID,
 	FIELD_PID,
 	FIELD_SIGNAL,
 	FIELD_OUTCOME,
@@ -72,6 +73,7 @@ static void put_body(struct lxe_writer *w, const struct lxe_msg *msg)
 		lxe_put_text(w, FIELD_LIBEXEC, msg->dirs.libexec);
 		lxe_put_text(w, FIELD_DATA, msg->dirs.data);
 		lxe_put_text(w, FIELD_IMAGE, msg->image);
+		lxe_put_text(w, FIELD_ID, msg->id);
 		lxe_put_bytes(w, FIELD_TTY_SAVED, &msg->tty_saved, sizeof(msg->tty_saved));
 		lxe_put_bytes(w, FIELD_TTY_RAW, &msg->tty_raw, sizeof(msg->tty_raw));
 		break;
@@ -173,6 +175,8 @@ static int get_field(struct lxe_msg *msg, const struct lxe_field *f, const int *
 		return get_raw(f, &msg->tty_saved, sizeof(msg->tty_saved));
 	case FIELD_TTY_RAW:
 		return get_raw(f, &msg->tty_raw, sizeof(msg->tty_raw));
+	case FIELD_ID:
+		return lxe_field_copy(f, msg->id, sizeof(msg->id));
 	case FIELD_IMAGE:
 		return lxe_field_copy(f, msg->image, sizeof(msg->image));
 	case FIELD_PID:
@@ -196,7 +200,7 @@ static uint32_t fields_of(enum lxe_msg_type type)
 	case LXE_MSG_CREATE:
 	case LXE_MSG_BUILD:
 		return always | BIT(FIELD_BEGUN) | BIT(FIELD_STATE) | BIT(FIELD_LIBEXEC) |
-		       BIT(FIELD_DATA) | BIT(FIELD_IMAGE) | BIT(FIELD_TTY_SAVED) |
+		       BIT(FIELD_DATA) | BIT(FIELD_IMAGE) | BIT(FIELD_ID) | BIT(FIELD_TTY_SAVED) |
 		       BIT(FIELD_TTY_RAW);
 	case LXE_MSG_STARTED:
 		return always | BIT(FIELD_PID);
@@ -273,6 +277,11 @@ int lxe_msg_recv(int fd, struct lxe_msg *msg)
 
 	lxe_msg_init(msg, 0);
 	len = sys_recv(fd, buf, sizeof(buf), fds, &n_fds);
+	/* A peer that went with a message of ours unread: that comes first, then what it had sent. */
+	if (len == -ECONNRESET) {
+		n_fds = SYS_SOCKET_FDS_MAX;
+		len = sys_recv(fd, buf, sizeof(buf), fds, &n_fds);
+	}
 	if (len <= 0) {
 		/* A keeper that died with our last message unread resets the connection. */
 		return len == -ECONNRESET ? 0 : (int)len;

@@ -41,7 +41,9 @@ enum lxe_msg_type {
 };
 
 enum lxe_fd_role {
-	LXE_FD_SPEC, /* memfd with the encoded spec */
+	LXE_FD_PARENT, /* the directory of all sandboxes */
+	LXE_FD_DIR,    /* the sandbox's own, locked */
+	LXE_FD_SPEC,   /* memfd with the encoded spec */
 	LXE_FD_STDIN,
 	LXE_FD_STDOUT,
 	LXE_FD_STDERR,
@@ -52,7 +54,7 @@ enum lxe_fd_role {
 	LXE_FD_PROCS,  /* cgroup.procs of the command's group */
 };
 
-#define LXE_FD_ROLES 9
+#define LXE_FD_ROLES 11
 
 struct lxe_msg {
 	enum lxe_msg_type type;
@@ -61,6 +63,8 @@ struct lxe_msg {
 	uint64_t begun_us;		   /* CLOCK_MONOTONIC when the client began */
 	struct lxe_dirs dirs;		   /* without the run directory */
 	struct termios tty_saved, tty_raw; /* with LXE_FD_TTY */
+	/* CREATE */
+	char id[LXE_ID_LEN + 1]; /* of the sandbox */
 	/* BUILD */
 	char image[256];
 	/* STARTED */

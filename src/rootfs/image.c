@@ -50,27 +50,49 @@ static void hint_at_images(const char *state, const char *name, struct lxe_err *
 			name);
 }
 
-static int open_locked(const char *path)
+/* 1 when `path` leads to what `fd` is, 0 when it has been removed or exchanged. */
+static int has_name(int fd, const char *path)
 {
-	LXE_AUTOCLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st, named;
 
-	if (fd < 0)
+	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (flock(fd, LOCK_SH | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? -EBUSY : -errno;
-	return take_fd(&fd);
+	if (lstat(path, &named) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return st.st_dev == named.st_dev && st.st_ino == named.st_ino;
 }
 
-/* Between open and lock somebody may have removed it: then the directory has no name any more. */
+static int lock_shared(int fd)
+{
+	while (flock(fd, LOCK_SH) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+/*
+ * Whoever has it locked for himself lists images, exchanges this one or removes it, all of which
+ * end. Each further turn needs a further exchange.
+ */
+static int open_locked(const char *path)
+{
+	for (;;) {
+		LXE_AUTOCLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int r = fd < 0 ? -errno : lock_shared(fd);
+
+		if (r == 0)
+			r = has_name(fd, path);
+		if (r < 0)
+			return r;
+		if (r == 1)
+			return take_fd(&fd);
+	}
+}
+
 static int probe_record(bool *host_trees, int dir)
 {
-	struct stat st;
 	int r = lxe_image_record_probe(dir, host_trees);
 
-	if (r == 0)
-		return 0;
-	if (fstat(dir, &st) == 0 && st.st_nlink == 0)
-		return -ENOENT;
 	return r == -ENOENT || r == -EBADMSG ? -EUCLEAN : r;
 }
 
@@ -81,8 +103,6 @@ static int describe(int r, const char *state, const char *name, struct lxe_err *
 		lxe_hint(err, "'lxc-exec image rm %s', then 'lxc-exec image build %s'", name, name);
 		return r;
 	}
-	if (r == -EBUSY)
-		return lxe_fail_msg(err, r, "image '%s' is being removed or rebuilt", name);
 	lxe_fail(err, r, "open image '%s'", name);
 	if (r == -ENOENT)
 		hint_at_images(state, name, err);

@@ -99,3 +99,38 @@ int lxe_image_remove(const char *state, const char *name, struct lxe_err *err)
 	r = remove_locked(images, dir, name);
 	return r < 0 ? lxe_fail(err, r, "remove image '%s'", name) : 0;
 }
+
+struct collection {
+	const char *state;
+	lxe_image_report report;
+	void *arg;
+};
+
+static void report_leftover(void *arg, const char *name, int r)
+{
+	const struct collection *c = arg;
+	struct lxe_err err = { 0 };
+
+	if (r < 0)
+		lxe_fail(&err, r, "remove '%s/images/" LXE_IMAGE_BUILD "%s'", c->state, name);
+	c->report(c->arg, name, r < 0 ? err.msg : NULL);
+}
+
+int lxe_image_collect(
+	const char *state, bool dry_run, lxe_image_report report, void *arg, struct lxe_err *err)
+{
+	struct collection c = { .state = state, .report = report, .arg = arg };
+	struct lxe_err failure = { 0 };
+	LXE_AUTOCLOSE int images = lxe_imagedir_open(state, false, &failure);
+
+	if (images == -ENOENT)
+		return 0;
+	if (images < 0)
+		return lxe_fail_msg(err, images, "look for unfinished builds: %s", failure.msg);
+	if (flock(images, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? 0
+					    : lxe_fail(err, -errno, "look for unfinished builds");
+	/* What cannot be removed has been reported. */
+	lxe_imagedir_sweep(images, dry_run, report_leftover, &c);
+	return 0;
+}

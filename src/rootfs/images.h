@@ -1,5 +1,5 @@
 /*
- * What can be done with images besides running them: list and remove. They are built by
+ * What can be done with images besides running them: list, remove, clean up after. They are built by
  * container/build.h. An image that a sandbox runs on is locked (lxe_image_open) and stays.
  */
 #ifndef LXE_ROOTFS_IMAGES_H
@@ -22,6 +22,14 @@ typedef int (*lxe_image_visit)(void *arg, const struct lxe_image_info *info);
 
 /* Visit every image, half-built ones included, sorted by name. No images at all is no error. */
 int lxe_image_list(const char *state, lxe_image_visit visit, void *arg, struct lxe_err *err);
+
+/*
+ * Remove what killed builds left, unless somebody builds just now; with dry_run only name it. For
+ * each `report` is called with the name of the image and what failed (NULL: nothing).
+ */
+typedef void (*lxe_image_report)(void *arg, const char *name, const char *residue);
+int lxe_image_collect(
+	const char *state, bool dry_run, lxe_image_report report, void *arg, struct lxe_err *err);
 
 /* Remove an image, complete or not: -EBUSY while it is in use, -ENOENT when there is none. */
 int lxe_image_remove(const char *state, const char *name, struct lxe_err *err);

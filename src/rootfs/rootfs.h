@@ -22,7 +22,7 @@ struct lxe_image {
 };
 
 /*
- * Open and lock an image. -ENOENT: there is none of that name (hint: how to build it, and which
+ * Open and lock an image; one that is just being removed or exchanged is waited for. -ENOENT: there is none of that name (hint: how to build it, and which
  * there are); -EUCLEAN: half-built (hint: how to rebuild it).
  */
 int lxe_image_open(struct lxe_image *ret, const char *state, const char *name, struct lxe_err *err);

@@ -1,5 +1,6 @@
 #include "store/imagedir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -13,6 +14,7 @@
 #include "base/str.h"
 #include "store/dirs.h"
 #include "sys/fd.h"
+#include "sys/tree.h"
 
 static bool name_is_valid(const char *name)
 {
@@ -52,6 +54,31 @@ int lxe_imagedir_open(const char *state, bool make, struct lxe_err *err)
 	if (fd < 0)
 		return lxe_fail(err, -errno, "open '%s'", path);
 	return fd;
+}
+
+static int is_leftover(const struct dirent *e)
+{
+	return lxe_starts_with(e->d_name, LXE_IMAGE_BUILD);
+}
+
+int lxe_imagedir_sweep(int images, bool dry_run, lxe_imagedir_report report, void *arg)
+{
+	struct dirent **found;
+	int n, first = 0;
+
+	n = scandirat(images, ".", &found, is_leftover, alphasort);
+	if (n < 0)
+		return -errno;
+	for (int i = 0; i < n; i++) {
+		int r = dry_run ? 0 : sys_tree_remove(images, found[i]->d_name);
+
+		if (report)
+			report(arg, found[i]->d_name + strlen(LXE_IMAGE_BUILD), r);
+		first = first < 0 ? first : r;
+		free(found[i]);
+	}
+	free(found);
+	return first;
 }
 
 static int copy_string(char *buf, size_t size, const json_t *from)

@@ -14,6 +14,7 @@
 #define LXE_IMAGE_NAME_MAX 64
 #define LXE_IMAGE_RECORD "image.json"
 #define LXE_IMAGE_HOST_TREES "host-trees"
+#define LXE_IMAGE_BUILD ".build-" /* and the name: where an image is built */
 
 struct lxe_image_record {
 	char name[LXE_IMAGE_NAME_MAX + 1];
@@ -28,6 +29,14 @@ int lxe_image_check_name(const char *name, struct lxe_err *err);
 
 /* Open STATE/images, made first if it is missing and `make` is set. */
 int lxe_imagedir_open(const char *state, bool make, struct lxe_err *err);
+
+/*
+ * Remove what builds have left in the images' directory, whose lock the caller holds: whoever made
+ * it is gone then, and all that it started as well. With dry_run nothing is changed. `report` (NULL:
+ * none) gets the image's name and 0, or the negative errno of a removal. The first of them, or 0.
+ */
+typedef void (*lxe_imagedir_report)(void *arg, const char *name, int r);
+int lxe_imagedir_sweep(int images, bool dry_run, lxe_imagedir_report report, void *arg);
 
 /* Read the record in an image's directory: -ENOENT when there is none, -EBADMSG when it is bad. */
 int lxe_image_record_read(struct lxe_image_record *ret, int image);

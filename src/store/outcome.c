@@ -177,15 +177,11 @@ int lxe_outcome_write(const struct lxe_outcome *o, int fd, struct lxe_err *err)
 {
 	json_t *root = to_json(o);
 	LXE_AUTOFREE char *text = json_dumps(root, JSON_COMPACT);
-	struct stat st;
 	int r;
 
 	json_decref(root);
 	if (!text)
 		return lxe_fail(err, -ENOMEM, "write the result record");
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-		(ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0))
-		return lxe_fail(err, -errno, "write the result record");
 	/* The newline takes the place of the terminating NUL: one write, whole or not at all. */
 	size_t len = strlen(text);
 	text[len] = '\n';

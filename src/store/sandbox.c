@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
@@ -11,8 +12,11 @@
 #include "base/cleanup.h"
 #include "store/dirs.h"
 #include "sys/fd.h"
+#include "sys/proc.h"
 
 #define JOURNAL "journal"
+#define LOCK_LOOK_MS 5
+#define NEW_LOCK_MS 2000
 
 static bool id_valid(const char *id)
 {
@@ -56,16 +60,32 @@ static int open_parent(const char *run, bool make, struct lxe_err *err)
  * Open a record and take its lock. Between mkdir and flock somebody else may find the directory
  * without an owner and remove it: the link count tells, because the lock is on the directory itself.
  */
-static int lock_dir(int parent, const char *id, bool wait)
+/* flock(2) knows no deadline: look again every few milliseconds, until the time is up. */
+static int lock_within(int fd, int timeout_ms)
+{
+	uint64_t end = sys_now_ms() + (uint64_t)timeout_ms;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EWOULDBLOCK || sys_now_ms() >= end)
+			return -errno;
+		poll(NULL, 0, LOCK_LOOK_MS);
+	}
+	return 0;
+}
+
+static int lock_dir(int parent, const char *id, int timeout_ms)
 {
 	LXE_AUTOCLOSE int dir = openat(parent, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
+	int r;
 
 	if (dir < 0)
 		return -errno;
-	while (flock(dir, wait ? LOCK_EX : LOCK_EX | LOCK_NB) < 0)
-		if (errno != EINTR)
-			return -errno;
+	r = lock_within(dir, timeout_ms);
+	if (r < 0)
+		return r;
 	if (fstat(dir, &st) < 0)
 		return -errno;
 	if (st.st_nlink == 0)
@@ -89,9 +109,10 @@ static int make_locked(int parent, char id[LXE_ID_LEN + 1])
 		return r;
 	if (mkdirat(parent, id, 0711) < 0)
 		return -errno;
-	r = lock_dir(parent, id, false);
-	if (r == -EWOULDBLOCK)
-		return -EEXIST; /* whoever took it removes it */
+	/* Somebody may look whether it is free, or find it free and remove it: both are short. */
+	r = lock_dir(parent, id, NEW_LOCK_MS);
+	if (r == -EWOULDBLOCK || r == -ENOENT)
+		return -EEXIST;
 	if (r < 0) {
 		unlinkat(parent, id, AT_REMOVEDIR);
 		return r;
@@ -163,8 +184,8 @@ fail:
 	return r;
 }
 
-int lxe_sandbox_claim(
-	struct lxe_sandbox *ret, const char *run, const char *id, bool wait, struct lxe_err *err)
+int lxe_sandbox_claim(struct lxe_sandbox *ret, const char *run, const char *id, int timeout_ms,
+	struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int parent = open_parent(run, false, err);
 	LXE_AUTOCLOSE int dir = -EBADF;
@@ -173,10 +194,28 @@ int lxe_sandbox_claim(
 		return parent;
 	if (!id_valid(id))
 		return lxe_fail(err, -EINVAL, "claim sandbox '%s'", id);
-	dir = lock_dir(parent, id, wait);
+	dir = lock_dir(parent, id, timeout_ms);
 	if (dir < 0)
 		return lxe_fail(err, dir, "claim sandbox '%s'", id);
 	return lxe_sandbox_adopt(ret, take_fd(&parent), take_fd(&dir), id, err);
+}
+
+int lxe_sandbox_is_owned(const char *run, const char *id)
+{
+	LXE_AUTOCLOSE int parent = open_parent(run, false, NULL);
+	LXE_AUTOCLOSE int dir = -EBADF;
+
+	if (parent < 0)
+		return parent;
+	if (!id_valid(id))
+		return -EINVAL;
+	dir = openat(parent, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	/* Shared, for the moment between these two lines: a creator waits for so long. */
+	if (flock(dir, LOCK_SH | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? 1 : -errno;
+	return 0;
 }
 
 void lxe_sandbox_release(struct lxe_sandbox *s)

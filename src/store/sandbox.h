@@ -38,11 +38,14 @@ int lxe_sandbox_adopt(
 	struct lxe_sandbox *ret, int parent, int dir, const char *id, struct lxe_err *err);
 
 /*
- * Take the lock of an existing record: -EWOULDBLOCK when it is owned (with `wait`: blocks until the
- * owner is done), -ENOENT when it is gone.
+ * Take the lock of an existing record, waiting for at most timeout_ms: -EWOULDBLOCK when it is still
+ * owned then, -ENOENT when it is gone.
  */
-int lxe_sandbox_claim(
-	struct lxe_sandbox *ret, const char *run, const char *id, bool wait, struct lxe_err *err);
+int lxe_sandbox_claim(struct lxe_sandbox *ret, const char *run, const char *id, int timeout_ms,
+	struct lxe_err *err);
+
+/* Does somebody own the record? 1, 0, or a negative errno. Changes nothing. */
+int lxe_sandbox_is_owned(const char *run, const char *id);
 
 /* Give the descriptors (and with the last of them the lock) back. Removes nothing. */
 void lxe_sandbox_release(struct lxe_sandbox *s);

@@ -144,16 +144,6 @@ int sys_pipe(int ends[2])
 	return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0;
 }
 
-int sys_fd_above(int *fd, int min)
-{
-	int moved = fcntl(*fd, F_DUPFD, min);
-
-	if (moved < 0)
-		return -errno;
-	lxe_drop_fd(fd);
-	return moved;
-}
-
 static int close_span(int first, unsigned int last)
 {
 	if ((unsigned int)first > last)

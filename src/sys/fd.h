@@ -36,9 +36,6 @@ int sys_memfd(const char *name, size_t size);
 /* A pipe whose ends are CLOEXEC: ends[0] is read, ends[1] is written. */
 int sys_pipe(int ends[2]);
 
-/* Move a descriptor to a number >= min, without CLOEXEC. The old one is closed. */
-int sys_fd_above(int *fd, int min);
-
 /* Close every descriptor from `first` on except those listed (ascending, any number of them). */
 int sys_close_from(int first, const int *keep, size_t n_keep);
 

@@ -42,6 +42,23 @@ pid_t sys_fork_into(int cgroup_fd)
 	return pid < 0 ? -errno : pid;
 }
 
+pid_t sys_fork_pidns(int *pidfd)
+{
+	int fd = -EBADF;
+	struct clone_args args = {
+		.flags = CLONE_NEWPID | CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)&fd,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+
+	if (pid < 0)
+		return -errno;
+	if (pid > 0)
+		*pidfd = fd;
+	return pid;
+}
+
 int sys_pidfd_open(pid_t pid)
 {
 	int fd = pidfd_open(pid, 0);
@@ -71,6 +88,16 @@ int sys_pidfd_wait(int pidfd, int timeout_ms)
 		uint64_t now = sys_now_ms();
 		timeout_ms = now < end ? (int)(end - now) : 0;
 	}
+}
+
+int sys_pidfd_reap(int pidfd)
+{
+	siginfo_t info;
+
+	while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
 }
 
 pid_t sys_reap(pid_t pid, int *status, struct rusage *usage)

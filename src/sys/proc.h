@@ -19,11 +19,20 @@ uint64_t sys_now_us(void);
  */
 pid_t sys_fork_into(int cgroup_fd);
 
+/*
+ * fork(2) into a new pid namespace: 0 in the child, which is its pid 1, so that nothing it starts
+ * outlives it (pid_namespaces(7)); in the parent its pid, with its pidfd in *pidfd.
+ */
+pid_t sys_fork_pidns(int *pidfd);
+
 int sys_pidfd_open(pid_t pid);
 int sys_pidfd_kill(int pidfd, int signal);
 
 /* Wait until the process behind a pidfd has ended: 0, -ETIMEDOUT after timeout_ms. Does not reap. */
 int sys_pidfd_wait(int pidfd, int timeout_ms);
+
+/* Reap the child behind a pidfd, waiting for it: -ECHILD when somebody else has. */
+int sys_pidfd_reap(int pidfd);
 
 /* Reap one child without blocking: its pid, 0 when none is ready, -ECHILD when there are none. */
 pid_t sys_reap(pid_t pid, int *status, struct rusage *usage);

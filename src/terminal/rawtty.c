@@ -38,25 +38,6 @@ int lxe_rawtty_prepare(struct lxe_rawtty *t, int fd, struct lxe_err *err)
 	return 0;
 }
 
-int lxe_rawtty_enter(struct lxe_rawtty *t, int fd, struct lxe_err *err)
-{
-	struct lxe_rawtty next;
-	int r;
-
-	r = lxe_rawtty_prepare(&next, fd, err);
-	if (r < 0)
-		return r;
-	r = set_attr(fd, &next.raw);
-	if (r < 0)
-		return lxe_fail(err, r, "make the terminal raw");
-	/* What the kernel made of it is what a later look can be compared with. */
-	if (tcgetattr(fd, &next.raw) < 0)
-		return lxe_fail(err, -errno, "read the terminal's settings");
-	next.is_raw = true;
-	*t = next;
-	return 0;
-}
-
 static bool same(const struct termios *a, const struct termios *b)
 {
 	return a->c_iflag == b->c_iflag && a->c_oflag == b->c_oflag && a->c_cflag == b->c_cflag &&
@@ -118,6 +99,12 @@ void lxe_rawtty_again(struct lxe_rawtty *t)
 	if (!t->is_raw && tcgetattr(t->fd, &now) == 0)
 		t->saved = now;
 	t->is_raw = set_attr(t->fd, &t->raw) == 0;
+}
+
+void lxe_rawtty_continue(struct lxe_rawtty *t)
+{
+	if (t->fd >= 0 && !in_background(t->fd))
+		lxe_rawtty_again(t);
 }
 
 void lxe_rawtty_size(int fd, uint16_t *rows, uint16_t *cols)

@@ -20,17 +20,17 @@ struct lxe_rawtty {
 /* Save the settings of fd and work out the raw ones; nothing is changed before lxe_rawtty_again(). */
 int lxe_rawtty_prepare(struct lxe_rawtty *t, int fd, struct lxe_err *err);
 
-/*
- * Save the settings of fd and make it raw (TCSADRAIN-free: pending input is kept, TCSANOW). A
- * process in the background is stopped by SIGTTOU here, as by any tcsetattr(3).
- */
-int lxe_rawtty_enter(struct lxe_rawtty *t, int fd, struct lxe_err *err);
-
 /* Put the saved settings back; async-signal-safe and idempotent. */
 void lxe_rawtty_leave(struct lxe_rawtty *t);
 
-/* Raw: for the first time after prepare, or again after SIGCONT. */
+/*
+ * Raw: after prepare, or again after leave. Pending input is kept (TCSANOW). A process in the
+ * background is stopped by SIGTTOU here, as by any tcsetattr(3).
+ */
 void lxe_rawtty_again(struct lxe_rawtty *t);
+
+/* Raw again after SIGCONT, unless it was bg(1) that sent it: then the terminal is the shell's. */
+void lxe_rawtty_continue(struct lxe_rawtty *t);
 
 /*
  * For a process that restores in the driver's stead: only if the terminal is still as the driver

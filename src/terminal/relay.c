@@ -26,6 +26,7 @@ struct lxe_relay {
 	struct lxe_ring *ring;
 	int in, out, master;
 	bool in_blocks, out_blocks;
+	bool out_is_tty; /* as long as it is not hung up it says so itself */
 	bool gate_open;
 	bool master_ended;
 	enum input_state input;
@@ -62,6 +63,7 @@ int lxe_relay_new(struct lxe_relay **ret, int in, int out, int master, struct lx
 		.master = master,
 		.in_blocks = may_block(in),
 		.out_blocks = may_block(out),
+		.out_is_tty = isatty(out),
 		.delivered = lxe_ring_written(ring),
 	};
 	*ret = r;
@@ -302,17 +304,15 @@ static int step_in(struct lxe_relay *r, uint32_t events)
 	return res < 0 ? res : send_input(r);
 }
 
-/* A pipe without a reader is seen before anything has to be written to it. */
+/* A pipe without a reader, or a terminal that is gone, is seen before anything has to be written. */
 static int step_out(struct lxe_relay *r, uint32_t events)
 {
 	int res = deliver(r);
 
 	if (res < 0 || backlog(r))
 		return res;
-	if (events & EPOLLERR)
-		return -EPIPE;
-	if (events & EPOLLHUP)
-		return isatty(r->out) ? -EIO : -EPIPE;
+	if (events & (EPOLLERR | EPOLLHUP))
+		return r->out_is_tty ? -EIO : -EPIPE;
 	return 0;
 }
 
@@ -357,6 +357,24 @@ bool lxe_relay_gate_open(const struct lxe_relay *r)
 bool lxe_relay_holds_input(const struct lxe_relay *r)
 {
 	return !r->gate_open && (input_len(r) > 0 || r->input == INPUT_ENDED);
+}
+
+static bool raises_signal(const struct termios *tio, unsigned char c)
+{
+	return c != _POSIX_VDISABLE &&
+	       (c == tio->c_cc[VINTR] || c == tio->c_cc[VQUIT] || c == tio->c_cc[VSUSP]);
+}
+
+bool lxe_relay_holds_signal(const struct lxe_relay *r)
+{
+	struct termios tio;
+
+	if (!lxe_relay_holds_input(r) || tcgetattr(r->master, &tio) < 0 || !(tio.c_lflag & ISIG))
+		return false;
+	for (uint64_t i = r->sent; i < r->taken; i++)
+		if (raises_signal(&tio, r->buf[i % sizeof(r->buf)]))
+			return true;
+	return false;
 }
 
 void lxe_relay_finish(struct lxe_relay *r)

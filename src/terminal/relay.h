@@ -54,6 +54,12 @@ bool lxe_relay_gate_open(const struct lxe_relay *r);
 bool lxe_relay_holds_input(
 	const struct lxe_relay *r); /* bytes or an end of file wait at the gate */
 
+/*
+ * Does a character wait at the gate that the slave's line discipline would turn into a signal
+ * (VINTR, VQUIT, VSUSP with ISIG set; termios(3))?
+ */
+bool lxe_relay_holds_signal(const struct lxe_relay *r);
+
 /* The command is gone: drop the input, deliver what is still in the pty. */
 void lxe_relay_finish(struct lxe_relay *r);
 

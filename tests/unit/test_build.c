@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "child.h"
 #include "container/build.h"
 #include "container/cover.h"
+#include "container/template.h"
 #include "rootfs/images.h"
 #include "rootfs/rootfs.h"
 #include "sys/fd.h"
@@ -94,7 +96,7 @@ static void build(const char *name, bool replace)
 {
 	struct lxe_err err = { 0 };
 
-	must(lxe_image_build(&dirs, name, replace, -1, &err) == 0);
+	must(lxe_image_build(&dirs, name, replace, NULL, &err) == 0);
 }
 
 static unsigned int leftovers(void)
@@ -184,14 +186,14 @@ Test(build, an_unknown_template_is_named_with_those_that_are_there)
 {
 	struct lxe_err err = { 0 };
 
-	must(lxe_image_build(&dirs, "hots", false, -1, &err) == -ENOENT);
+	must(lxe_image_build(&dirs, "hots", false, NULL, &err) == -ENOENT);
 	must(strcmp(err.msg,
 		     "build image 'hots': find template 'lxc-hots': no such file or directory") ==
 		0);
 	must(strstr(err.hint, "busybox") != NULL);
 	must(strstr(err.hint, "host") != NULL);
 	must(!exists(at("state")));
-	must(lxe_image_build(&dirs, "../x", false, -1, NULL) == -EINVAL);
+	must(lxe_image_build(&dirs, "../x", false, NULL, NULL) == -EINVAL);
 }
 
 Test(build, a_template_that_fails_is_quoted_and_leaves_nothing)
@@ -200,39 +202,36 @@ Test(build, a_template_that_fails_is_quoted_and_leaves_nothing)
 
 	make_template("bad", "mkdir -p $rootfs/x\necho progress\n"
 			     "printf 'first\\nno \\033[1mroom\\n\\n' >&2\nexit 3");
-	must(lxe_image_build(&dirs, "bad", false, -1, &err) == -EIO);
+	must(lxe_image_build(&dirs, "bad", false, NULL, &err) == -EIO);
 	must(strcmp(err.msg, "build image 'bad': template 'lxc-bad' failed: no \\x1b[1mroom") == 0);
 	must(!exists(at("state/images/bad")));
 	expect_no_trace();
 }
 
-static int build_with_stdio(int log, int stdio)
+static int build_with_stdio(int stdio)
 {
-	struct lxe_err err = { 0 };
-
 	if (dup2(stdio, 1) < 0 || dup2(stdio, 2) < 0)
 		return 1;
 	setenv("LXE_TEST_SECRET", "x", 1);
-	return lxe_image_build(&dirs, "loud", false, log, &err) < 0;
+	return lxe_image_build(&dirs, "loud", false, NULL, NULL) < 0;
 }
 
-Test(build, output_goes_to_the_log_alone_and_the_environment_is_clean)
+Test(build, output_goes_nowhere_and_the_environment_is_clean)
 {
-	int log = sys_memfd("log", 0), out = sys_memfd("out", 0), status;
-	char *text;
-	size_t len;
+	int out = sys_memfd("out", 0), status;
+	char text[128];
 	pid_t pid;
 
 	make_template("loud", "mkdir -p $rootfs\necho to stdout\necho to stderr >&2\n"
-			      "echo secret=${LXE_TEST_SECRET-none}\ncat\necho umask=$(umask)");
+			      "exec >$TOP/said\necho secret=${LXE_TEST_SECRET-none}\ncat\n"
+			      "echo umask=$(umask)\n[ -d /proc/$$ ]");
 	pid = fork_child();
 	if (pid == 0)
-		_exit(build_with_stdio(log, out));
+		_exit(build_with_stdio(out));
 	must(waitpid(pid, &status, 0) == pid);
 	must(status == 0);
-	must(sys_read_whole(log, 65536, &text, &len) == 0);
-	must(strcmp(text, "to stdout\nto stderr\nsecret=none\numask=0022\n") == 0);
-	free(text);
+	must(sys_read_file(AT_FDCWD, at("said"), text, sizeof(text)) > 0);
+	must(strcmp(text, "secret=none\numask=0022\n") == 0);
 	must(lseek(out, 0, SEEK_END) == 0);
 }
 
@@ -254,7 +253,7 @@ Test(build, two_at_once_build_once)
 	for (size_t i = 0; i < 4; i++) {
 		pids[i] = fork_child();
 		if (pids[i] == 0)
-			_exit(lxe_image_build(&dirs, "count", false, -1, NULL) < 0);
+			_exit(lxe_image_build(&dirs, "count", false, NULL, NULL) < 0);
 	}
 	for (size_t i = 0; i < 4; i++) {
 		must(waitpid(pids[i], &status, 0) == pids[i]);
@@ -277,9 +276,9 @@ Test(build, replace_builds_again_unless_it_is_in_use)
 	build("count", true);
 	must(count() == 2);
 	must(lxe_image_open(&image, dirs.state, "count", &err) == 0);
-	must(lxe_image_build(&dirs, "count", true, -1, &err) == -EBUSY);
+	must(lxe_image_build(&dirs, "count", true, NULL, &err) == -EBUSY);
 	must(strcmp(err.msg, "build image 'count': it is in use") == 0);
-	must(lxe_image_build(&dirs, "count", false, -1, NULL) == 0);
+	must(lxe_image_build(&dirs, "count", false, NULL, NULL) == 0);
 	lxe_image_release(&image);
 	must(count() == 2);
 	expect_no_trace();
@@ -303,37 +302,237 @@ static void read_fifo(const char *name)
 	close(fd);
 }
 
-/* The template blocks in the middle, its builder is killed, and it goes on until it is let go. */
-Test(build, what_a_killed_build_leaves_is_removed_by_the_next)
+static void write_fifo(const char *name)
 {
-	int images, release;
-	pid_t pid;
+	int fd = open(at("%s", name), O_WRONLY | O_CLOEXEC);
 
-	make_template("slow", "mkdir -p $rootfs/tmp\n[ ! -e $TOP/go ] || exit 0\n"
-			      ": >$TOP/started\nread x <$TOP/release || :\n: >$rootfs/late");
+	must(fd >= 0);
+	close(fd);
+}
+
+static void make_fifos(void)
+{
 	must(mkfifo(at("started"), 0600) == 0);
 	must(mkfifo(at("release"), 0600) == 0);
+}
+
+/* Says that it has started, with a process besides it in a session of its own, and blocks. */
+static const char slow[] = "mkdir -p $rootfs/tmp\n[ ! -e $TOP/go ] || exit 0\n"
+			   "setsid sleep 1000 &\n: >$TOP/started\nread x <$TOP/release || :\n";
+
+/* The template and all that it started hold the lock. */
+static int lock_images(int how)
+{
+	int images = open(at("state/images"), O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+
+	must(images >= 0);
+	r = flock(images, how);
+	close(images);
+	return r;
+}
+
+Test(build, a_killed_builder_takes_the_template_with_it)
+{
+	pid_t pid;
+
+	make_template("slow", slow);
+	make_fifos();
 	pid = fork_child();
 	if (pid == 0)
-		_exit(lxe_image_build(&dirs, "slow", false, -1, NULL) < 0);
+		_exit(lxe_image_build(&dirs, "slow", false, NULL, NULL) < 0);
 	read_fifo("started");
+	must(lock_images(LOCK_EX | LOCK_NB) == -1);
 	must(kill(pid, SIGKILL) == 0);
 	must(waitpid(pid, NULL, 0) == pid);
-
+	must(lock_images(LOCK_EX) == 0);
 	must(!exists(at("state/images/slow")));
 	must(exists(at("state/images/.build-slow/slow/rootfs/tmp")));
-	images = open(at("state/images"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(flock(images, LOCK_EX | LOCK_NB) == -1);
-	close(images);
 
 	close(open(at("go"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-	release = open(at("release"), O_WRONLY | O_CLOEXEC);
-	must(release >= 0);
-	close(release);
 	build("slow", false);
 	expect_image("slow", false);
-	must(!exists(at("state/images/slow/rootfs/late")));
 	expect_no_trace();
+}
+
+static void note_leftover(void *arg, const char *name, const char *residue)
+{
+	must(strcmp(name, "gone") == 0);
+	must(!residue);
+	++*(int *)arg;
+}
+
+Test(build, what_builds_left_is_collected_when_nobody_builds)
+{
+	struct lxe_err err = { 0 };
+	int images, n = 0;
+
+	must(lxe_image_collect(dirs.state, false, note_leftover, &n, &err) == 0);
+	must(lxe_dirs_make(at("state/images/.build-gone/gone/rootfs"), NULL) == 0);
+	images = open(at("state/images"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(flock(images, LOCK_EX) == 0);
+	must(lxe_image_collect(dirs.state, false, note_leftover, &n, &err) == 0);
+	must(n == 0);
+	close(images);
+	must(lxe_image_collect(dirs.state, true, note_leftover, &n, &err) == 0);
+	must(n == 1);
+	must(exists(at("state/images/.build-gone")));
+	must(lxe_image_collect(dirs.state, false, note_leftover, &n, &err) == 0);
+	must(n == 2);
+	expect_no_trace();
+}
+
+/* As the keeper waits: it reaps whoever has ended, and gives up when it is told to. */
+static int wait_and_reap(void *arg, int fd, int timeout_ms)
+{
+	const int *stop = arg;
+	struct pollfd polled[] = {
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = stop ? *stop : -1, .events = POLLIN },
+	};
+	int r = poll(polled, 2, timeout_ms);
+
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	if (polled[1].revents)
+		return -ECANCELED;
+	return r > 0 ? 0 : -ETIMEDOUT;
+}
+
+Test(build, a_waiter_that_reaps_every_child_changes_no_result)
+{
+	const struct lxe_waiter waiter = { .wait = wait_and_reap };
+	struct lxe_err err = { 0 };
+
+	make_template("good", "mkdir -p $rootfs\necho fine");
+	make_template("bad", "echo no room >&2\nexit 3");
+	must(lxe_image_build(&dirs, "good", false, &waiter, &err) == 0);
+	expect_image("good", false);
+	must(lxe_image_build(&dirs, "bad", false, &waiter, &err) == -EIO);
+	must(strcmp(err.msg, "build image 'bad': template 'lxc-bad' failed: no room") == 0);
+	expect_no_trace();
+}
+
+Test(build, a_build_that_is_given_up_leaves_nothing)
+{
+	int stop;
+	const struct lxe_waiter waiter = { .wait = wait_and_reap, .arg = &stop };
+	struct lxe_err err = { 0 };
+
+	make_template("slow", slow);
+	make_fifos();
+	stop = open(at("started"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	must(stop >= 0);
+	must(lxe_image_build(&dirs, "slow", false, &waiter, &err) == -ECANCELED);
+	must(lock_images(LOCK_EX | LOCK_NB) == 0);
+	must(!exists(at("state/images/slow")));
+	expect_no_trace();
+}
+
+Test(build, waiting_for_another_build_can_be_given_up)
+{
+	int stop = sys_memfd("always readable", 0), images;
+	const struct lxe_waiter waiter = { .wait = wait_and_reap, .arg = &stop };
+
+	make_template("good", "mkdir -p $rootfs");
+	must(lxe_dirs_make(at("state/images"), NULL) == 0);
+	images = open(at("state/images"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(flock(images, LOCK_EX) == 0);
+	must(lxe_image_build(&dirs, "good", false, &waiter, NULL) == -ECANCELED);
+	close(images);
+}
+
+Test(build, what_a_template_leaves_running_ends_with_it)
+{
+	make_template("daemon", "mkdir -p $rootfs\nsetsid sleep 1000 &\nsleep 1000 &");
+	build("daemon", false);
+	must(lock_images(LOCK_EX | LOCK_NB) == 0);
+	expect_image("daemon", false);
+}
+
+Test(build, a_template_has_a_deadline)
+{
+	char path[PATH_MAX], lxcpath[PATH_MAX];
+	struct lxe_template t = {
+		.path = path, .lxcpath = lxcpath, .name = "hang", .dirs = &dirs, .timeout_ms = 1000
+	};
+	struct lxe_err err = { 0 };
+
+	make_template("hang", "while :; do echo on and on; done");
+	snprintf(path, sizeof(path), "%s", at("lxc-templates/lxc-hang"));
+	snprintf(lxcpath, sizeof(lxcpath), "%s", at("state/images"));
+	must(lxe_dirs_make(lxcpath, NULL) == 0);
+	t.lock = open(lxcpath, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(lxe_template_run(&t, &err) == -ETIMEDOUT);
+	must(strcmp(err.msg, "template 'lxc-hang' did not end within 1 s") == 0);
+	close(t.lock);
+}
+
+/* Runs go on starting on the old image while the new one is built, and keep it from being exchanged. */
+Test(build, an_image_can_be_opened_while_it_is_built_again)
+{
+	struct lxe_err err = { 0 };
+	struct lxe_image image;
+	int status;
+	pid_t pid;
+
+	make_template("slow", slow);
+	make_fifos();
+	close(open(at("go"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	build("slow", false);
+	must(unlink(at("go")) == 0);
+	for (int used = 0; used < 2; used++) {
+		pid = fork_child();
+		if (pid == 0)
+			_exit(-lxe_image_build(&dirs, "slow", true, NULL, NULL));
+		read_fifo("started");
+		must(lxe_image_open(&image, dirs.state, "slow", &err) == 0);
+		if (!used)
+			lxe_image_release(&image);
+		write_fifo("release");
+		must(waitpid(pid, &status, 0) == pid);
+		must(WIFEXITED(status) && WEXITSTATUS(status) == (used ? EBUSY : 0));
+	}
+	lxe_image_release(&image);
+	expect_image("slow", false);
+	expect_no_trace();
+}
+
+/* Between its open and its lock the image was exchanged: what it has then is the new one. */
+Test(build, an_exchanged_image_is_not_used)
+{
+	struct lxe_image image;
+	struct lxe_err err = { 0 };
+	int old, found[2], status;
+	pid_t pid;
+	char go;
+
+	make_template("count", counting);
+	build("count", false);
+	old = open(at("state/images/count"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(flock(old, LOCK_EX) == 0);
+	must(pipe2(found, O_CLOEXEC) == 0);
+	pid = fork_child();
+	if (pid == 0) {
+		close(old);
+		close(found[0]);
+		must(write(found[1], "", 1) == 1);
+		must(lxe_image_open(&image, dirs.state, "count", &err) == 0);
+		must(exists(at("state/images/count/new")));
+		must(fstatat(image.lock, "new", &(struct stat){ 0 }, 0) == 0);
+		_exit(CHILD_PASSED);
+	}
+	must(read(found[0], &go, 1) == 1);
+	must(lxe_dirs_make(at("state/images/.build-count/count/rootfs"), NULL) == 0);
+	must(link(at("state/images/count/image.json"),
+		     at("state/images/.build-count/count/image.json")) == 0);
+	close(open(
+		at("state/images/.build-count/count/new"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	must(renameat2(AT_FDCWD, at("state/images/count"), AT_FDCWD,
+		     at("state/images/.build-count/count"), RENAME_EXCHANGE) == 0);
+	close(old);
+	must(waitpid(pid, &status, 0) == pid);
+	must(WIFEXITED(status) && WEXITSTATUS(status) == CHILD_PASSED);
+	must(sys_tree_remove(AT_FDCWD, at("state/images/.build-count")) == 0);
 }
 
 static void check_cover(void)

@@ -90,34 +90,6 @@ Test(fd, close_from_zero_with_duplicates_in_the_list)
 	cr_assert_eq(in_child(close_everything, 0), 0);
 }
 
-Test(fd, a_descriptor_moves_above_a_number)
-{
-	int ends[2], low, moved;
-
-	cr_assert_eq(sys_pipe(ends), 0);
-	low = ends[1];
-	cr_assert(fcntl(low, F_GETFD) & FD_CLOEXEC);
-	moved = sys_fd_above(&ends[1], 100);
-	cr_assert_geq(moved, 100);
-	cr_assert_eq(ends[1], -EBADF);
-	cr_assert_not(is_open(low));
-	cr_assert_eq(fcntl(moved, F_GETFD), 0, "it survives an execve");
-	cr_assert_eq(write(moved, "x", 1), 1);
-	close(ends[0]);
-	close(moved);
-}
-
-Test(fd, one_that_cannot_move_stays)
-{
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	cr_assert_eq(sys_fd_above(&fd, 1 << 30), -EINVAL);
-	cr_assert(is_open(fd));
-	close(fd);
-	fd = -EBADF;
-	cr_assert_eq(sys_fd_above(&fd, 10), -EBADF);
-}
-
 static int memfd_of(const char *bytes, size_t len)
 {
 	int fd = sys_memfd("lxe-test", 0);

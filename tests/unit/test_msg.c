@@ -73,6 +73,7 @@ static void random_msg(struct lxe_msg *msg, enum lxe_msg_type type, uint64_t *st
 		random_bytes(&msg->tty_saved, sizeof(msg->tty_saved), state);
 		random_bytes(&msg->tty_raw, sizeof(msg->tty_raw), state);
 		random_text(msg->image, sizeof(msg->image), state);
+		random_text(msg->id, sizeof(msg->id), state);
 		break;
 	case LXE_MSG_STARTED:
 		msg->pid = 1 + (pid_t)rnd_below(state, INT32_MAX);

@@ -33,13 +33,22 @@ static bool equal(const struct termios *a, const struct termios *b)
 	       a->c_lflag == b->c_lflag && memcmp(a->c_cc, b->c_cc, sizeof(a->c_cc)) == 0;
 }
 
+static int enter(struct lxe_rawtty *t, int fd, struct lxe_err *err)
+{
+	int r = lxe_rawtty_prepare(t, fd, err);
+
+	if (r == 0)
+		lxe_rawtty_again(t);
+	return r;
+}
+
 Test(rawtty, raw_and_back)
 {
 	struct lxe_pty pty = open_pty();
 	struct termios before = attr(pty.slave), now;
 	struct lxe_rawtty t;
 
-	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	cr_assert_eq(enter(&t, pty.slave, NULL), 0);
 	now = attr(pty.slave);
 	cr_assert_not(now.c_lflag & (ICANON | ECHO | ISIG | IEXTEN));
 	cr_assert_not(now.c_oflag & OPOST);
@@ -58,7 +67,7 @@ Test(rawtty, typed_ahead_bytes_survive)
 	char buf[16] = "";
 
 	cr_assert_eq(sys_write(pty.master, "early", 5), 5);
-	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	cr_assert_eq(enter(&t, pty.slave, NULL), 0);
 	cr_assert_eq(sys_read(pty.slave, buf, sizeof(buf)), 5);
 	cr_assert_str_eq(buf, "early");
 	lxe_pty_release(&pty);
@@ -70,7 +79,7 @@ Test(rawtty, leaving_twice_does_not_undo_what_came_between)
 	struct termios other, now;
 	struct lxe_rawtty t;
 
-	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	cr_assert_eq(enter(&t, pty.slave, NULL), 0);
 	lxe_rawtty_leave(&t);
 	other = attr(pty.slave);
 	other.c_lflag &= ~(tcflag_t)ECHO;
@@ -90,7 +99,7 @@ Test(rawtty, without_a_terminal_nothing_is_done)
 	lxe_rawtty_leave(&t);
 	lxe_rawtty_again(&t);
 	cr_assert_eq(sys_pipe(ends), 0);
-	cr_assert_eq(lxe_rawtty_enter(&t, ends[0], &err), -ENOTTY);
+	cr_assert_eq(enter(&t, ends[0], &err), -ENOTTY);
 	cr_assert(strstr(err.msg, "terminal"));
 	cr_assert_eq(t.fd, -EBADF);
 	close(ends[0]);
@@ -103,7 +112,7 @@ Test(rawtty, again_keeps_what_the_shell_set_meanwhile)
 	struct termios shell, now;
 	struct lxe_rawtty t;
 
-	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	cr_assert_eq(enter(&t, pty.slave, NULL), 0);
 	lxe_rawtty_leave(&t);
 	shell = attr(pty.slave);
 	shell.c_cc[VINTR] = 'x';
@@ -123,7 +132,7 @@ Test(rawtty, again_without_a_leave_does_not_save_what_is_raw)
 	struct termios before = attr(pty.slave), now;
 	struct lxe_rawtty t;
 
-	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	cr_assert_eq(enter(&t, pty.slave, NULL), 0);
 	lxe_rawtty_again(&t);
 	lxe_rawtty_leave(&t);
 	now = attr(pty.slave);
@@ -137,7 +146,7 @@ Test(rawtty, restore_if_restores_what_the_driver_left)
 	struct termios before = attr(pty.slave), now;
 	struct lxe_rawtty t;
 
-	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	cr_assert_eq(enter(&t, pty.slave, NULL), 0);
 	lxe_rawtty_restore_if(pty.slave, &t.raw, &t.saved);
 	now = attr(pty.slave);
 	cr_assert(equal(&now, &before));
@@ -150,7 +159,7 @@ Test(rawtty, restore_if_leaves_alone_what_somebody_changed)
 	struct termios other, now;
 	struct lxe_rawtty t;
 
-	cr_assert_eq(lxe_rawtty_enter(&t, pty.slave, NULL), 0);
+	cr_assert_eq(enter(&t, pty.slave, NULL), 0);
 	other = attr(pty.slave);
 	other.c_iflag |= ICRNL;
 	cr_assert_eq(tcsetattr(pty.slave, TCSANOW, &other), 0);
@@ -176,8 +185,7 @@ static void leave_in_background(bool shell_changed)
 		struct lxe_rawtty t;
 		pid_t job;
 
-		if (lxe_pty_become_controlling(pty.slave) < 0 ||
-			lxe_rawtty_enter(&t, pty.slave, NULL) < 0)
+		if (lxe_pty_become_controlling(pty.slave) < 0 || enter(&t, pty.slave, NULL) < 0)
 			_exit(1);
 		if (shell_changed) {
 			shell = attr(pty.slave);

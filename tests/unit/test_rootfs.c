@@ -554,17 +554,31 @@ Test(images, one_in_use_cannot_be_removed, .init = set_up, .fini = tear_down)
 	must(lxe_image_remove(at("state"), "mini", NULL) == -ENOENT);
 }
 
-Test(images, one_being_removed_cannot_be_opened, .init = set_up, .fini = tear_down)
+/* In another process, which may open it before it is gone or wait until it is. */
+static pid_t open_elsewhere(int fd)
 {
-	struct lxe_err err = { 0 };
 	struct lxe_image image;
-	int fd;
+	pid_t pid = fork_child();
+
+	if (pid > 0)
+		return pid;
+	close(fd);
+	_exit(-lxe_image_open(&image, at("state"), "mini", NULL));
+}
+
+Test(images, one_being_removed_is_waited_for, .init = set_up, .fini = tear_down, .timeout = 60)
+{
+	int fd, status;
+	pid_t pid;
 
 	make_image("mini", false, true);
 	fd = open(at("state/images/mini"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	must(flock(fd, LOCK_EX | LOCK_NB) == 0);
-	must(lxe_image_open(&image, at("state"), "mini", &err) == -EBUSY);
+	pid = open_elsewhere(fd);
+	must(sys_tree_remove(AT_FDCWD, at("state/images/mini")) == 0);
 	close(fd);
+	must(waitpid(pid, &status, 0) == pid);
+	must(WIFEXITED(status) && WEXITSTATUS(status) == ENOENT);
 }
 
 static int collect(void *arg, const struct lxe_image_info *info)

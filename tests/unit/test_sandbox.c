@@ -90,7 +90,7 @@ Test(sandbox, a_new_one_is_listed_locked_and_has_an_empty_journal)
 	cr_assert_str_eq(ids.v[0], s.id);
 	lxe_strv_release(&ids);
 	/* A second open file description of the same process is somebody else. */
-	cr_assert_eq(lxe_sandbox_claim(&other, run.path, s.id, false, NULL), -EWOULDBLOCK);
+	cr_assert_eq(lxe_sandbox_claim(&other, run.path, s.id, 0, NULL), -EWOULDBLOCK);
 	remove_and_release(&s);
 	cr_assert_eq(count(&run), 0);
 	cr_assert_eq(open_fds(), before);
@@ -108,7 +108,7 @@ Test(sandbox, a_released_one_can_be_claimed_with_its_journal)
 
 	cr_assert_eq(lxe_journal_add(&s, &entry, 1, NULL), 0);
 	lxe_sandbox_release(&s);
-	cr_assert_eq(lxe_sandbox_claim(&again, run.path, s.id, false, NULL), 0);
+	cr_assert_eq(lxe_sandbox_claim(&again, run.path, s.id, 0, NULL), 0);
 	cr_assert_eq(open_fds(), before);
 	cr_assert_str_eq(again.id, s.id);
 	cr_assert_eq(lxe_journal_read(&again, &text, &len), 0);
@@ -134,10 +134,10 @@ Test(sandbox, what_is_no_id_is_neither_claimed_nor_listed)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct lxe_err err = { 0 };
 
-		cr_assert_eq(lxe_sandbox_claim(&other, run.path, bad[i], false, &err), -EINVAL);
+		cr_assert_eq(lxe_sandbox_claim(&other, run.path, bad[i], 0, &err), -EINVAL);
 		cr_assert_neq(err.msg[0], '\0');
 	}
-	cr_assert_eq(lxe_sandbox_claim(&other, run.path, "000000000000", false, NULL), -ENOENT);
+	cr_assert_eq(lxe_sandbox_claim(&other, run.path, "000000000000", 0, NULL), -ENOENT);
 	cr_assert_eq(open_fds(), before);
 	cr_assert_eq(mkdirat(s.parent, "lost+found", 0700), 0);
 	cr_assert_eq(count(&run), 1);
@@ -152,7 +152,7 @@ Test(sandbox, a_symlink_is_no_record)
 	struct lxe_sandbox s = new_sandbox(&run), other = LXE_SANDBOX_NONE;
 
 	cr_assert_eq(symlinkat("/tmp", s.parent, "aaaaaaaaaaaa"), 0);
-	cr_assert_lt(lxe_sandbox_claim(&other, run.path, "aaaaaaaaaaaa", false, NULL), 0);
+	cr_assert_lt(lxe_sandbox_claim(&other, run.path, "aaaaaaaaaaaa", 0, NULL), 0);
 	cr_assert_eq(unlinkat(s.parent, "aaaaaaaaaaaa", 0), 0);
 	remove_and_release(&s);
 	end_run(&run);
@@ -165,8 +165,8 @@ Test(sandbox, without_a_run_directory_nothing_is_listed_or_claimed)
 
 	cr_assert_eq(lxe_sandbox_list("/tmp/lxe-test-absent", &ids, NULL), 0);
 	cr_assert_eq(ids.n, 0);
-	cr_assert_eq(lxe_sandbox_claim(&s, "/tmp/lxe-test-absent", "0123456789ab", false, NULL),
-		-ENOENT);
+	cr_assert_eq(
+		lxe_sandbox_claim(&s, "/tmp/lxe-test-absent", "0123456789ab", 0, NULL), -ENOENT);
 	cr_assert_lt(lxe_sandbox_new(&s, "/proc/lxe-test", NULL), 0);
 	cr_assert_eq(s.dir, -EBADF);
 }
@@ -183,7 +183,7 @@ Test(sandbox, adopting_takes_the_descriptors_also_when_it_fails)
 	cr_assert_eq(lxe_sandbox_adopt(&adopted, dup(s.parent), dup(s.dir), s.id, NULL), 0);
 	lxe_sandbox_release(&s);
 	/* The lock is the open file description's: a duplicate keeps it. */
-	cr_assert_eq(lxe_sandbox_claim(&s, run.path, adopted.id, false, NULL), -EWOULDBLOCK);
+	cr_assert_eq(lxe_sandbox_claim(&s, run.path, adopted.id, 0, NULL), -EWOULDBLOCK);
 	remove_and_release(&adopted);
 	end_run(&run);
 }
@@ -247,7 +247,7 @@ Test(sandbox, an_empty_directory_is_claimed_and_removed)
 
 	cr_assert_eq(unlinkat(s.dir, "journal", 0), 0);
 	lxe_sandbox_release(&s);
-	cr_assert_eq(lxe_sandbox_claim(&again, run.path, s.id, false, NULL), 0);
+	cr_assert_eq(lxe_sandbox_claim(&again, run.path, s.id, 0, NULL), 0);
 	remove_and_release(&again);
 	end_run(&run);
 }
@@ -283,10 +283,10 @@ Test(sandbox, the_lock_ends_with_the_last_holder)
 		for (;;)
 			pause();
 	lxe_sandbox_release(&s);
-	cr_assert_eq(lxe_sandbox_claim(&other, run.path, s.id, false, NULL), -EWOULDBLOCK);
+	cr_assert_eq(lxe_sandbox_claim(&other, run.path, s.id, 0, NULL), -EWOULDBLOCK);
 	cr_assert_eq(kill(pid, SIGKILL), 0);
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_assert_eq(lxe_sandbox_claim(&other, run.path, s.id, false, NULL), 0);
+	cr_assert_eq(lxe_sandbox_claim(&other, run.path, s.id, 0, NULL), 0);
 	remove_and_release(&other);
 	end_run(&run);
 }
@@ -307,7 +307,7 @@ static void wait_for_owner(bool removed)
 	if (pid == 0) {
 		lxe_sandbox_release(&s);
 		sys_write_all(ready[1], "r", 1);
-		r = lxe_sandbox_claim(&other, run.path, s.id, true, NULL);
+		r = lxe_sandbox_claim(&other, run.path, s.id, 30000, NULL);
 		sys_write_all(done[1], r == (removed ? -ENOENT : 0) ? "y" : "n", 1);
 		_exit(0);
 	}
@@ -320,7 +320,7 @@ static void wait_for_owner(bool removed)
 	cr_assert_eq(c, 'y');
 	expect_exit_0(pid);
 	if (!removed) {
-		cr_assert_eq(lxe_sandbox_claim(&other, run.path, s.id, false, NULL), 0);
+		cr_assert_eq(lxe_sandbox_claim(&other, run.path, s.id, 0, NULL), 0);
 		remove_and_release(&other);
 	}
 	end_run(&run);
@@ -377,7 +377,7 @@ static int collect(const struct run *run)
 	for (size_t i = 0; r == 0 && i < ids.n; i++) {
 		struct lxe_sandbox s = LXE_SANDBOX_NONE;
 
-		r = lxe_sandbox_claim(&s, run->path, ids.v[i], false, NULL);
+		r = lxe_sandbox_claim(&s, run->path, ids.v[i], 0, NULL);
 		if (r == 0)
 			r = lxe_sandbox_remove(&s);
 		else if (r == -EWOULDBLOCK || r == -ENOENT)

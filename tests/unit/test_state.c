@@ -29,12 +29,3 @@ Test(state, each_step_is_allowed_or_refused_as_in_the_table)
 		}
 	}
 }
-
-Test(state, names)
-{
-	static const char *const names[STATES] = { "creating", "created", "running", "stopped",
-		"failed", "gone" };
-
-	for (int i = 0; i < STATES; i++)
-		cr_assert_str_eq(lxe_state_name((enum lxe_state)i), names[i]);
-}

@@ -1,0 +1,58 @@
+/* Images: built for a run that lacks one, and on request. See keeper.h. */
+#include "container/build.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "keeper/keeper.h"
+
+static int wait_for_build(void *keeper, int fd, int timeout_ms)
+{
+	return lxe_keeper_wait(keeper, fd, timeout_ms);
+}
+
+int lxe_keeper_make_image(struct lxe_keeper *k, const char *name, bool replace, struct lxe_err *err)
+{
+	const struct lxe_waiter waiter = { .wait = wait_for_build, .arg = k };
+
+	return lxe_image_build(&k->request.dirs, name, replace, &waiter, err);
+}
+
+static void answer_build(struct lxe_keeper *k, int r, const struct lxe_err *err)
+{
+	struct lxe_outcome *o = &k->outcome;
+
+	o->teardown_ok = true;
+	o->has_status = r == 0;
+	o->cause = r == 0 ? LXE_CAUSE_EXIT : k->stopping ? LXE_CAUSE_KILLED : LXE_CAUSE_ERROR;
+	o->signal = k->stop_signal;
+	snprintf(o->message, sizeof(o->message), "%s", err->msg);
+	snprintf(o->hint, sizeof(o->hint), "%s", err->hint);
+	lxe_keeper_send_done(k);
+}
+
+int lxe_keeper_build(int control)
+{
+	struct lxe_keeper k = {
+		.control = control,
+		.signals = -EBADF,
+		.timer = -EBADF,
+		.outcome = { .bytes_out = -1 },
+	};
+	struct lxe_err err = { 0 };
+	int r;
+
+	r = lxe_msg_recv(control, &k.request);
+	if (r <= 0 || k.request.type != LXE_MSG_BUILD)
+		return -EPROTO;
+	r = lxe_keeper_set_up(&k, &err);
+	if (r == 0)
+		r = lxe_keeper_make_image(&k, k.request.image, true, &err);
+	answer_build(&k, r, &err);
+	lxe_msg_release(&k.request);
+	lxe_drop_fd(&k.signals);
+	lxe_drop_fd(&k.timer);
+	lxe_drop_fd(&k.control);
+	return r;
+}

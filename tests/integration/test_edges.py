@@ -1,0 +1,219 @@
+"""Narrow windows and odd callers: each of these once lost bytes, hung, or left something behind."""
+
+import fcntl
+import json
+import os
+import pty
+import signal
+import subprocess
+import time
+
+import lxe
+from lxe import ok, refusal, stdout_of
+
+F_SETPIPE_SZ = 1031
+
+
+def strace(world, rule, *words, **more):
+    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", rule, str(lxe.BIN), *words]
+    return subprocess.Popen(
+        command,
+        env=world.traced_env(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **more,
+    )
+
+
+def test_a_slow_reader_gets_the_last_byte(world):
+    """More than the relay holds back is in the pty when the command ends, and nobody reads yet."""
+    for extra in (5135, 8727, 8928):
+        total = (1 << 20) + (128 << 10) + extra
+        reading, writing = os.pipe()
+        fcntl.fcntl(writing, F_SETPIPE_SZ, 1 << 20)
+        script = f"stty raw; head -c {total} /dev/zero"
+        process = world.popen("run", "-t", "--", "sh", "-c", script, stdout=writing)
+        os.close(writing)
+        lxe.poll_until(lambda: fill(reading) >= (1 << 20) - (64 << 10), what="a full pipe")
+        lxe.pause(1.0)  # this is how slow the reader is: longer than anybody's patience with it
+        with open(reading, "rb") as stream:
+            assert stream.read().count(0) == total  # the echoed ^D is not
+        assert process.wait(lxe.DEADLINE) == 0
+
+
+def fill(fd):
+    """Bytes that wait in a pipe: FIONREAD."""
+    return int.from_bytes(fcntl.ioctl(fd, 0x541B, bytes(4)), "little")
+
+
+def test_a_command_may_let_go_of_its_terminal_and_come_back(world):
+    script = "exec </dev/null >/dev/null 2>&1; sleep .3; echo late >/dev/tty"
+    with lxe.Pty([lxe.BIN, "run", "--", "sh", "-c", script], world.env()) as terminal:
+        assert terminal.wait() == 0
+        assert b"late" in terminal.seen
+
+
+def test_a_command_that_is_killed_before_its_pid_is_known(world):
+    process = strace(world, "inject=poll:delay_enter=200000", "run", "--", "sleep", "100")
+    victim = lxe.poll_until(lambda: command_of(world), what="the command's process")
+    os.kill(victim, signal.SIGKILL)
+    process.communicate(timeout=lxe.DEADLINE)
+    assert process.returncode in (125, 137)
+    world.assert_clean(timeout=2.0)
+
+
+def command_of(world):
+    """The parked command: a process of the group x0 that is not the starter."""
+    for sandbox in world.current_ids():
+        for top, _, files in os.walk("/sys/fs/cgroup"):
+            if not top.endswith(f"lxe-{sandbox}/x0"):
+                continue
+            with open(f"{top}/cgroup.procs", encoding="ascii") as stream:
+                pids = [int(line) for line in stream]
+            for pid in pids:
+                if in_pid_namespace(pid):
+                    return pid
+    return None
+
+
+def in_pid_namespace(pid):
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as stream:
+            lines = [line for line in stream if line.startswith("NSpid:")]
+        return len(lines[0].split()) > 2
+    except (OSError, IndexError):
+        return False
+
+
+def test_looking_at_a_sandbox_in_the_making_leaves_nothing(world):
+    process = strace(world, "inject=mkdirat:delay_exit=300000", "run", "--", "true")
+    while process.poll() is None:
+        ok(world.run("gc", "--dry-run"))
+    assert process.returncode == 0
+    world.assert_clean()
+
+
+def test_a_directory_of_the_host_is_not_handed_in(world):
+    root = os.open("/", os.O_RDONLY)
+    try:
+        for stream in ("stdin", "stderr"):
+            result = subprocess.run(
+                [str(lxe.BIN), "run", "--", "cat", "/proc/self/fd/2/etc/passwd"],
+                env=world.env(),
+                stdout=subprocess.PIPE,
+                timeout=lxe.DEADLINE,
+                **{"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, stream: root},
+            )
+            assert result.returncode == 125 and not result.stdout, stream
+    finally:
+        os.close(root)
+
+
+def test_a_record_is_written_of_a_mistake_before_it(world, tmp_path):
+    path = tmp_path / "result"
+    refusal(world.run("run", "--bogus", "--result", str(path), "--", "true"))
+    assert json.loads(path.read_text())["exit_code"] == 125
+
+
+def test_a_record_that_cannot_be_written_is_a_failure(world):
+    refusal(world.run("run", "--result", "/dev/full", "--", "true"), says="no space left")
+
+
+def test_a_terminal_that_is_not_ours_to_control_hangs_up(world):
+    """An agent that opened a pty for us, without a session around it, and died."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [str(lxe.BIN), "run", "--", "sleep", "100"],
+        env=world.env(),
+        stdin=slave,
+        stdout=slave,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(slave)
+    lxe.poll_until(lambda: any(command_of(world) for _ in [0]), what="the command")
+    begin = time.monotonic()
+    os.close(master)
+    assert process.wait(lxe.DEADLINE) == 128 + signal.SIGHUP
+    assert time.monotonic() - begin < 2.0 * lxe.SLACK
+    world.assert_clean()
+
+
+def test_the_umask_inside_is_not_the_callers(world):
+    for mask in (0, 0o77):
+        result = world.popen("run", "--", "sh", "-c", "umask", preexec_fn=lambda m=mask: os.umask(m))
+        assert result.communicate(timeout=lxe.DEADLINE)[0] == b"0022\n"
+
+
+def test_names_do_not_turn_text_around(world):
+    for name in ("a\u2066b", "a\u202eb", "a\u061cb"):
+        refusal(world.run("run", "--name", name, "--", "true"), says="control")
+
+
+def test_what_cannot_be_removed_does_not_hold_up_later_runs(world):
+    """A record whose group is of no hierarchy here: gc says so, a run does not wait for it."""
+    record = world.run_dir / "sandboxes" / "0123456789ab"
+    ok(world.run("run", "--", "true"))
+    record.mkdir(mode=0o711)
+    (record / "journal").write_text("cgroup /nonexistent/lxe-0123456789ab\n")
+    begin = time.monotonic()
+    assert stdout_of(world.run("run", "--", "echo", "fast")) == "fast\n"
+    assert time.monotonic() - begin < 2.0 * lxe.SLACK
+    assert world.run("gc").returncode == 125
+    (record / "journal").unlink()
+    record.rmdir()
+
+
+def test_ctrl_c_ends_a_silent_program(world):
+    """It never prints and never reads: the gate would hold everything back for its five seconds."""
+    with lxe.Pty([lxe.BIN, "run", "--", "sleep", "100"], world.env()) as terminal:
+        lxe.poll_until(lambda: command_of(world), what="the command")
+        begin = time.monotonic()
+        terminal.write(b"\x03")
+        assert terminal.wait() == 128 + signal.SIGINT
+        assert time.monotonic() - begin < 1.5 * lxe.SLACK
+
+
+def test_a_timeout_does_not_wait_for_a_reader(world):
+    reading, writing = os.pipe()
+    words = ("run", "-t", "--timeout", "500ms", "--", "yes")
+    process = world.popen(*words, stdout=writing)
+    os.close(writing)
+    assert process.wait(5.0 * lxe.SLACK) == 124
+    os.close(reading)
+
+
+def test_a_record_is_added_to_what_the_descriptor_has(world, tmp_path):
+    path = tmp_path / "log"
+    path.write_text("old\n")
+    with open(path, "ab") as stream:
+        world.popen("run", "--result", "fd:1", "--", "echo", "hello", stdout=stream).wait(lxe.DEADLINE)
+    lines = path.read_text().splitlines()
+    assert lines[:2] == ["old", "hello"] and json.loads(lines[2])["exit_code"] == 0
+
+
+def test_a_record_goes_into_a_pipe_by_path(world):
+    script = 'exec 3>&1; "$0" run --result /dev/fd/3 -- true | cat; true'
+    result = subprocess.run(
+        ["bash", "-c", script, str(lxe.BIN)],
+        env=world.env(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=lxe.DEADLINE,
+    )
+    assert json.loads(result.stdout)["exit_code"] == 0, result
+
+
+def test_the_hosts_vsock_is_out_of_reach(world):
+    program = "import socket; socket.socket(40, socket.SOCK_STREAM)"
+    result = world.run("run", "--", "python3", "-c", program)
+    assert result.returncode == 1 and b"Operation not permitted" in result.stderr
+
+
+def test_memory_that_ran_out_in_a_child_is_told(world, tmp_path):
+    path = tmp_path / "result"
+    script = 'python3 -c "x = bytearray(10**9)"; exit $?'
+    options = ("--memory", "64M", "--result", str(path))
+    assert world.run("run", *options, "--", "sh", "-c", script).returncode == 137
+    assert json.loads(path.read_text())["cause"] == "oom"
