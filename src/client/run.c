@@ -120,6 +120,23 @@ static int spec_memfd(const struct lxe_spec *spec, struct lxe_err *err)
 	return r < 0 ? lxe_fail(err, r, "encode the spec") : take_fd(&fd);
 }
 
+/* A keeper that could not even begin has said why before it went. */
+static int refused(const struct lxe_session *s, int r, struct lxe_err *err)
+{
+	struct lxe_msg msg;
+
+	if (lxe_msg_recv(s->control, &msg) > 0 && msg.type == LXE_MSG_DONE &&
+		msg.outcome.message[0]) {
+		lxe_fail_msg(err, r, "%s", msg.outcome.message);
+		if (msg.outcome.hint[0])
+			lxe_hint(err, "%s", msg.outcome.hint);
+	} else {
+		lxe_fail(err, r, "send the request to the keeper");
+	}
+	lxe_msg_release(&msg);
+	return r;
+}
+
 static int send_create(struct lxe_session *s, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int spec = spec_memfd(s->spec, err);
@@ -147,7 +164,7 @@ static int send_create(struct lxe_session *s, struct lxe_err *err)
 		msg.fds[LXE_FD_STDERR] = STDERR_FILENO;
 	}
 	r = lxe_msg_send(s->control, &msg);
-	return r < 0 ? lxe_fail(err, r, "send the request to the keeper") : 0;
+	return r < 0 ? refused(s, r, err) : 0;
 }
 
 /*
@@ -304,6 +321,11 @@ static void finish(struct lxe_session *s, const struct lxe_err *err)
 			tear_down(s);
 		else if (s->result >= 0)
 			lxe_outcome_write(s->outcome, s->result, NULL);
+	}
+	/* A keeper that failed before it had taken the sandbox over names none: it is still ours. */
+	if (s->has_outcome && !s->outcome->id[0] && s->sandbox.id[0]) {
+		memcpy(s->outcome->id, s->sandbox.id, sizeof(s->outcome->id));
+		tear_down(s);
 	}
 	lxe_sandbox_release(&s->sandbox);
 	lxe_drop_fd(&s->control);

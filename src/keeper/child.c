@@ -15,6 +15,7 @@ const char *lxe_child_step_name(enum lxe_child_step step)
 {
 	static const char *const names[] = {
 		[LXE_CHILD_SIGNALS] = "reset the signals",
+		[LXE_CHILD_LIMITS] = "set resource limits",
 		[LXE_CHILD_CAPABILITIES] = "drop capabilities",
 		[LXE_CHILD_NO_NEW_PRIVS] = "set no_new_privs",
 		[LXE_CHILD_USER] = "change the user",
@@ -105,6 +106,11 @@ static int no_new_privs(const struct lxe_child *c)
 	return lxe_no_new_privs_child();
 }
 
+static int set_limits(const struct lxe_child *c)
+{
+	return setrlimit(RLIMIT_NOFILE, &c->nofile) < 0 ? -errno : 0;
+}
+
 static int install_filter(const struct lxe_child *c)
 {
 	return lxe_filter_child(c->filter);
@@ -122,6 +128,7 @@ int lxe_child_main(void *arg)
 	/* The order matters: what needs a privilege comes before that privilege is dropped. */
 	static int (*const steps[])(const struct lxe_child *) = {
 		[LXE_CHILD_SIGNALS] = default_signals,
+		[LXE_CHILD_LIMITS] = set_limits,
 		[LXE_CHILD_CAPABILITIES] = drop_capabilities,
 		[LXE_CHILD_NO_NEW_PRIVS] = no_new_privs,
 		[LXE_CHILD_USER] = change_user,

@@ -6,6 +6,7 @@
 #define LXE_KEEPER_CHILD_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "confine/confine.h"
@@ -13,6 +14,7 @@
 /* What the child was doing when it reported. */
 enum lxe_child_step {
 	LXE_CHILD_SIGNALS,
+	LXE_CHILD_LIMITS,
 	LXE_CHILD_CAPABILITIES,
 	LXE_CHILD_NO_NEW_PRIVS,
 	LXE_CHILD_USER,
@@ -41,8 +43,9 @@ struct lxe_child {
 	gid_t gid;
 	int stdio[3]; /* with a terminal: the slave, three times */
 	bool terminal;
-	int report;  /* written */
-	int release; /* one byte lets it go on; end of file ends it */
+	int report;	      /* written */
+	int release;	      /* one byte lets it go on; end of file ends it */
+	struct rlimit nofile; /* of open files */
 	const struct lxe_filter *filter;
 };
 

@@ -177,6 +177,7 @@ int lxe_command_park(struct lxe_keeper *k, struct lxe_err *err)
 		r = lxe_environment(&env, &k->spec, err);
 	if (r < 0)
 		goto out;
+	child.nofile = k->nofile;
 	child.argv = k->spec.argv.v;
 	child.envp = env.v;
 	child.cwd = k->spec.cwd ? k->spec.cwd : LXE_DEFAULT_CWD;
@@ -205,9 +206,9 @@ static int exec_failed(
 
 	k->outcome.error = found ? LXE_EXIT_NOEXEC : LXE_EXIT_NOTFOUND;
 	describe(k, report, err);
-	if (found)
+	if (report->error == -EACCES || report->error == -ENOEXEC)
 		lxe_hint(err, "the file must be a program for this machine with its x bit set");
-	else
+	else if (!found)
 		lxe_hint(err,
 			"it must exist in image '%s'; names without '/' are looked up in PATH",
 			k->spec.image);

@@ -19,6 +19,7 @@
 #include "terminal/rawtty.h"
 
 #define REQUEST_TIMEOUT_MS 10000
+#define OPEN_FILES 256
 #define SPEC_MAX (16 * 1024 * 1024)
 /* The client ends its 200 ms of patience with late output itself; this is for one that cannot. */
 #define DRAIN_TIMEOUT_MS 2000
@@ -70,6 +71,25 @@ int lxe_keeper_set_up(struct lxe_keeper *k, struct lxe_err *err)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return lxe_fail(err, -errno, "become a subreaper");
 	return 0;
+}
+
+/* Descriptors 100 and above are used on the way to pid 1: a caller's low limit is for the command. */
+static int raise_descriptor_limit(struct lxe_keeper *k, struct lxe_err *err)
+{
+	struct rlimit ours;
+
+	if (getrlimit(RLIMIT_NOFILE, &k->nofile) < 0)
+		return lxe_fail(err, -errno, "read the limit of open files");
+	ours = k->nofile;
+	if (ours.rlim_cur >= OPEN_FILES)
+		return 0;
+	ours.rlim_cur = OPEN_FILES;
+	if (ours.rlim_max < OPEN_FILES)
+		ours.rlim_max = OPEN_FILES;
+	if (setrlimit(RLIMIT_NOFILE, &ours) == 0)
+		return 0;
+	lxe_hint(err, "ulimit -n %d, or more", OPEN_FILES);
+	return lxe_fail(err, -errno, "raise the limit of open files to %d", OPEN_FILES);
 }
 
 static int read_spec(struct lxe_keeper *k, struct lxe_err *err)
@@ -354,6 +374,8 @@ int lxe_keeper_run(int control, char *title)
 
 	lxe_msg_init(&k.request, 0);
 	r = lxe_keeper_set_up(&k, &err);
+	if (r == 0)
+		r = raise_descriptor_limit(&k, &err);
 	if (r == 0)
 		r = begin(&k, title, &err);
 	if (r < 0)

@@ -46,6 +46,7 @@ struct lxe_keeper {
 	int signals; /* signalfd: SIGCHLD and what ends us */
 	int timer;   /* the run's deadline */
 	enum lxe_state state;
+	struct rlimit nofile; /* as the caller has it, for the command */
 
 	struct lxe_sandbox sandbox;
 	struct lxe_msg request; /* CREATE, with its descriptors */

@@ -138,7 +138,7 @@ static const struct lxe_option table[] = {
 	{
 		.name = "verbose",
 		.letter = 'v',
-		.help = "say what is being done; twice for more",
+		.help = "say in one line how it ended and how long it took",
 		.values = "yes or no",
 		.verbs = RUNS | LXE_VERB_IMAGE_BUILD | LXE_VERB_IMAGE_RM | LXE_VERB_GC,
 		.in_profile = LXE_PROFILE_KEY,

@@ -26,7 +26,7 @@ struct lxe_relay {
 	struct lxe_ring *ring;
 	int in, out, master;
 	bool in_blocks, out_blocks;
-	bool out_is_tty; /* as long as it is not hung up it says so itself */
+	bool out_is_tty;
 	bool gate_open;
 	bool master_ended;
 	enum input_state input;
@@ -47,6 +47,14 @@ static bool may_block(int fd)
 	return fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
 }
 
+/* isatty(3) denies it of a terminal that was hung up; that it is a device does not change. */
+static bool is_device(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode);
+}
+
 int lxe_relay_new(struct lxe_relay **ret, int in, int out, int master, struct lxe_ring *ring)
 {
 	struct lxe_relay *r;
@@ -63,7 +71,7 @@ int lxe_relay_new(struct lxe_relay **ret, int in, int out, int master, struct lx
 		.master = master,
 		.in_blocks = may_block(in),
 		.out_blocks = may_block(out),
-		.out_is_tty = isatty(out),
+		.out_is_tty = is_device(out),
 		.delivered = lxe_ring_written(ring),
 	};
 	*ret = r;
@@ -223,11 +231,6 @@ static int take_input(struct lxe_relay *r)
 	return 0;
 }
 
-static int out_error(ssize_t n)
-{
-	return n == -ECONNRESET ? -EPIPE : (int)n;
-}
-
 static int deliver_some(struct lxe_relay *r, size_t max, bool *more)
 {
 	struct iovec v = lxe_ring_peek(r->ring, r->delivered);
@@ -238,7 +241,7 @@ static int deliver_some(struct lxe_relay *r, size_t max, bool *more)
 	if (n == -EAGAIN)
 		return 0;
 	if (n < 0)
-		return out_error(n);
+		return n == -ECONNRESET ? -EPIPE : (int)n;
 	r->delivered += (uint64_t)n;
 	return 0;
 }

@@ -217,3 +217,15 @@ def test_memory_that_ran_out_in_a_child_is_told(world, tmp_path):
     options = ("--memory", "64M", "--result", str(path))
     assert world.run("run", *options, "--", "sh", "-c", script).returncode == 137
     assert json.loads(path.read_text())["cause"] == "oom"
+
+
+def test_a_low_limit_of_open_files_is_the_commands_alone(world):
+    script = 'ulimit -Sn 30; exec "$0" run -- sh -c "ulimit -Sn"'
+    result = subprocess.run(
+        ["bash", "-c", script, str(lxe.BIN)],
+        env=world.env(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=lxe.DEADLINE,
+    )
+    assert result.stdout == b"30\n", result
