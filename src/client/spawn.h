@@ -12,7 +12,7 @@
 #define LXE_KEEPER_RUN "------------"
 
 /*
- * Spawn lxc-exec-keeper in a session of its own, with /dev/null for stdio, no environment and no
+ * Spawn lxc-exec-keeper in a session of its own, with /dev/null for stdio, LXC_EXEC_RUN_DIR for environment and no
  * signal blocked. fds become its descriptors 3, 4, ... (they stay the caller's); `argument` is its
  * only one. Its pid (a child of the caller), or a negative errno.
  */

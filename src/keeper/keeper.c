@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 
 #define REQUEST_TIMEOUT_MS 10000
 #define OPEN_FILES 256
+#define CLIENT_END_MS 1000
 #define SPEC_MAX (16 * 1024 * 1024)
 /* The client ends its 200 ms of patience with late output itself; this is for one that cannot. */
 #define DRAIN_TIMEOUT_MS 2000
@@ -184,40 +184,6 @@ static void let_drain(struct lxe_keeper *k)
 			break;
 }
 
-/* By SIGKILL, itself or, as shells tell it, one of its own. */
-static bool was_killed(int status)
-{
-	return WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL
-				   : WEXITSTATUS(status) == LXE_EXIT_SIGNAL + SIGKILL;
-}
-
-static void judge(struct lxe_keeper *k)
-{
-	struct lxe_cgroup_stats stats = { 0 };
-
-	if (k->cgroup)
-		lxe_cgroup_stats(k->cgroup, &stats);
-	k->outcome.peak_memory = stats.peak_memory;
-	k->outcome.ended_at_ms = epoch_ms();
-	k->outcome.has_status = k->command.ended;
-	k->outcome.status = k->command.status;
-	k->outcome.bytes_out = k->ring ? (int64_t)lxe_ring_written(k->ring) : -1;
-	if (k->stopping) {
-		k->outcome.cause = LXE_CAUSE_KILLED;
-		/* A client that vanished without a word was killed. */
-		k->outcome.signal = k->stop_signal ? k->stop_signal : SIGKILL;
-	} else if (k->state == LXE_FAILED) {
-		k->outcome.cause = LXE_CAUSE_ERROR;
-	} else if (k->timed_out) {
-		k->outcome.cause = LXE_CAUSE_TIMEOUT;
-	} else if (stats.oom_kills && was_killed(k->command.status)) {
-		k->outcome.cause = LXE_CAUSE_OOM;
-	} else {
-		k->outcome.cause =
-			WIFSIGNALED(k->command.status) ? LXE_CAUSE_SIGNAL : LXE_CAUSE_EXIT;
-	}
-}
-
 static int serve(struct lxe_keeper *k, struct lxe_err *err)
 {
 	int r;
@@ -249,6 +215,31 @@ static void fail(struct lxe_keeper *k, const struct lxe_err *err)
 	snprintf(k->outcome.hint, sizeof(k->outcome.hint), "%s", err->hint);
 }
 
+static void ignore_report(void *arg, const char *id, const char *residue)
+{
+	(void)arg;
+	(void)id;
+	(void)residue;
+}
+
+/*
+ * The client makes the sandbox's directory while we are being loaded. Killed before it has handed it
+ * over, it leaves a record that is nobody's: taken like any other such record.
+ */
+static void collect_unclaimed(const struct lxe_keeper *k)
+{
+	const char *run = getenv("LXC_EXEC_RUN_DIR");
+	LXE_AUTOCLOSE int client = -EBADF;
+
+	if (!k->client_gone || !run)
+		return;
+	/* Its end of the socket may close before its lock does: with the process both are gone. */
+	client = sys_pidfd_open(k->client);
+	if (client >= 0)
+		sys_pidfd_wait(client, CLIENT_END_MS);
+	lxe_gc(run, 0, ignore_report, NULL, NULL);
+}
+
 static void tear_down(struct lxe_keeper *k)
 {
 	struct lxe_teardown t = {
@@ -261,8 +252,8 @@ static void tear_down(struct lxe_keeper *k)
 		.result = k->request.fds[LXE_FD_RESULT],
 	};
 
-	/* A client that went before it had handed anything over: its record is anybody's. */
 	if (k->sandbox.dir < 0) {
+		collect_unclaimed(k);
 		k->outcome.teardown_ok = true;
 		move(k, LXE_GONE);
 		return;
@@ -362,6 +353,7 @@ int lxe_keeper_run(int control, char *title)
 {
 	struct lxe_keeper k = {
 		.control = control,
+		.client = getppid(),
 		.sandbox = LXE_SANDBOX_NONE,
 		.pty = { .master = -EBADF, .slave = -EBADF },
 		.host_view = -EBADF,
@@ -380,7 +372,8 @@ int lxe_keeper_run(int control, char *title)
 		r = begin(&k, title, &err);
 	if (r < 0)
 		fail(&k, &err);
-	judge(&k);
+	k.outcome.ended_at_ms = epoch_ms();
+	lxe_keeper_judge(&k);
 	restore_terminal(&k);
 	tear_down(&k);
 	lxe_keeper_send_done(&k);

@@ -43,6 +43,7 @@ struct lxe_command {
 
 struct lxe_keeper {
 	int control; /* to the client; -EBADF once it is gone */
+	pid_t client;
 	int signals; /* signalfd: SIGCHLD and what ends us */
 	int timer;   /* the run's deadline */
 	enum lxe_state state;
@@ -75,6 +76,9 @@ struct lxe_keeper {
 	uint64_t lap_us; /* when the current span began */
 	struct lxe_outcome outcome;
 };
+
+/* judge.c: fill in the outcome's cause, statuses and counters. */
+void lxe_keeper_judge(struct lxe_keeper *k);
 
 /* The span ends here, and the next one begins. */
 void lxe_keeper_lap(struct lxe_keeper *k, enum lxe_span span);

@@ -229,3 +229,13 @@ def test_a_low_limit_of_open_files_is_the_commands_alone(world):
         timeout=lxe.DEADLINE,
     )
     assert result.stdout == b"30\n", result
+
+
+def test_the_client_is_killed_when_its_directory_is_just_made(world):
+    """Its keeper is being loaded and knows of no directory yet."""
+    command = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=fchmod:signal=KILL:when=1"]
+    process = subprocess.Popen(
+        [*command, str(lxe.BIN), "run", "--", "true"], env=world.traced_env(), stdin=subprocess.DEVNULL
+    )
+    assert process.wait(lxe.DEADLINE) in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    world.assert_clean(timeout=2.0 * lxe.SLACK)
