@@ -263,8 +263,9 @@ static void describe_failure(struct lxe_session *s, const struct lxe_err *err)
 		snprintf(o->message, sizeof(o->message), "%s", err->msg);
 		snprintf(o->hint, sizeof(o->hint), "%s", err->hint);
 	} else if (WIFSIGNALED(s->keeper_status)) {
-		snprintf(o->message, sizeof(o->message), "the keeper of sandbox '%s' died: %s",
-			s->sandbox.id, strsignal(WTERMSIG(s->keeper_status)));
+		snprintf(o->message, sizeof(o->message),
+			"the keeper of sandbox '%s' was killed by signal %d", s->sandbox.id,
+			WTERMSIG(s->keeper_status));
 	} else {
 		snprintf(o->message, sizeof(o->message),
 			"the keeper of sandbox '%s' ended without an answer", s->sandbox.id);
