@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "cli/doctor.h"
 #include "cli/doctor_probe.h"
+#include "rootfs/rootfs.h"
 #include "sys/fd.h"
 
 #define LINES_MAX 4096
@@ -39,19 +40,18 @@ static int read_lines(const char *path, struct subids *ret)
 	return 0;
 }
 
-/* The range that sandboxes draw from: lxe_idmap_pick() takes root's first line that is wide enough. */
-static struct lxe_subid range_in_use(const struct subids *uids, bool *from_file)
+/* The range that sandboxes draw from, as a run finds it. */
+static struct lxe_subid range_in_use(bool *from_file)
 {
-	*from_file = false;
-	for (size_t i = 0; i < uids->n; i++) {
-		const struct lxe_subid *s = &uids->line[i];
+	struct lxe_subid ours = { "root", LXE_SUBID_START, LXE_SUBID_COUNT };
+	struct lxe_idmap range;
 
-		if (!lxe_subid_is_root(s) || s->start < SLOT || s->count < SLOT)
-			continue;
-		*from_file = true;
-		return *s;
+	*from_file = false;
+	if (lxe_idmap_range(&range, LXE_SUBUID_FILE, from_file) == 0) {
+		ours.start = range.host_start;
+		ours.count = range.count;
 	}
-	return (struct lxe_subid){ "root", LXE_SUBID_START, LXE_SUBID_COUNT };
+	return ours;
 }
 
 static void tell_overlap(struct lxe_doctor *d, const char *name, const char *path,
@@ -94,13 +94,9 @@ static void check_file(struct lxe_doctor *d, const char *name, const char *path,
 
 void lxe_doctor_ids(struct lxe_doctor *d)
 {
-	struct subids uids = { 0 };
-	struct lxe_subid ours;
 	bool from_file;
+	struct lxe_subid ours = range_in_use(&from_file);
 
-	(void)read_lines(LXE_SUBUID_FILE, &uids);
-	ours = range_in_use(&uids, &from_file);
-	free(uids.line);
 	check_file(d, "subuid", LXE_SUBUID_FILE, &ours, from_file);
 	check_file(d, "subgid", LXE_SUBGID_FILE, &ours, from_file);
 }

@@ -45,28 +45,31 @@ static bool parse_line(char *line, struct lxe_idmap *ret)
 	return true;
 }
 
-static void first_usable_line(char *text, struct lxe_idmap *range)
+static bool first_usable_line(char *text, struct lxe_idmap *range)
 {
 	char *line, *rest = text;
 
 	while ((line = strsep(&rest, "\n")) != NULL)
 		if (parse_line(line, range))
-			return;
+			return true;
+	return false;
 }
 
-static int read_range(struct lxe_idmap *range, const char *subuid_path)
+int lxe_idmap_range(struct lxe_idmap *ret, const char *subuid_path, bool *from_file)
 {
 	LXE_AUTOCLOSE int fd = open(subuid_path, O_RDONLY | O_CLOEXEC);
 	LXE_AUTOFREE char *text = NULL;
 	size_t len;
 	int r;
 
+	*ret = (struct lxe_idmap){ .host_start = DEFAULT_START, .count = DEFAULT_COUNT };
+	*from_file = false;
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	r = sys_read_whole(fd, SUBID_FILE_MAX, &text, &len);
 	if (r < 0)
 		return r;
-	first_usable_line(text, range);
+	*from_file = first_usable_line(text, ret);
 	return 0;
 }
 
@@ -83,11 +86,12 @@ static uint64_t number_of(const char *id)
 int lxe_idmap_pick(
 	struct lxe_idmap *ret, const char *subuid_path, const char *id, struct lxe_err *err)
 {
-	struct lxe_idmap range = { .host_start = DEFAULT_START, .count = DEFAULT_COUNT };
+	struct lxe_idmap range;
+	bool from_file;
 	uint32_t slot;
 	int r;
 
-	r = read_range(&range, subuid_path);
+	r = lxe_idmap_range(&range, subuid_path, &from_file);
 	if (r < 0)
 		return lxe_fail(err, r, "read '%s'", subuid_path);
 	slot = (uint32_t)(number_of(id) % (range.count / SLOT_WIDTH));

@@ -42,6 +42,12 @@ int lxe_idmap_pick(
 	struct lxe_idmap *ret, const char *subuid_path, const char *id, struct lxe_err *err);
 
 /*
+ * The whole range that slots are picked from; *from_file says whether subuid_path has it. What doctor
+ * tells is what a run does.
+ */
+int lxe_idmap_range(struct lxe_idmap *ret, const char *subuid_path, bool *from_file);
+
+/*
  * Mount everything below `dir` (path of the sandbox directory; its descriptor is dirfd): l, rw, m.
  * The root filesystem is dir/m afterwards. The caller is in a mount namespace of its own whose
  * propagation is slave or private.

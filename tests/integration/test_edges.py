@@ -193,15 +193,20 @@ def test_a_record_is_added_to_what_the_descriptor_has(world, tmp_path):
     assert lines[:2] == ["old", "hello"] and json.loads(lines[2])["exit_code"] == 0
 
 
-def test_a_record_goes_into_a_pipe_by_path(world):
-    script = 'exec 3>&1; "$0" run --result /dev/fd/3 -- true | cat; true'
-    result = subprocess.run(
+def from_bash(world, script):
+    """A caller's shell; "$0" is the program."""
+    return subprocess.run(
         ["bash", "-c", script, str(lxe.BIN)],
         env=world.env(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=lxe.DEADLINE,
     )
+
+
+def test_a_record_goes_into_a_pipe_by_path(world):
+    script = 'exec 3>&1; "$0" run --result /dev/fd/3 -- true | cat; true'
+    result = from_bash(world, script)
     assert json.loads(result.stdout)["exit_code"] == 0, result
 
 
@@ -221,13 +226,7 @@ def test_memory_that_ran_out_in_a_child_is_told(world, tmp_path):
 
 def test_a_low_limit_of_open_files_is_the_commands_alone(world):
     script = 'ulimit -Sn 30; exec "$0" run -- sh -c "ulimit -Sn"'
-    result = subprocess.run(
-        ["bash", "-c", script, str(lxe.BIN)],
-        env=world.env(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=lxe.DEADLINE,
-    )
+    result = from_bash(world, script)
     assert result.stdout == b"30\n", result
 
 
