@@ -119,6 +119,7 @@ static void put_keys(void)
 		put_sentence(o->help);
 		printf("Value: %s.\n", o->values);
 		put_detail(o);
+		put_verbs_of(o);
 	}
 }
 

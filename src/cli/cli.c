@@ -11,11 +11,16 @@
 #include "client/client.h"
 #include "policy/profile.h"
 
-static int load_profiles(struct lxe_cli *cli)
+static int load_profiles(struct lxe_cli *cli, bool runs)
 {
 	const char *profile = NULL;
-	int r = lxe_profile_load_defaults(&cli->req, &cli->err);
+	int r = lxe_profile_load_defaults(&cli->req, &cli->dirs, &cli->err);
 
+	/* doctor and version work for everybody: who may not read the defaults has none. */
+	if (r == -EACCES && !runs && geteuid() != 0) {
+		cli->err = (struct lxe_err){ 0 };
+		return 0;
+	}
 	if (r == 0 && lxe_args_have(&cli->args, "profile", &profile))
 		r = lxe_profile_load(&cli->req, &cli->dirs, profile, &cli->err);
 	return r;
@@ -41,8 +46,8 @@ int lxe_cli_begin(struct lxe_cli *cli, enum lxe_verb verb, bool runs, int argc, 
 		r = lxe_cli_need_root(cli);
 	if (r == 0)
 		r = lxe_dirs_find(&cli->dirs, &cli->err);
-	if (r == 0 && runs)
-		r = load_profiles(cli);
+	if (r == 0 && verb != LXE_VERB_HELP)
+		r = load_profiles(cli, runs);
 	if (r == 0)
 		r = lxe_args_apply(&cli->args, &cli->req, &cli->err);
 	return r;
@@ -59,7 +64,7 @@ static void explain(struct lxe_cli *cli, int r)
 
 /*
  * Where the record is wanted. A command line that could not be parsed to its end may have said so
- * behind the mistake: there the words themselves are looked at.
+ * behind the mistake: there the words themselves are looked at. A profile may have said so, too.
  */
 static const char *result_of(const struct lxe_cli *cli)
 {
@@ -73,7 +78,8 @@ static const char *result_of(const struct lxe_cli *cli)
 		if (strcmp(cli->word[i], "--result") == 0 && i + 1 < cli->words)
 			return cli->word[i + 1];
 	}
-	return NULL;
+	return lxe_option_find("result", strlen("result"), cli->info->verb) ? cli->req.spec.result
+									    : NULL;
 }
 
 /* Whoever asked for a record gets one, also of what did not even begin. */

@@ -25,8 +25,8 @@ struct lxe_cli {
 
 /*
  * Parse the words after argv[0]. 0: go on; 1: --help was printed; -EINVAL or another negative
- * errno: cli->err says why. With `runs`, an ordinary user is refused, and the defaults and
- * --profile are read before the options are set. End with lxe_cli_end() in any case.
+ * errno: cli->err says why. The defaults, and --profile, are read before the options are set; help
+ * needs none. With `runs`, an ordinary user is refused. End with lxe_cli_end() in any case.
  */
 int lxe_cli_begin(struct lxe_cli *cli, enum lxe_verb verb, bool runs, int argc, char **argv);
 

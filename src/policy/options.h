@@ -31,6 +31,12 @@ enum lxe_in_profile {
 	LXE_PROFILE_SECTION, /* may be repeated: ITEM = VALUE in a section [NAME] of its own */
 };
 
+struct lxe_option;
+
+/* `as`: how the user spelt the option, for messages. `text` is NULL for a bare flag. */
+typedef int lxe_setter(struct lxe_request *req, const struct lxe_option *option, const char *as,
+	const char *text, struct lxe_err *err);
+
 struct lxe_option {
 	const char *name;
 	const char *placeholder; /* of the value; NULL: a flag */
@@ -39,12 +45,11 @@ struct lxe_option {
 	const char *values;	 /* what a profile may say, for a flag or where it differs */
 	unsigned int verbs;	 /* set of enum lxe_verb */
 	enum lxe_in_profile in_profile;
-	/* `as`: how the user spelt the option, for messages. `text` is NULL for a bare flag. */
-	int (*set)(struct lxe_request *req, const struct lxe_option *option, const char *as,
-		const char *text, struct lxe_err *err);
-	size_t offset; /* into struct lxe_request, for the setters that need it */
-	int value;     /* likewise */
-	char letter;   /* '\0': none */
+	lxe_setter *set;
+	lxe_setter *set_in_profile; /* where fewer values make sense there; NULL: `set` */
+	size_t offset;		    /* into struct lxe_request, for the setters that need it */
+	int value;		    /* likewise */
+	char letter;		    /* '\0': none */
 };
 
 /* The table; it ends with an entry whose name is NULL. */

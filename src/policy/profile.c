@@ -59,13 +59,15 @@ static int unknown_key(struct context *c, const struct lxe_ini_item *item)
 static int apply_key(struct context *c, const struct lxe_ini_item *item)
 {
 	const struct lxe_option *o = find(item->key, LXE_PROFILE_KEY);
+	lxe_setter *set;
 	int r;
 
 	if (!o)
 		return unknown_key(c, item);
 	if (!*item->value)
 		return bad_item(c, item, "there is no value for", item->key);
-	r = o->set(c->req, o, item->key, item->value, c->err);
+	set = o->set_in_profile ? o->set_in_profile : o->set;
+	r = set(c->req, o, item->key, item->value, c->err);
 	return r < 0 ? lxe_fail(c->err, r, "%s:%u", c->path, item->line) : 0;
 }
 
@@ -95,6 +97,28 @@ static int apply_item(struct context *c, const struct lxe_ini_item *item)
 	if (!item->key)
 		return 0;
 	return list ? apply_listed(c, list, item) : apply_key(c, item);
+}
+
+int lxe_profile_base(const char *path, const char *text, size_t len, char **ret, unsigned int *line,
+	struct lxe_err *err)
+{
+	struct lxe_ini ini;
+	int r;
+
+	r = lxe_ini_scan(&ini, path, text, len, err);
+	for (size_t i = 0; r == 0 && i < ini.n; i++) {
+		const struct lxe_ini_item *item = &ini.items[i];
+
+		/* An empty value is left for lxe_profile_parse() to refuse. */
+		if (!item->key || strcmp(item->section, "run") != 0 ||
+			strcmp(item->key, "profile") != 0 || !*item->value)
+			continue;
+		*line = item->line;
+		r = lxe_str_set(ret, item->value);
+		r = r < 0 ? lxe_fail(err, r, "%s:%u", path, item->line) : 1;
+	}
+	lxe_ini_release(&ini);
+	return r;
 }
 
 int lxe_profile_parse(struct lxe_request *req, const char *path, const char *text, size_t len,

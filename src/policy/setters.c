@@ -141,9 +141,22 @@ LXE_SETTER(lxe_set_tty)
 	}
 	if (text && lxe_parse_bool(text, &on) < 0)
 		return bad(err, as, text, "is not yes, no or auto");
-	if (!text)
-		on = o->value;
 	req->spec.tty = on ? LXE_TTY_ON : LXE_TTY_OFF;
+	return 0;
+}
+
+/* `no` takes a `yes` of another profile back; it does not ask for a terminal. */
+LXE_SETTER(lxe_set_no_tty)
+{
+	int on, r = parse_flag(as, text, &on, err);
+
+	(void)o;
+	if (r < 0)
+		return r;
+	if (on)
+		req->spec.tty = LXE_TTY_OFF;
+	else if (req->spec.tty == LXE_TTY_OFF)
+		req->spec.tty = LXE_TTY_AUTO;
 	return 0;
 }
 
@@ -182,15 +195,31 @@ LXE_SETTER(lxe_set_result)
 	return lxe_set_text(req, o, as, text, err);
 }
 
-/* -q is -1; each -v is one more, and takes back a -q of the profile. */
+/*
+ * A profile is used from any directory and with any descriptors: a relative name could be a link
+ * that somebody has planted there, a number whatever file the caller happens to have open.
+ */
+LXE_SETTER(lxe_set_result_file)
+{
+	if (text[0] == '/')
+		return lxe_set_text(req, o, as, text, err);
+	bad(err, as, text, "is not an absolute path");
+	lxe_hint(
+		err, "fd:N and a file of the current directory are for the command line: --result");
+	return -EINVAL;
+}
+
+/* -q is -1; each -v is one more, and takes back a -q of the profile. `no` takes back its own. */
 LXE_SETTER(lxe_set_verbose)
 {
 	int on, r = parse_flag(as, text, &on, err), *level = &req->spec.verbose;
 
 	if (r < 0)
 		return r;
-	if (text)
-		*level = on ? o->value : 0;
+	if (!on)
+		*level = *level * o->value > 0 ? 0 : *level;
+	else if (text)
+		*level = o->value;
 	else if (o->value < 0)
 		*level = -1;
 	else

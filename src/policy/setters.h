@@ -1,6 +1,6 @@
 /*
  * How the value of an option gets into a request: one strict parser per kind of value, shared by
- * the command line and the profiles. All of them have the type of struct lxe_option's `set`.
+ * the command line and the profiles.
  */
 #ifndef LXE_POLICY_SETTERS_H
 #define LXE_POLICY_SETTERS_H
@@ -11,17 +11,19 @@
 	int name(struct lxe_request *req, const struct lxe_option *o, const char *as, \
 		const char *text, struct lxe_err *err)
 
-LXE_SETTER(lxe_set_flag);     /* bool at offset */
-LXE_SETTER(lxe_set_text);     /* char * at offset */
-LXE_SETTER(lxe_set_name);     /* char * at offset, a valid name */
-LXE_SETTER(lxe_set_path);     /* char * at offset, absolute */
-LXE_SETTER(lxe_set_size);     /* uint64_t at offset, bytes or "none" */
-LXE_SETTER(lxe_set_count);    /* uint64_t at offset, or "none" */
-LXE_SETTER(lxe_set_duration); /* uint64_t at offset, milliseconds or "none" */
-LXE_SETTER(lxe_set_tty);      /* spec.tty; `value` is what the bare flag means */
-LXE_SETTER(lxe_set_env);      /* one more of spec.env: K=V, or K for the caller's value */
-LXE_SETTER(lxe_set_result);   /* spec.result: a path or fd:N */
-LXE_SETTER(lxe_set_verbose);  /* spec.verbose; `value` is the direction */
-LXE_SETTER(lxe_set_output);   /* output: table or json */
+LXE_SETTER(lxe_set_flag);	 /* bool at offset */
+LXE_SETTER(lxe_set_text);	 /* char * at offset */
+LXE_SETTER(lxe_set_name);	 /* char * at offset, a valid name */
+LXE_SETTER(lxe_set_path);	 /* char * at offset, absolute */
+LXE_SETTER(lxe_set_size);	 /* uint64_t at offset, bytes or "none" */
+LXE_SETTER(lxe_set_count);	 /* uint64_t at offset, or "none" */
+LXE_SETTER(lxe_set_duration);	 /* uint64_t at offset, milliseconds or "none" */
+LXE_SETTER(lxe_set_tty);	 /* spec.tty: yes, no or auto */
+LXE_SETTER(lxe_set_no_tty);	 /* spec.tty: no terminal */
+LXE_SETTER(lxe_set_env);	 /* one more of spec.env: K=V, or K for the caller's value */
+LXE_SETTER(lxe_set_result);	 /* spec.result: a path or fd:N */
+LXE_SETTER(lxe_set_result_file); /* spec.result: an absolute path */
+LXE_SETTER(lxe_set_verbose);	 /* spec.verbose; `value` is the direction */
+LXE_SETTER(lxe_set_output);	 /* output: table or json */
 
 #endif

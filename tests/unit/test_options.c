@@ -147,6 +147,9 @@ Test(options, the_last_one_wins)
 	cr_assert_eq(f.req.spec.pids, 2);
 	cr_assert_eq(f.req.spec.verbose, 2);
 	done(&f);
+	cr_assert_eq(RUN(&f, "-T", "-t"), 0);
+	cr_assert_eq(f.req.spec.tty, LXE_TTY_ON);
+	done(&f);
 	cr_assert_eq(RUN(&f, "-vv", "-q"), 0);
 	cr_assert_eq(f.req.spec.verbose, -1);
 	done(&f);

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "policy/ini.h"
@@ -71,6 +70,68 @@ Test(profile, values)
 	cr_assert_str_eq(req.spec.env.v[5], "O=a\"b\"");
 }
 
+Test(profile, values_of_one_run)
+{
+	cr_assert_eq(parse("[run]\nname = n 1\nresult = /r/x.json\nformat = json\n"
+			   "no-tty = yes\nquiet = yes\n"),
+		0, "%s", err.msg);
+	cr_assert_str_eq(req.spec.name, "n 1");
+	cr_assert_str_eq(req.spec.result, "/r/x.json");
+	cr_assert_eq(req.output, LXE_OUTPUT_JSON);
+	cr_assert_eq(req.spec.tty, LXE_TTY_OFF);
+	cr_assert_eq(req.spec.verbose, -1);
+}
+
+static enum lxe_tty tty_of(const char *text)
+{
+	cr_assert_eq(parse(text), 0, "%s", err.msg);
+	return req.spec.tty;
+}
+
+static int verbose_of(const char *text)
+{
+	cr_assert_eq(parse(text), 0, "%s", err.msg);
+	return req.spec.verbose;
+}
+
+Test(profile, no_takes_back_its_own_yes_and_nothing_else)
+{
+	cr_assert_eq(tty_of("[run]\nno-tty = no\n"), LXE_TTY_AUTO);
+	cr_assert_eq(tty_of("[run]\ntty = no\nno-tty = no\n"), LXE_TTY_AUTO);
+	cr_assert_eq(tty_of("[run]\ntty = yes\nno-tty = no\n"), LXE_TTY_ON);
+	cr_assert_eq(tty_of("[run]\ntty = yes\nno-tty = yes\n"), LXE_TTY_OFF);
+	cr_assert_eq(verbose_of("[run]\nverbose = yes\nquiet = no\n"), 1);
+	cr_assert_eq(verbose_of("[run]\nquiet = yes\nverbose = no\n"), -1);
+	cr_assert_eq(verbose_of("[run]\nquiet = yes\nverbose = yes\n"), 1);
+	cr_assert_eq(lxe_profile_parse(&req, "q.conf", "[run]\nverbose = no\n", 19, &err), 0);
+	cr_assert_eq(req.spec.verbose, 0);
+}
+
+static int base_of(const char *text, char **ret, unsigned int *line)
+{
+	*ret = NULL;
+	*line = 0;
+	err = (struct lxe_err){ 0 };
+	return lxe_profile_base("p.conf", text, strlen(text), ret, line, &err);
+}
+
+Test(profile, base)
+{
+	unsigned int line;
+	char *base;
+
+	cr_assert_eq(base_of("[run]\npids = 1\n\nprofile = \"a b\"\n", &base, &line), 1);
+	cr_assert_str_eq(base, "a b");
+	cr_assert_eq(line, 4);
+	free(base);
+	cr_assert_eq(base_of("", &base, &line), 0);
+	cr_assert_eq(base_of("[env]\nprofile = x\n", &base, &line), 0);
+	cr_assert_eq(base_of("[run]\nprofile =\n", &base, &line), 0);
+	cr_assert_eq(base_of("[run]\nprofile = x\nprofile = y\n", &base, &line), -EINVAL);
+	cr_assert_str_eq(err.msg, "p.conf:3: 'profile' is there already, in line 2");
+	cr_assert_null(base);
+}
+
 Test(profile, names_of_variables_keep_their_case)
 {
 	cr_assert_eq(parse("[env]\nhttp_proxy = a\nHTTP_PROXY = b\n"), 0, "%s", err.msg);
@@ -89,7 +150,15 @@ Test(profile, errors_name_file_and_line)
 	fails("p.conf:2: quiet 'nope' is neither yes nor no", "[run]\nquiet = nope\n");
 	fails("p.conf:2: there is no key 'Memory'", "[run]\nMemory = 1G\n");
 	fails("p.conf:2: there is no key 'cpus'", "[run]\ncpus = 1\n");
-	fails("p.conf:2: a profile cannot set 'profile'", "[run]\nprofile = x\n");
+	fails("p.conf:2: a profile cannot set 'help'", "[run]\nhelp = yes\n");
+	fails("p.conf:2: a profile cannot set 'dry-run'", "[run]\ndry-run = yes\n");
+	fails("p.conf:2: no-tty 'auto' is neither yes nor no", "[run]\nno-tty = auto\n");
+	fails("p.conf:2: verbose '2' is neither yes nor no", "[run]\nverbose = 2\n");
+	fails("p.conf:2: format 'xml' is neither table nor json", "[run]\nformat = xml\n");
+	fails("p.conf:2: name: the name 'a/b' holds a '/'", "[run]\nname = a/b\n");
+	fails("p.conf:2: result 'r.json' is not an absolute path", "[run]\nresult = r.json\n");
+	fails("p.conf:2: result 'fd:3' is not an absolute path", "[run]\nresult = fd:3\n");
+	fails("p.conf:2: there is no value for 'profile'", "[run]\nprofile =\n");
 	fails("p.conf:2: there is no key 'env'", "[run]\nenv = A=b\n");
 	fails("p.conf:2: there is no value for 'image'", "[run]\nimage =\n");
 	fails("p.conf:2: there is no value for 'image'", "[run]\nimage = \"\"\n");
@@ -149,14 +218,15 @@ Test(profile, limits)
 /* A value that a profile may hold for a key, by the kind of its setter. */
 static const char *sample(const struct lxe_option *o)
 {
-	static const char *const values[] = { "yes", "4M", "/x", "x" };
+	static const char *const values[] = { "yes", "4M", "/x", "json", "x" };
 	struct lxe_request scratch;
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		int r;
 
 		lxe_request_init(&scratch);
-		r = o->set(&scratch, o, o->name, values[i], NULL);
+		r = (o->set_in_profile ? o->set_in_profile : o->set)(
+			&scratch, o, o->name, values[i], NULL);
 		lxe_request_release(&scratch);
 		if (r == 0)
 			return values[i];
@@ -208,7 +278,8 @@ Test(profile, the_shipped_default_tells_the_built_in_values)
 	text = shipped("conf/default.conf", &len);
 	for (const struct lxe_option *o = lxe_options(); o->name; o++) {
 		snprintf(needle, sizeof(needle), "\n#%s = ", o->name);
-		cr_assert(o->in_profile != LXE_PROFILE_KEY || strstr(text, needle), "%s", o->name);
+		cr_assert_eq(strstr(text, needle) != NULL, o->in_profile == LXE_PROFILE_KEY, "%s",
+			o->name);
 	}
 	cr_assert_eq(parse_bytes(text, len), 0, "%s", err.msg);
 	for (char *p = text; (p = strstr(p, "\n#")); p += 2)
@@ -222,118 +293,9 @@ Test(profile, the_shipped_default_tells_the_built_in_values)
 	cr_assert_eq(req.spec.pids, built_in.spec.pids);
 	cr_assert_eq(req.spec.timeout_ms, built_in.spec.timeout_ms);
 	cr_assert_eq(req.spec.verbose, built_in.spec.verbose);
+	cr_assert_eq(req.output, built_in.output);
 	lxe_request_release(&built_in);
 	free(text);
-}
-
-static char home[64];
-static struct lxe_dirs dirs;
-
-static void write_profile(const char *name, const char *text)
-{
-	char path[256];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", home, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	cr_assert_geq(fd, 0, "%s", path);
-	cr_assert_eq(sys_write_all(fd, text, strlen(text)), 0);
-	close(fd);
-}
-
-/* HOME/lxc-exec is the user's directory, HOME/data/conf the shipped one. */
-static void make_home(void)
-{
-	char path[128];
-
-	snprintf(home, sizeof(home), "/tmp/lxe-profile-XXXXXX");
-	cr_assert_not_null(mkdtemp(home));
-	snprintf(path, sizeof(path), "%s/lxc-exec", home);
-	mkdir(path, 0700);
-	snprintf(path, sizeof(path), "%s/data", home);
-	mkdir(path, 0700);
-	snprintf(dirs.data, sizeof(dirs.data), "%s", path);
-	snprintf(path, sizeof(path), "%s/data/conf", home);
-	mkdir(path, 0700);
-	setenv("XDG_CONFIG_HOME", home, 1);
-	lxe_request_init(&req);
-	err = (struct lxe_err){ 0 };
-}
-
-static void remove_home(void)
-{
-	static const char *const names[] = { "lxc-exec/default.conf", "lxc-exec/mine.conf",
-		"data/conf/mine.conf", "data/conf/ours.conf", "data/conf/default.conf",
-		"lxc-exec/fifo.conf", "lxc-exec/dir.conf", "data/conf", "data", "lxc-exec", "" };
-	char path[256];
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", home, names[i]);
-		remove(path);
-	}
-	cleanup();
-}
-
-TestSuite(profile_files, .init = make_home, .fini = remove_home);
-
-static int load(const char *name)
-{
-	err = (struct lxe_err){ 0 };
-	return lxe_profile_load(&req, &dirs, name, &err);
-}
-
-Test(profile_files, are_found_by_name)
-{
-	write_profile("data/conf/mine.conf", "[run]\npids = 1\n");
-	write_profile("data/conf/ours.conf", "[run]\npids = 2\n");
-	write_profile("lxc-exec/mine.conf", "[run]\npids = 3\n");
-	cr_assert_eq(load("mine"), 0, "%s", err.msg);
-	cr_assert_eq(req.spec.pids, 3);
-	cr_assert_eq(load("ours"), 0, "%s", err.msg);
-	cr_assert_eq(req.spec.pids, 2);
-	cr_assert_eq(load("absent"), -ENOENT);
-	cr_assert(strstr(err.hint, "mine") && strstr(err.hint, "ours"), "%s", err.hint);
-	cr_assert_lt(load(".."), 0);
-}
-
-Test(profile_files, are_found_by_path)
-{
-	char path[128];
-
-	write_profile("lxc-exec/mine.conf", "[run]\npids = 3x\n");
-	snprintf(path, sizeof(path), "%s/lxc-exec/mine.conf", home);
-	cr_assert_lt(load(path), 0);
-	cr_assert(strstr(err.msg, "/lxc-exec/mine.conf:2: pids '3x'") != NULL, "%s", err.msg);
-	cr_assert_eq(load("./absent.conf"), -ENOENT);
-	cr_assert_str_eq(err.msg, "read profile './absent.conf': no such file or directory");
-}
-
-Test(profile_files, defaults_are_the_users_and_not_the_shipped_ones)
-{
-	write_profile("data/conf/default.conf", "[run]\npids = 1\n");
-	cr_assert_eq(lxe_profile_load_defaults(&req, &err), 0, "%s", err.msg);
-	cr_assert_neq(req.spec.pids, 1);
-	write_profile("lxc-exec/default.conf", "[run]\npids = 3\n");
-	cr_assert_eq(lxe_profile_load_defaults(&req, &err), 0, "%s", err.msg);
-	cr_assert_eq(req.spec.pids, 3);
-	write_profile("lxc-exec/default.conf", "[run]\npids = 3\nx = 1\n");
-	cr_assert_lt(lxe_profile_load_defaults(&req, &err), 0);
-}
-
-Test(profile_files, must_be_files)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/lxc-exec/dir.conf", home);
-	cr_assert_eq(mkdir(path, 0700), 0);
-	cr_assert_eq(load("dir"), -EISDIR);
-	snprintf(path, sizeof(path), "%s/lxc-exec/fifo.conf", home);
-	cr_assert_eq(mkfifo(path, 0600), 0);
-	cr_assert_eq(load("fifo"), -EINVAL);
-	snprintf(path, sizeof(path), "%s/lxc-exec/mine.conf", home);
-	write_profile("lxc-exec/mine.conf", "");
-	cr_assert_eq(truncate(path, LXE_INI_SIZE_MAX + 1), 0);
-	cr_assert_eq(load("mine"), -E2BIG);
 }
 
 Test(profile, a_second_opinion_is_asked_for)
