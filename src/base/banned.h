@@ -20,5 +20,6 @@
 
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf atoi atol atoll strtol strtoul
 #pragma GCC poison strtoll strtoull strtok system popen alloca gets asctime ctime
+#pragma GCC poison scanf fscanf sscanf vscanf vfscanf vsscanf
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "rootfs/subid.h"
 #include "store/dirs.h"
 
 enum lxe_health {
@@ -52,21 +53,7 @@ void lxe_doctor_installation(struct lxe_doctor *d);
 void lxe_doctor_directories(struct lxe_doctor *d);
 
 /* Does the release ("6.1.0-18-amd64") say at least major.minor? */
-bool lxe_release_at_least(const char *release, unsigned int major, unsigned int minor);
-
-/* What sandboxes use where root has no line: 0x70000000..0x7fffffff, see rootfs/rootfs.h. */
-#define LXE_SUBID_START 1879048192u
-#define LXE_SUBID_COUNT 268435456u
-
-struct lxe_subid {
-	char owner[64];
-	uint64_t start, count;
-};
-
-/* Read the lines of subuid(5) out of a text; what is no such line is skipped. At most max. */
-size_t lxe_subid_parse(const char *text, struct lxe_subid *ret, size_t max);
-
-bool lxe_subid_is_root(const struct lxe_subid *line);
+bool lxe_release_at_least(const char *release, int major, int minor);
 
 /* The first line of somebody else than root that has ids in start..start+count-1, or NULL. */
 const struct lxe_subid *lxe_subid_overlap(

@@ -25,6 +25,7 @@ static int read_lines(const char *path, struct subids *ret)
 {
 	LXE_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	LXE_AUTOFREE char *text = NULL;
+	const char *rest;
 	size_t len;
 	int r;
 
@@ -36,7 +37,9 @@ static int read_lines(const char *path, struct subids *ret)
 	ret->line = calloc(LINES_MAX, sizeof(*ret->line));
 	if (!ret->line)
 		return -ENOMEM;
-	ret->n = lxe_subid_parse(text, ret->line, LINES_MAX);
+	rest = text;
+	while (ret->n < LINES_MAX && lxe_subid_next(&rest, &ret->line[ret->n]))
+		ret->n++;
 	return 0;
 }
 

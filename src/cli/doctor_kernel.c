@@ -36,19 +36,14 @@ static void check_version(struct lxe_doctor *d, const char *release)
 	lxe_check_remedy(c, LXE_REMEDY_KERNEL);
 }
 
-/* CapEff of the own /proc/self/status: 0 when it cannot be read. */
-static uint64_t effective_capabilities(void)
+static bool may_administer(void)
 {
-	unsigned long long set = 0;
-	char text[8192];
-	const char *line;
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
-	if (sys_read_file(AT_FDCWD, "/proc/self/status", text, sizeof(text)) < 0)
-		return 0;
-	line = strstr(text, "\nCapEff:");
-	if (line && sscanf(line + 8, "%llx", &set) != 1)
-		set = 0;
-	return set;
+	if (syscall(SYS_capget, &header, data) < 0)
+		return false;
+	return data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
 }
 
 static void check_privilege(struct lxe_doctor *d)
@@ -59,7 +54,7 @@ static void check_privilege(struct lxe_doctor *d)
 		c = lxe_doctor_add(d, "privilege", LXE_HEALTH_UNKNOWN,
 			"not root: sandboxes need root for now, and so do some checks");
 		lxe_check_remedy(c, "sudo lxc-exec doctor");
-	} else if (effective_capabilities() & (1ull << CAP_SYS_ADMIN)) {
+	} else if (may_administer()) {
 		lxe_doctor_add(d, "privilege", LXE_HEALTH_OK, "root");
 	} else {
 		c = lxe_doctor_add(d, "privilege", LXE_HEALTH_FAIL,

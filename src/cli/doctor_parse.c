@@ -1,5 +1,5 @@
 #include <errno.h>
-#include <stdio.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/num.h"
@@ -8,55 +8,27 @@
 
 #define SLOT 65536u
 
-bool lxe_release_at_least(const char *release, unsigned int major, unsigned int minor)
+/* Take the number at the start of *text off. */
+static bool take_number(const char **text, int *ret)
 {
-	unsigned int have_major = 0, have_minor = 0;
+	size_t len = strspn(*text, "0123456789");
+	char digits[16];
 
-	if (sscanf(release, "%u.%u", &have_major, &have_minor) < 1)
+	if (lxe_format(digits, sizeof(digits), "%.*s", (int)len, *text) < 0 ||
+		lxe_parse_int(digits, 0, INT_MAX, ret) < 0)
+		return false;
+	*text += len;
+	return true;
+}
+
+bool lxe_release_at_least(const char *release, int major, int minor)
+{
+	int have_major, have_minor;
+
+	if (!take_number(&release, &have_major) || *release++ != '.' ||
+		!take_number(&release, &have_minor))
 		return false;
 	return have_major > major || (have_major == major && have_minor >= minor);
-}
-
-/* As lxe_idmap_pick() reads it: a line of other things counts for nobody. */
-static bool parse_line(const char *line, size_t len, struct lxe_subid *ret)
-{
-	char text[128], *start, *count;
-	uint64_t first, n;
-
-	if (lxe_format(text, sizeof(text), "%.*s", (int)len, line) < 0)
-		return false;
-	start = strchr(text, ':');
-	count = start ? strchr(start + 1, ':') : NULL;
-	if (!count)
-		return false;
-	*start++ = '\0';
-	*count++ = '\0';
-	if (lxe_parse_u64(start, 0, UINT32_MAX, &first) < 0)
-		return false;
-	if (lxe_parse_u64(count, 1, UINT32_MAX - first, &n) < 0)
-		return false;
-	ret->start = first;
-	ret->count = n;
-	return lxe_format(ret->owner, sizeof(ret->owner), "%s", text) == 0;
-}
-
-size_t lxe_subid_parse(const char *text, struct lxe_subid *ret, size_t max)
-{
-	size_t n = 0;
-
-	while (*text && n < max) {
-		size_t len = strcspn(text, "\n");
-
-		n += parse_line(text, len, &ret[n]);
-		text += len;
-		text += *text == '\n';
-	}
-	return n;
-}
-
-bool lxe_subid_is_root(const struct lxe_subid *line)
-{
-	return strcmp(line->owner, "root") == 0 || strcmp(line->owner, "0") == 0;
 }
 
 const struct lxe_subid *lxe_subid_overlap(

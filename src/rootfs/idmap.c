@@ -3,55 +3,29 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/num.h"
+#include "rootfs/subid.h"
 #include "sys/fd.h"
 
 #define SLOT_WIDTH 65536u
 #define SUBID_FILE_MAX (1024 * 1024)
 
-/* 0x70000000..0x7fffffff: see systemd's UIDS-GIDS.md for who uses what. */
-#define DEFAULT_START 1879048192u
-#define DEFAULT_COUNT 268435456u
-
-static bool is_root(const char *name)
+/* The first line of root's that is wide enough and leaves the system's own ids alone. */
+static bool first_usable_line(const char *text, struct lxe_idmap *range)
 {
-	return strcmp(name, "root") == 0 || strcmp(name, "0") == 0;
-}
+	struct lxe_subid line;
 
-/*
- * One line of subuid(5), "name:start:count". Only a whole, well-formed line of root's counts, and
- * only one whose ids all exist (2^32 - 1 is "no change") and are no system user's.
- */
-static bool parse_line(char *line, struct lxe_idmap *ret)
-{
-	char *start = strchr(line, ':'), *count = start ? strchr(start + 1, ':') : NULL;
-	uint64_t first, n;
-
-	if (!count)
-		return false;
-	*start++ = '\0';
-	*count++ = '\0';
-	if (!is_root(line))
-		return false;
-	if (lxe_parse_u64(start, SLOT_WIDTH, UINT32_MAX, &first) < 0)
-		return false;
-	if (lxe_parse_u64(count, SLOT_WIDTH, UINT32_MAX - first, &n) < 0)
-		return false;
-	*ret = (struct lxe_idmap){ .host_start = (uint32_t)first, .count = (uint32_t)n };
-	return true;
-}
-
-static bool first_usable_line(char *text, struct lxe_idmap *range)
-{
-	char *line, *rest = text;
-
-	while ((line = strsep(&rest, "\n")) != NULL)
-		if (parse_line(line, range))
-			return true;
+	while (lxe_subid_next(&text, &line)) {
+		if (!lxe_subid_is_root(&line) || line.start < SLOT_WIDTH || line.count < SLOT_WIDTH)
+			continue;
+		*range = (struct lxe_idmap){
+			.host_start = (uint32_t)line.start,
+			.count = (uint32_t)line.count,
+		};
+		return true;
+	}
 	return false;
 }
 
@@ -62,7 +36,7 @@ int lxe_idmap_range(struct lxe_idmap *ret, const char *subuid_path, bool *from_f
 	size_t len;
 	int r;
 
-	*ret = (struct lxe_idmap){ .host_start = DEFAULT_START, .count = DEFAULT_COUNT };
+	*ret = (struct lxe_idmap){ .host_start = LXE_SUBID_START, .count = LXE_SUBID_COUNT };
 	*from_file = false;
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
