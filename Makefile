@@ -90,7 +90,9 @@ help:
 	@echo 'make test         everything, as CI does; unit, integration, asan, check: parts of it'
 	@echo 'make sweep        runs killed at random moments (SEED, COUNT)'
 	@echo 'make faultsweep   the n-th system call of a life fails (SEED, POINTS)'
-	@echo 'make fuzz bench man compdb clean'
+	@echo 'make cover        which lines of src the tests execute (COVER: unit, integration)'
+	@echo 'make compdb       compile_commands.json, for editors'
+	@echo 'make fuzz bench man clean'
 
 include tests/tests.mk
 include docs/docs.mk

@@ -34,6 +34,21 @@ integration: all
 asan:
 	$(MAKE) VARIANT=asan all unit
 
+# What of src the unit tests execute; COVER='unit integration': both. A process that is killed, or
+# that becomes another program, leaves no counters.
+COVER ?= unit
+.PHONY: cover
+cover:
+	find build/cover -name '*.gcda' -delete 2>/dev/null || true
+	$(MAKE) VARIANT=cover all $(COVER)
+	scripts/cover build/cover/obj
+
+# For editors and clang tools: how each file is compiled.
+.PHONY: compdb
+compdb:
+	$(MAKE) -nB all unit | scripts/compdb >build/compdb.new
+	mv build/compdb.new compile_commands.json
+
 SEED ?= 1
 COUNT ?= 300
 .PHONY: sweep
