@@ -147,6 +147,7 @@ static int send_create(struct lxe_session *s, struct lxe_err *err)
 		return spec;
 	lxe_msg_init(&msg, LXE_MSG_CREATE);
 	msg.dirs = *s->dirs;
+	msg.flags = LXE_CREATE_START;
 	msg.begun_us = s->begun_us;
 	memcpy(msg.id, s->sandbox.id, sizeof(msg.id));
 	msg.fds[LXE_FD_PARENT] = s->sandbox.parent;
@@ -154,7 +155,6 @@ static int send_create(struct lxe_session *s, struct lxe_err *err)
 	msg.fds[LXE_FD_SPEC] = spec;
 	msg.fds[LXE_FD_RESULT] = s->result;
 	if (s->spec->tty == LXE_TTY_ON) {
-		msg.fds[LXE_FD_RING] = s->ring_fd;
 		msg.fds[LXE_FD_TTY] = s->tty.fd;
 		msg.tty_saved = s->tty.saved;
 		msg.tty_raw = s->tty.raw;
@@ -362,7 +362,6 @@ int lxe_client_run(struct lxe_spec *spec, const struct lxe_dirs *dirs, struct lx
 		.out = -EBADF,
 		.master = -EBADF,
 		.procs = -EBADF,
-		.ring_fd = -EBADF,
 	};
 	struct lxe_err failure = { 0 };
 	int r;

@@ -49,7 +49,7 @@ struct lxe_session {
 
 	struct lxe_rawtty tty;
 	int in, out; /* our own descriptions of stdin and stdout, when there is a terminal */
-	int master, procs, ring_fd;
+	int master, procs;
 	struct lxe_ring *ring;
 	struct lxe_relay *relay;
 	struct lxe_gate *gate;

@@ -23,14 +23,10 @@ static void caller_size(uint16_t *rows, uint16_t *cols)
 int lxe_session_open_terminal(struct lxe_session *s, struct lxe_err *err)
 {
 	bool nonblocking;
-	int r;
 
 	if (s->spec->tty != LXE_TTY_ON)
 		return 0;
 	caller_size(&s->spec->rows, &s->spec->cols);
-	r = lxe_ring_new(&s->ring, &s->ring_fd);
-	if (r < 0)
-		return lxe_fail(err, r, "make the terminal's ring");
 	s->in = lxe_reopen(STDIN_FILENO, O_RDONLY, &nonblocking);
 	if (s->in < 0)
 		return lxe_fail(err, s->in, "open stdin");
@@ -59,7 +55,9 @@ int lxe_session_start_relay(struct lxe_session *s, struct lxe_msg *started)
 
 	s->master = take_fd(&started->fds[LXE_FD_MASTER]);
 	s->procs = take_fd(&started->fds[LXE_FD_PROCS]);
-	r = lxe_relay_new(&s->relay, s->in, s->out, s->master, s->ring);
+	r = lxe_ring_map(&s->ring, started->fds[LXE_FD_RING]);
+	if (r == 0)
+		r = lxe_relay_new(&s->relay, s->in, s->out, s->master, s->ring);
 	s->started_ms = sys_now_ms();
 	if (r == 0)
 		r = lxe_gate_new(&s->gate, s->started_ms);
@@ -102,7 +100,6 @@ void lxe_session_close_terminal(struct lxe_session *s)
 	lxe_relay_free(take_ptr(s->relay));
 	lxe_gate_free(take_ptr(s->gate));
 	lxe_ring_unmap(take_ptr(s->ring));
-	lxe_drop_fd(&s->ring_fd);
 	lxe_drop_fd(&s->master);
 	lxe_drop_fd(&s->procs);
 	lxe_drop_fd(&s->in);

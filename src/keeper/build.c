@@ -16,7 +16,7 @@ int lxe_keeper_make_image(struct lxe_keeper *k, const char *name, bool replace, 
 {
 	const struct lxe_waiter waiter = { .wait = wait_for_build, .arg = k };
 
-	return lxe_image_build(&k->request.dirs, name, replace, &waiter, err);
+	return lxe_image_build(&k->main->request.dirs, name, replace, &waiter, err);
 }
 
 static void answer_build(struct lxe_keeper *k, int r, const struct lxe_err *err)
@@ -34,25 +34,16 @@ static void answer_build(struct lxe_keeper *k, int r, const struct lxe_err *err)
 
 int lxe_keeper_build(int control)
 {
-	struct lxe_keeper k = {
-		.control = control,
-		.signals = -EBADF,
-		.timer = -EBADF,
-		.outcome = { .bytes_out = -1 },
-	};
+	struct lxe_keeper k = { .outcome = { .bytes_out = -1 } };
 	struct lxe_err err = { 0 };
 	int r;
 
-	r = lxe_msg_recv(control, &k.request);
-	if (r <= 0 || k.request.type != LXE_MSG_BUILD)
-		return -EPROTO;
-	r = lxe_keeper_set_up(&k, &err);
+	r = lxe_keeper_set_up(&k, control, &err);
 	if (r == 0)
-		r = lxe_keeper_make_image(&k, k.request.image, true, &err);
+		r = lxe_keeper_await_request(&k, LXE_MSG_BUILD, &err);
+	if (r == 0)
+		r = lxe_keeper_make_image(&k, k.main->request.image, true, &err);
 	answer_build(&k, r, &err);
-	lxe_msg_release(&k.request);
-	lxe_drop_fd(&k.signals);
-	lxe_drop_fd(&k.timer);
-	lxe_drop_fd(&k.control);
+	lxe_keeper_clean_up(&k);
 	return r;
 }

@@ -20,11 +20,21 @@
  * Processes of ours in the sandbox's group: pid 1 and its monitor for good, the starter and liblxc's
  * helper while a command is put in. The user's limit is on his own processes.
  */
-enum { OWN_PROCESSES = 2, STARTING_PROCESSES = 2 };
+#define OWN_PROCESSES 2
+#define STARTING_PROCESSES 2
 
-static uint64_t pids_limit(const struct lxe_keeper *k, uint64_t ours)
+static uint64_t pids_limit(const struct lxe_keeper *k)
 {
-	return k->spec.pids ? k->spec.pids + ours : 0;
+	uint64_t users = k->main->spec.pids;
+
+	return users ? users + OWN_PROCESSES + STARTING_PROCESSES * k->starting : 0;
+}
+
+int lxe_keeper_limit_pids(struct lxe_keeper *k, struct lxe_err *err)
+{
+	struct lxe_cgroup_limits limits = { .pids = pids_limit(k) };
+
+	return lxe_cgroup_limit(k->cgroup, &limits, err);
 }
 
 static void group_name(const struct lxe_keeper *k, char name[32])
@@ -56,8 +66,8 @@ static int journal_parts(struct lxe_keeper *k, struct lxe_err *err)
 static int make_cgroups(struct lxe_keeper *k, struct lxe_err *err)
 {
 	struct lxe_cgroup_limits limits = {
-		.memory = k->spec.memory,
-		.pids = pids_limit(k, OWN_PROCESSES + STARTING_PROCESSES),
+		.memory = k->main->spec.memory,
+		.pids = pids_limit(k),
 	};
 	char name[32];
 	int r;
@@ -69,24 +79,20 @@ static int make_cgroups(struct lxe_keeper *k, struct lxe_err *err)
 	r = lxe_cgroup_leaf_init(&k->init_leaf, k->cgroup, err);
 	if (r < 0)
 		return r;
-	return lxe_cgroup_leaf_exec(&k->command_leaf, k->cgroup, 0, err);
+	return lxe_cgroup_leaf_exec(&k->main->leaf, k->cgroup, k->main->number, err);
 }
 
 /* The client's patience is for what takes milliseconds. */
 static void tell_building(struct lxe_keeper *k)
 {
-	struct lxe_msg msg;
-
-	lxe_msg_init(&msg, LXE_MSG_BUILDING);
-	if (k->control >= 0)
-		lxe_msg_send(k->control, &msg);
+	lxe_channel_say(k->main->client, LXE_MSG_BUILDING);
 }
 
 /* An image that is not there yet is built, if there is a template for it. */
 static int open_image(struct lxe_keeper *k, struct lxe_err *err)
 {
-	const struct lxe_dirs *dirs = &k->request.dirs;
-	const char *name = k->spec.image;
+	const struct lxe_dirs *dirs = &k->main->request.dirs;
+	const char *name = k->main->spec.image;
 	struct lxe_err missing = { 0 };
 	int r;
 
@@ -150,10 +156,10 @@ static int make_container(struct lxe_keeper *k, int init, struct lxe_err *err)
 
 static int open_init(const struct lxe_keeper *k, struct lxe_err *err)
 {
-	char path[sizeof(k->request.dirs.libexec) + 32];
+	char path[sizeof(k->main->request.dirs.libexec) + 32];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/lxc-exec-init", k->request.dirs.libexec);
+	snprintf(path, sizeof(path), "%s/lxc-exec-init", k->main->request.dirs.libexec);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		fd = lxe_fail(err, -errno, "open '%s'", path);
@@ -176,22 +182,37 @@ static int open_parts(struct lxe_keeper *k, int *init, struct lxe_err *err)
 	r = lxe_idmap_pick(&k->idmap, "/etc/subuid", k->sandbox.id, err);
 	if (r < 0)
 		return r;
-	r = lxe_filter_load(&k->filter, k->request.dirs.state, err);
+	r = lxe_filter_load(&k->filter, k->main->request.dirs.state, err);
 	if (r < 0)
 		return r;
 	*init = open_init(k, err);
 	return *init < 0 ? *init : 0;
 }
 
+static bool is_parked(const struct lxe_keeper *k)
+{
+	return k->main->state == LXE_PROCESS_PARKED || k->main->state == LXE_PROCESS_ENDED ||
+	       k->stopping;
+}
+
 static int park_command(struct lxe_keeper *k, struct lxe_err *err)
 {
-	struct lxe_cgroup_limits limits = { .pids = pids_limit(k, OWN_PROCESSES) };
+	const struct lxe_process *p = k->main;
 	int r;
 
-	r = lxe_command_park(k, err);
+	r = lxe_process_spawn(k->main, err);
+	if (r == 0)
+		r = lxe_keeper_wait_until(k, is_parked, -1);
 	if (r < 0)
 		return r;
-	return lxe_cgroup_limit(k->cgroup, &limits, err);
+	if (k->stopping)
+		return lxe_fail(err, -ECANCELED, "park the command");
+	if (p->state == LXE_PROCESS_PARKED)
+		return 0;
+	r = lxe_fail_msg(err, -EIO, "%s", p->outcome.message);
+	if (p->outcome.hint[0])
+		lxe_hint(err, "%s", p->outcome.hint);
+	return r;
 }
 
 int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
@@ -200,6 +221,8 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 	LXE_AUTOCLOSE int dir = -EBADF;
 	int r;
 
+	k->starting = 1;
+	k->main->counted = true;
 	r = open_parts(k, &init, err);
 	if (r < 0)
 		return r;
@@ -215,7 +238,7 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 	if (dir < 0)
 		return dir;
 	if (lxe_str_set(&k->image.path, LXE_VIEW_IMAGE) < 0)
-		return lxe_fail(err, -ENOMEM, "open image '%s'", k->spec.image);
+		return lxe_fail(err, -ENOMEM, "open image '%s'", k->main->spec.image);
 	r = lxe_rootfs_mount(&k->image, dir, LXE_VIEW_DIR, &k->idmap, err);
 	if (r < 0)
 		return r;

@@ -1,4 +1,4 @@
-/* How the run ended: from what the keeper has seen to the outcome. See keeper.h. */
+/* How a process ended: from what the keeper has seen to the outcome. See process.h. */
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -11,28 +11,35 @@ static bool was_killed(int status)
 				   : WEXITSTATUS(status) == LXE_EXIT_SIGNAL + SIGKILL;
 }
 
-void lxe_keeper_judge(struct lxe_keeper *k)
+void lxe_process_judge(struct lxe_process *p)
 {
+	const struct lxe_keeper *k = p->keeper;
+	struct lxe_outcome *o = &p->outcome;
 	struct lxe_cgroup_stats stats = { 0 };
 
 	if (k->cgroup)
 		lxe_cgroup_stats(k->cgroup, &stats);
-	k->outcome.peak_memory = stats.peak_memory;
-	k->outcome.has_status = k->command.ended;
-	k->outcome.status = k->command.status;
-	k->outcome.bytes_out = k->ring ? (int64_t)lxe_ring_written(k->ring) : -1;
-	if (k->stopping) {
-		k->outcome.cause = LXE_CAUSE_KILLED;
+	o->peak_memory = stats.peak_memory;
+	o->has_status = p->reaped;
+	o->status = p->status;
+	o->bytes_out = p->ring ? (int64_t)lxe_ring_written(p->ring) : -1;
+	if (k->stopping || p->stopping) {
+		int signal = p->stopping ? p->stop_signal : k->stop_signal;
+
+		o->cause = LXE_CAUSE_KILLED;
 		/* A client that vanished without a word was killed. */
-		k->outcome.signal = k->stop_signal ? k->stop_signal : SIGKILL;
-	} else if (k->state == LXE_FAILED) {
-		k->outcome.cause = LXE_CAUSE_ERROR;
-	} else if (k->timed_out) {
-		k->outcome.cause = LXE_CAUSE_TIMEOUT;
-	} else if (stats.oom_kills && was_killed(k->command.status)) {
-		k->outcome.cause = LXE_CAUSE_OOM;
+		o->signal = signal ? signal : SIGKILL;
+	} else if (o->error) {
+		o->cause = LXE_CAUSE_ERROR;
+	} else if (p->timed_out) {
+		o->cause = LXE_CAUSE_TIMEOUT;
+	} else if (!p->reaped) {
+		/* The sandbox has ended with it inside. */
+		o->cause = LXE_CAUSE_KILLED;
+		o->signal = SIGKILL;
+	} else if (stats.oom_kills > p->oom_before && was_killed(p->status)) {
+		o->cause = LXE_CAUSE_OOM;
 	} else {
-		k->outcome.cause =
-			WIFSIGNALED(k->command.status) ? LXE_CAUSE_SIGNAL : LXE_CAUSE_EXIT;
+		o->cause = WIFSIGNALED(p->status) ? LXE_CAUSE_SIGNAL : LXE_CAUSE_EXIT;
 	}
 }

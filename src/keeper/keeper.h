@@ -1,7 +1,8 @@
 /*
  * The keeper of one sandbox: the only process that calls liblxc and mounts. It makes what the
- * client's spec asks for, parks the command, releases it, waits for it, and tears everything down,
- * whatever ends the run. One thread; every wait also listens to the client and to signals.
+ * client's spec asks for, parks the command, releases it, serves whoever connects, and tears
+ * everything down, whatever ends the run. One thread, one loop; what has to be waited for on the way
+ * to the first command is waited for in that loop.
  */
 #ifndef LXE_KEEPER_KEEPER_H
 #define LXE_KEEPER_KEEPER_H
@@ -14,74 +15,66 @@
 #include "cgroup/cgroup.h"
 #include "confine/confine.h"
 #include "container/container.h"
+#include "keeper/channel.h"
+#include "keeper/loop.h"
+#include "keeper/process.h"
 #include "keeper/state.h"
-#include "policy/spec.h"
-#include "proto/msg.h"
 #include "rootfs/rootfs.h"
 #include "store/outcome.h"
 #include "store/sandbox.h"
-#include "terminal/pty.h"
-#include "terminal/ring.h"
 
 /* A child that was reaped before anybody knew who it was. */
 struct lxe_ended {
+	struct lxe_ended *next;
 	pid_t pid;
 	int status;
 	struct rusage usage;
 };
 
-/* The command: its process, and the ends of its two pipes. */
-struct lxe_command {
-	struct lxe_ended early[4]; /* who ended while `pid` was not known: one of them may be it */
-	unsigned int n_early;
-	pid_t pid;   /* 0: none */
-	int report;  /* what the child says (child.h) */
-	int release; /* a byte releases it, closing it ends the park */
-	bool ended;
-	int status; /* its wait status, once ended */
-};
-
 struct lxe_keeper {
-	int control; /* to the client; -EBADF once it is gone */
-	pid_t client;
+	struct lxe_loop *loop;
 	int signals; /* signalfd: SIGCHLD and what ends us */
-	int timer;   /* the run's deadline */
-	enum lxe_state state;
-	struct rlimit nofile; /* as the caller has it, for the command */
+	struct lxe_source signalled;
+	pid_t parent; /* who started us */
+	struct lxe_channel *channels;
+	bool creator_gone;
+	int listening; /* the sandbox's socket */
+	struct lxe_source connected;
 
+	struct lxe_process *processes;
+	struct lxe_process *main; /* the sandbox's command; NULL before the request */
+	uint32_t next_number;
+	unsigned int starting;	 /* processes between spawn and park */
+	struct lxe_ended *early; /* who ended while a process's pid was not known: one may be it */
+
+	enum lxe_state state;
+	struct rlimit nofile; /* as the caller has it, for the commands */
 	struct lxe_sandbox sandbox;
-	struct lxe_msg request; /* CREATE, with its descriptors */
-	struct lxe_spec spec;
-	struct lxe_ring *ring;
+	unsigned char nonce[LXE_NONCE_LEN];
 
 	struct lxe_cgroup_host *cgroups;
 	struct lxe_cgroup *cgroup;
-	struct lxe_cgroup_leaf *init_leaf, *command_leaf;
+	struct lxe_cgroup_leaf *init_leaf;
 	int host_view; /* the mount namespace to go back to */
 	struct lxe_filter filter;
 	struct lxe_idmap idmap;
 	struct lxe_image image;
 	struct lxe_container *container;
 	pid_t monitor; /* 0: none, or reaped */
-	struct lxe_pty pty;
-	struct lxe_command command;
 
-	bool client_gone;
-	bool stopping;	 /* the client, or a signal, asked for the end */
+	bool stopping;	 /* a client, or a signal, asked for the end */
 	int stop_signal; /* the one the client got */
-	bool bye;	 /* the client has restored its terminal */
-	bool drained;	 /* the client has delivered the terminal's last bytes */
-	bool timed_out;
+	bool over;	 /* the command has ended, and nothing more of it is waited for */
 
 	uint64_t lap_us; /* when the current span began */
 	struct lxe_outcome outcome;
 };
 
-/* judge.c: fill in the outcome's cause, statuses and counters. */
-void lxe_keeper_judge(struct lxe_keeper *k);
-
 /* The span ends here, and the next one begins. */
 void lxe_keeper_lap(struct lxe_keeper *k, enum lxe_span span);
+
+/* Milliseconds since the Epoch. */
+uint64_t lxe_epoch_ms(void);
 
 /*
  * Serve one client on `control` (taken): the sandbox whose directory comes with its request, lock
@@ -93,32 +86,58 @@ int lxe_keeper_run(int control, char *title);
 /* build.c: serve one request to build an image. An end of the client, its STOP or a signal ends the build. */
 int lxe_keeper_build(int control);
 
-/* build.c: build an image in request.dirs. -ECANCELED when it was ended from outside. */
+/* build.c: build an image in the request's dirs. -ECANCELED when it was ended from outside. */
 int lxe_keeper_make_image(
 	struct lxe_keeper *k, const char *name, bool replace, struct lxe_err *err);
 
-/* What a keeper of either kind begins with: signals, the timer, being a subreaper; and ends with. */
-int lxe_keeper_set_up(struct lxe_keeper *k, struct lxe_err *err);
+/* What a keeper of either kind begins with: loop, signals, its client, being a subreaper; and ends with. */
+int lxe_keeper_set_up(struct lxe_keeper *k, int control, struct lxe_err *err);
+void lxe_keeper_clean_up(struct lxe_keeper *k);
+int lxe_keeper_await_request(struct lxe_keeper *k, enum lxe_msg_type type, struct lxe_err *err);
 void lxe_keeper_send_done(struct lxe_keeper *k);
 
 /* create.c: everything up to the parked command. -ECANCELED when the wait was ended from outside. */
 int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err);
 
-/* command.c: fork the command into the container and park it; release it. */
-int lxe_command_park(struct lxe_keeper *k, struct lxe_err *err);
-int lxe_command_release(struct lxe_keeper *k, struct lxe_err *err);
+/* create.c: room in the sandbox's cgroup for what is ours, beside what the user allows himself. */
+int lxe_keeper_limit_pids(struct lxe_keeper *k, struct lxe_err *err);
 
 /*
- * wait.c: wait until `fd` is readable (negative: for events only), at most timeout_ms (negative: no
- * limit), while messages, signals and ended children are taken note of in *k. 0 when it is, -ETIMEDOUT,
- * -ECANCELED when the run is to end; with a negative fd it returns 0 after each event.
+ * wait.c: go on serving events until `fd` is readable, at most timeout_ms (negative: no limit): 0,
+ * -ETIMEDOUT, or -ECANCELED when the run is to end.
  */
 int lxe_keeper_wait(struct lxe_keeper *k, int fd, int timeout_ms);
 
-/* The command's pid is known from now on, and perhaps its end as well. */
-void lxe_keeper_know_command(struct lxe_keeper *k, pid_t pid);
+/* The same until `done` says so, but the end of the run is the caller's to look for. */
+int lxe_keeper_wait_until(
+	struct lxe_keeper *k, bool (*done)(const struct lxe_keeper *k), int timeout_ms);
 
-/* Take note of a child that was reaped: the command's end, the monitor's, or anybody else's. */
+/* wait.c: the process's pid is known from now on, and perhaps its end as well. */
+void lxe_keeper_know_process(struct lxe_process *p);
+
+/* wait.c: take note of a child that was reaped: a command's end, the monitor's, or anybody else's. */
 void lxe_keeper_reaped(void *keeper, pid_t pid, int status, const struct rusage *usage);
+
+/* serve.c: what came in on a connection, and its end; the message is released by the caller. */
+void lxe_keeper_take(struct lxe_channel *c, struct lxe_msg *msg);
+void lxe_keeper_lost(struct lxe_channel *c);
+
+/* serve.c: a process is in another state. */
+void lxe_keeper_moved(struct lxe_process *p);
+
+/* serve.c: begin the end of the whole sandbox. */
+void lxe_keeper_stop(struct lxe_keeper *k, int signal);
+
+/* serve.c: what is to be executed, and how, from the request. */
+int lxe_keeper_read_spec(struct lxe_process *p, struct lxe_err *err);
+
+/* serve.c: release the sandbox's command, whose client is told first. */
+void lxe_keeper_start(struct lxe_process *p);
+
+/* serve.c: give back the processes that are over; after the teardown every one is, and is told so. */
+void lxe_keeper_sweep(struct lxe_keeper *k, bool all);
+
+/* The sandbox's own state. */
+void lxe_keeper_move(struct lxe_keeper *k, enum lxe_state to);
 
 #endif

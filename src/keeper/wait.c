@@ -1,68 +1,79 @@
-/* The keeper's one way to wait: for what it wants, while everybody may interrupt. See keeper.h. */
-#include "keeper/keeper.h"
-
+/* The keeper's one way to wait: for what it wants, while everything else goes on. See keeper.h. */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/resource.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/time.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "keeper/keeper.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
-static uint64_t microseconds(const struct timeval *t)
+static struct lxe_process *process_of(const struct lxe_keeper *k, pid_t pid)
 {
-	return (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_usec;
+	struct lxe_process *p = k->processes;
+
+	while (p && p->pid != pid)
+		p = p->next;
+	return p;
 }
 
-static void command_ended(struct lxe_keeper *k, int status, const struct rusage *usage)
+static bool is_entering(const struct lxe_keeper *k)
 {
-	k->command.ended = true;
-	k->command.status = status;
-	k->outcome.user_us = microseconds(&usage->ru_utime);
-	k->outcome.system_us = microseconds(&usage->ru_stime);
-	k->outcome.max_rss = (uint64_t)usage->ru_maxrss * 1024;
+	for (const struct lxe_process *p = k->processes; p; p = p->next)
+		if (p->state == LXE_PROCESS_ENTERING)
+			return true;
+	return false;
 }
 
 /*
  * The starter ends when it has told the command's pid, and the command may have been killed by then:
  * both can be reaped in one turn, before what the starter wrote is read.
  */
-static void remember(struct lxe_command *c, pid_t pid, int status, const struct rusage *usage)
+static void remember(struct lxe_keeper *k, pid_t pid, int status, const struct rusage *usage)
 {
-	const unsigned int room = sizeof(c->early) / sizeof(c->early[0]);
+	struct lxe_ended *e = malloc(sizeof(*e));
 
-	c->early[c->n_early++ % room] =
-		(struct lxe_ended){ .pid = pid, .status = status, .usage = *usage };
+	if (!e)
+		return;
+	*e = (struct lxe_ended){ .next = k->early, .pid = pid, .status = status, .usage = *usage };
+	k->early = e;
+}
+
+static void forget_early(struct lxe_keeper *k)
+{
+	while (k->early) {
+		struct lxe_ended *e = k->early;
+
+		k->early = e->next;
+		free(e);
+	}
 }
 
 void lxe_keeper_reaped(void *keeper, pid_t pid, int status, const struct rusage *usage)
 {
 	struct lxe_keeper *k = keeper;
+	struct lxe_process *p = process_of(k, pid);
 
 	if (pid == k->monitor)
 		k->monitor = 0;
-	else if (k->command.pid == 0)
-		remember(&k->command, pid, status, usage);
-	else if (pid == k->command.pid && !k->command.ended)
-		command_ended(k, status, usage);
+	else if (p)
+		lxe_process_reaped(p, status, usage);
+	else if (is_entering(k))
+		remember(k, pid, status, usage);
 }
 
-void lxe_keeper_know_command(struct lxe_keeper *k, pid_t pid)
+void lxe_keeper_know_process(struct lxe_process *p)
 {
-	const unsigned int room = sizeof(k->command.early) / sizeof(k->command.early[0]);
+	struct lxe_keeper *k = p->keeper;
 
-	k->command.pid = pid;
-	for (unsigned int i = 0; i < room; i++) {
-		const struct lxe_ended *e = &k->command.early[i];
-
-		if (e->pid == pid)
-			command_ended(k, e->status, &e->usage);
-	}
+	for (const struct lxe_ended *e = k->early; e; e = e->next)
+		if (e->pid == p->pid)
+			lxe_process_reaped(p, e->status, &e->usage);
+	if (!is_entering(k))
+		forget_early(k);
 }
 
 static void reap(struct lxe_keeper *k)
@@ -75,95 +86,121 @@ static void reap(struct lxe_keeper *k)
 		lxe_keeper_reaped(k, pid, status, &usage);
 }
 
-static void client_lost(struct lxe_keeper *k)
+static void take_signal(void *keeper, uint32_t events)
 {
-	lxe_drop_fd(&k->control);
-	k->client_gone = true;
-	k->stopping = true;
-}
-
-static void take_message(struct lxe_keeper *k)
-{
-	struct lxe_msg msg;
-	int r;
-
-	r = lxe_msg_recv(k->control, &msg);
-	if (r == -EAGAIN)
-		return;
-	if (r <= 0) {
-		/* Gone, or not speaking our language: for us the same. */
-		client_lost(k);
-		return;
-	}
-	if (msg.type == LXE_MSG_CREATE && !k->request.type) {
-		k->request = msg;
-		return;
-	}
-	if (msg.type == LXE_MSG_STOP) {
-		k->stopping = true;
-		k->stop_signal = msg.signal;
-	} else if (msg.type == LXE_MSG_DRAINED) {
-		k->drained = true;
-	} else if (msg.type == LXE_MSG_BYE) {
-		k->bye = true;
-	}
-	lxe_msg_release(&msg);
-}
-
-static void take_signal(struct lxe_keeper *k)
-{
+	struct lxe_keeper *k = keeper;
 	struct signalfd_siginfo info;
 
+	(void)events;
 	if (sys_read(k->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
-	if (info.ssi_signo == SIGCHLD) {
+	if (info.ssi_signo == SIGCHLD)
 		reap(k);
-	} else {
-		k->stopping = true;
-		k->stop_signal = (int)info.ssi_signo;
-	}
+	else
+		lxe_keeper_stop(k, (int)info.ssi_signo);
 }
 
-static void take_events(struct lxe_keeper *k, const struct pollfd *polled)
+int lxe_keeper_set_up(struct lxe_keeper *k, int control, struct lxe_err *err)
 {
-	if (polled[1].revents)
-		take_message(k);
-	if (polled[2].revents)
-		take_signal(k);
-	if (polled[3].revents) {
-		sys_drain_counter(k->timer);
-		k->timed_out = true;
+	static const int handled[] = { SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGQUIT };
+	sigset_t set;
+	int r;
+
+	k->signals = k->listening = k->connected.fd = k->signalled.fd = -EBADF;
+	r = lxe_loop_new(&k->loop);
+	if (r < 0) {
+		lxe_close(control);
+		return lxe_fail(err, r, "make the event loop");
 	}
+	if (!lxe_channel_new(k, control, LXE_ROLE_CONTROL))
+		return lxe_fail(err, -ENOMEM, "listen to the client");
+	k->channels->holds = true;
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
+		sigaddset(&set, handled[i]);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+		return lxe_fail(err, -errno, "block signals");
+	k->signals = sys_signalfd(handled, sizeof(handled) / sizeof(handled[0]));
+	if (k->signals < 0)
+		return lxe_fail(err, k->signals, "receive signals");
+	k->signalled = (struct lxe_source){ .fd = -EBADF, .ready = take_signal, .arg = k };
+	r = lxe_loop_add(k->loop, &k->signalled, k->signals, EPOLLIN);
+	if (r < 0)
+		return lxe_fail(err, r, "receive signals");
+	/* What a starter leaves behind, and what a dying monitor does, comes to us. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return lxe_fail(err, -errno, "become a subreaper");
+	return 0;
+}
+
+void lxe_keeper_clean_up(struct lxe_keeper *k)
+{
+	while (k->processes)
+		lxe_process_free(k->processes);
+	while (k->channels)
+		lxe_channel_free(k->channels);
+	forget_early(k);
+	lxe_channels_close(k);
+	lxe_drop_fd(&k->signals);
+	lxe_loop_free(k->loop);
+}
+
+/* A deadline for a wait of several turns. */
+static int left_of(uint64_t end_ms, int timeout_ms)
+{
+	uint64_t now = sys_now_ms();
+
+	if (timeout_ms < 0)
+		return -1;
+	return end_ms > now ? (int)(end_ms - now) : 0;
+}
+
+struct awaited {
+	struct lxe_source source;
+	bool ready;
+};
+
+static void is_ready(void *awaited, uint32_t events)
+{
+	(void)events;
+	((struct awaited *)awaited)->ready = true;
 }
 
 int lxe_keeper_wait(struct lxe_keeper *k, int fd, int timeout_ms)
 {
+	struct awaited a = { .source = { .fd = -EBADF, .ready = is_ready, .arg = &a } };
+	uint64_t end = sys_now_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0);
+	int r = lxe_loop_add(k->loop, &a.source, fd, EPOLLIN);
+
+	while (r >= 0 && !a.ready) {
+		int left = left_of(end, timeout_ms);
+
+		if (k->stopping)
+			r = -ECANCELED;
+		else
+			r = lxe_loop_turn(k->loop, left);
+		if (r == 0 && left == 0)
+			r = -ETIMEDOUT;
+	}
+	lxe_loop_remove(k->loop, &a.source);
+	return r < 0 ? r : 0;
+}
+
+int lxe_keeper_wait_until(
+	struct lxe_keeper *k, bool (*done)(const struct lxe_keeper *k), int timeout_ms)
+{
 	uint64_t end = sys_now_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0);
 
-	for (;;) {
-		struct pollfd polled[] = {
-			{ .fd = fd, .events = POLLIN },
-			{ .fd = k->control, .events = POLLIN },
-			{ .fd = k->signals, .events = POLLIN },
-			{ .fd = k->timer, .events = POLLIN },
-		};
-		uint64_t now = sys_now_ms();
-		int left = timeout_ms < 0 ? -1 : end > now ? (int)(end - now) : 0;
-		int r;
+	while (!done(k)) {
+		int left = left_of(end, timeout_ms);
+		int r = lxe_loop_turn(k->loop, left);
 
-		if (fd >= 0 && k->stopping)
-			return -ECANCELED;
-		r = poll(polled, sizeof(polled) / sizeof(polled[0]), left);
-		if (r < 0 && errno != EINTR)
-			return -errno;
-		if (r == 0)
-			return -ETIMEDOUT;
 		if (r < 0)
-			continue;
-		take_events(k, polled);
-		if (polled[0].revents)
-			return 0;
-		if (fd < 0)
-			return 0;
+			return r;
+		if (r == 0 && left == 0)
+			return -ETIMEDOUT;
 	}
+	return 0;
 }

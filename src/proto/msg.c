@@ -8,7 +8,7 @@
 #include "proto/wire.h"
 #include "sys/socket.h"
 
-#define VERSION 1
+#define VERSION 2
 
 enum field {
 	FIELD_VERSION = 1,
@@ -25,7 +25,14 @@ enum field {
 	FIELD_PID,
 	FIELD_SIGNAL,
 	FIELD_OUTCOME,
+	FIELD_FLAGS,
+	FIELD_NONCE,
+	FIELD_ROLE,
+	FIELD_PROCESS,
+	FIELD_GRACE,
 };
+
+#define FIELD_LAST FIELD_GRACE
 
 void lxe_msg_init(struct lxe_msg *msg, enum lxe_msg_type type)
 {
@@ -76,11 +83,29 @@ static void put_body(struct lxe_writer *w, const struct lxe_msg *msg)
 		lxe_put_text(w, FIELD_ID, msg->id);
 		lxe_put_bytes(w, FIELD_TTY_SAVED, &msg->tty_saved, sizeof(msg->tty_saved));
 		lxe_put_bytes(w, FIELD_TTY_RAW, &msg->tty_raw, sizeof(msg->tty_raw));
+		lxe_put_u64(w, FIELD_FLAGS, msg->flags);
 		break;
+	case LXE_MSG_EXEC:
+		lxe_put_u64(w, FIELD_BEGUN, msg->begun_us);
+		lxe_put_bytes(w, FIELD_TTY_SAVED, &msg->tty_saved, sizeof(msg->tty_saved));
+		lxe_put_bytes(w, FIELD_TTY_RAW, &msg->tty_raw, sizeof(msg->tty_raw));
+		break;
+	case LXE_MSG_HELLO:
+		lxe_put_bytes(w, FIELD_NONCE, msg->nonce, sizeof(msg->nonce));
+		lxe_put_u64(w, FIELD_ROLE, (uint64_t)msg->role);
+		lxe_put_u64(w, FIELD_PROCESS, msg->process);
+		lxe_put_u64(w, FIELD_FLAGS, msg->flags);
+		break;
+	case LXE_MSG_CREATED:
 	case LXE_MSG_STARTED:
 		lxe_put_u64(w, FIELD_PID, (uint64_t)msg->pid);
 		break;
 	case LXE_MSG_STOP:
+		lxe_put_u64(w, FIELD_GRACE, msg->grace_ms);
+		lxe_put_u64(w, FIELD_FLAGS, msg->flags);
+		lxe_put_u64(w, FIELD_SIGNAL, (uint64_t)msg->signal);
+		break;
+	case LXE_MSG_SIGNAL:
 		lxe_put_u64(w, FIELD_SIGNAL, (uint64_t)msg->signal);
 		break;
 	case LXE_MSG_DONE:
@@ -90,6 +115,10 @@ static void put_body(struct lxe_writer *w, const struct lxe_msg *msg)
 	case LXE_MSG_EXITED:
 	case LXE_MSG_DRAINED:
 	case LXE_MSG_BYE:
+	case LXE_MSG_START:
+	case LXE_MSG_WAIT:
+	case LXE_MSG_DETACH:
+	case LXE_MSG_OK:
 		break;
 	}
 }
@@ -149,6 +178,50 @@ static int get_roles(const struct lxe_field *f, struct lxe_msg *msg, const int *
 	return 0;
 }
 
+/* The fields of HELLO and those that say how something is to be done. */
+static int get_manner(struct lxe_msg *msg, const struct lxe_field *f)
+{
+	int value, r;
+
+	switch ((enum field)f->tag) {
+	case FIELD_FLAGS:
+		r = get_int(f, 0, 1, &value);
+		if (r == 0)
+			msg->flags = (uint32_t)value;
+		return r;
+	case FIELD_NONCE:
+		return get_raw(f, msg->nonce, sizeof(msg->nonce));
+	case FIELD_ROLE:
+		r = get_int(f, LXE_ROLE_CONTROL, LXE_ROLE_WATCH, &value);
+		if (r == 0)
+			msg->role = (enum lxe_role)value;
+		return r;
+	case FIELD_PROCESS:
+		r = get_int(f, 0, INT32_MAX, &value);
+		if (r == 0)
+			msg->process = (uint32_t)value;
+		return r;
+	case FIELD_GRACE:
+		return lxe_field_u64(f, &msg->grace_ms);
+	case FIELD_VERSION:
+	case FIELD_TYPE:
+	case FIELD_ROLES:
+	case FIELD_BEGUN:
+	case FIELD_STATE:
+	case FIELD_LIBEXEC:
+	case FIELD_DATA:
+	case FIELD_TTY_SAVED:
+	case FIELD_TTY_RAW:
+	case FIELD_IMAGE:
+	case FIELD_ID:
+	case FIELD_PID:
+	case FIELD_SIGNAL:
+	case FIELD_OUTCOME:
+		break;
+	}
+	return -EBADMSG;
+}
+
 static int get_field(struct lxe_msg *msg, const struct lxe_field *f, const int *fds, size_t n_fds)
 {
 	int value, r;
@@ -157,7 +230,7 @@ static int get_field(struct lxe_msg *msg, const struct lxe_field *f, const int *
 	case FIELD_VERSION:
 		return get_int(f, VERSION, VERSION, &value);
 	case FIELD_TYPE:
-		r = get_int(f, LXE_MSG_CREATE, LXE_MSG_BUILD, &value);
+		r = get_int(f, LXE_MSG_CREATE, LXE_MSG_LAST, &value);
 		if (r == 0)
 			msg->type = (enum lxe_msg_type)value;
 		return r;
@@ -185,6 +258,12 @@ static int get_field(struct lxe_msg *msg, const struct lxe_field *f, const int *
 		return get_int(f, 0, 64, &msg->signal);
 	case FIELD_OUTCOME:
 		return lxe_outcome_decode(&msg->outcome, f->bytes, f->len);
+	case FIELD_FLAGS:
+	case FIELD_NONCE:
+	case FIELD_ROLE:
+	case FIELD_PROCESS:
+	case FIELD_GRACE:
+		return get_manner(msg, f);
 	}
 	return -EBADMSG;
 }
@@ -201,10 +280,18 @@ static uint32_t fields_of(enum lxe_msg_type type)
 	case LXE_MSG_BUILD:
 		return always | BIT(FIELD_BEGUN) | BIT(FIELD_STATE) | BIT(FIELD_LIBEXEC) |
 		       BIT(FIELD_DATA) | BIT(FIELD_IMAGE) | BIT(FIELD_ID) | BIT(FIELD_TTY_SAVED) |
-		       BIT(FIELD_TTY_RAW);
+		       BIT(FIELD_TTY_RAW) | BIT(FIELD_FLAGS);
+	case LXE_MSG_EXEC:
+		return always | BIT(FIELD_BEGUN) | BIT(FIELD_TTY_SAVED) | BIT(FIELD_TTY_RAW);
+	case LXE_MSG_HELLO:
+		return always | BIT(FIELD_NONCE) | BIT(FIELD_ROLE) | BIT(FIELD_PROCESS) |
+		       BIT(FIELD_FLAGS);
+	case LXE_MSG_CREATED:
 	case LXE_MSG_STARTED:
 		return always | BIT(FIELD_PID);
 	case LXE_MSG_STOP:
+		return always | BIT(FIELD_SIGNAL) | BIT(FIELD_GRACE) | BIT(FIELD_FLAGS);
+	case LXE_MSG_SIGNAL:
 		return always | BIT(FIELD_SIGNAL);
 	case LXE_MSG_DONE:
 		return always | BIT(FIELD_OUTCOME);
@@ -212,6 +299,10 @@ static uint32_t fields_of(enum lxe_msg_type type)
 	case LXE_MSG_EXITED:
 	case LXE_MSG_DRAINED:
 	case LXE_MSG_BYE:
+	case LXE_MSG_START:
+	case LXE_MSG_WAIT:
+	case LXE_MSG_DETACH:
+	case LXE_MSG_OK:
 		return always;
 	}
 	return 0;
@@ -226,7 +317,7 @@ static int decode(
 	int r;
 
 	while ((r = lxe_next_field(&reader, &f)) > 0) {
-		if (f.tag > FIELD_OUTCOME || (seen & BIT(f.tag)))
+		if (f.tag > FIELD_LAST || (seen & BIT(f.tag)))
 			return -EBADMSG;
 		seen |= BIT(f.tag);
 		r = get_field(msg, &f, fds, n_fds);

@@ -1,19 +1,30 @@
 /*
- * The protocol between a client and its keeper: records on a SOCK_SEQPACKET socket, each with a
- * type, its fields and the descriptors that travel with it. Every descriptor declares its role, so
- * that nothing depends on the order of arrival. Encoding and decoding are pure; send and receive
- * move one record.
+ * The protocol between a client and a keeper: records on a SOCK_SEQPACKET socket, each with a type,
+ * its fields and the descriptors that travel with it. Every descriptor declares its role, so that
+ * nothing depends on the order of arrival. Encoding and decoding are pure; send and receive move one
+ * record.
+ *
+ * The creator's connection is born with the keeper and begins with CREATE; every other one comes in
+ * through the sandbox's socket and begins with HELLO. What a connection's later words are about is
+ * its process: the command of the sandbox, or the one that its EXEC has made.
  *
  *   client                                   keeper
- *     CREATE  spec, stdio or ring, tty  ───►   makes the sandbox, parks and releases the command
+ *     HELLO   nonce, role, process      ───►   says nothing: a wrong one is closed
+ *     CREATE  spec, stdio or tty        ───►   makes the sandbox and parks its command
  *             ◄───  BUILDING (only if the image has to be built first: that takes its time)
- *             ◄───  STARTED  pid, master, procs
+ *             ◄───  CREATED  pid             (CREATE without LXE_CREATE_START ends here)
+ *     START                             ───►   releases it
+ *     EXEC    spec, stdio or tty        ───►   one more command; goes on as below
+ *             ◄───  STARTED  pid, master, ring, procs
  *             ◄───  EXITED   the command is gone; with a terminal the client delivers the rest
- *     DRAINED                           ───►   tears down
- *             ◄───  DONE     outcome           (also after any failure, and instead of the above)
+ *     DRAINED                           ───►   goes on to the end
+ *             ◄───  DONE     outcome           (also after any refusal, and instead of the above)
  *     BYE                               ───►   the caller's terminal is his again; without it, or
  *                                              an end of the connection, the keeper restores it
- *     STOP    signal                    ───►   at any time: end it
+ *     STOP    signal, grace, destroy    ───►   at any time: end it
+ *     SIGNAL  signal                    ───►   send it, answered by OK
+ *     WAIT                              ───►   answered by DONE, when it has ended
+ *     DETACH                            ───►   the end of this connection means nothing any more
  *     BUILD   image                     ───►   instead of CREATE: build an image, answered by DONE
  */
 #ifndef LXE_PROTO_MSG_H
@@ -38,7 +49,33 @@ enum lxe_msg_type {
 	LXE_MSG_BYE,
 	LXE_MSG_STOP,
 	LXE_MSG_BUILD,
+	LXE_MSG_HELLO,
+	LXE_MSG_CREATED,
+	LXE_MSG_START,
+	LXE_MSG_EXEC,
+	LXE_MSG_SIGNAL,
+	LXE_MSG_WAIT,
+	LXE_MSG_DETACH,
+	LXE_MSG_OK,
 };
+
+#define LXE_MSG_LAST LXE_MSG_OK
+
+/* What a connection may do. */
+enum lxe_role {
+	LXE_ROLE_CONTROL = 1, /* everything but the terminal */
+	LXE_ROLE_DRIVE,	      /* the terminal's input and output */
+	LXE_ROLE_WATCH,	      /* the terminal's output */
+};
+
+#define LXE_NONCE_LEN 32
+
+/* Of CREATE. */
+#define LXE_CREATE_START 1u /* release the command at once */
+/* Of STOP: remove the sandbox as well, also one that is kept. */
+#define LXE_STOP_DESTROY 1u
+/* Of HELLO, to drive: whoever drives now is asked to leave. */
+#define LXE_HELLO_TAKE_OVER 1u
 
 enum lxe_fd_role {
 	LXE_FD_PARENT, /* the directory of all sandboxes */
@@ -67,10 +104,18 @@ struct lxe_msg {
 	char id[LXE_ID_LEN + 1]; /* of the sandbox */
 	/* BUILD */
 	char image[256];
-	/* STARTED */
+	/* CREATE, STOP, HELLO: the bits above */
+	uint32_t flags;
+	/* HELLO */
+	unsigned char nonce[LXE_NONCE_LEN]; /* the sandbox's */
+	enum lxe_role role;
+	uint32_t process; /* its number: 0 is the sandbox's command */
+	/* CREATED, STARTED */
 	pid_t pid;
-	/* STOP */
+	/* STOP, SIGNAL */
 	int signal;
+	/* STOP: between the command's stop signal and the end of its tree; 0: at once */
+	uint64_t grace_ms;
 	/* DONE */
 	struct lxe_outcome outcome;
 };

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -15,6 +16,7 @@
 #include "sys/proc.h"
 
 #define JOURNAL "journal"
+#define LOG_MAX (64 * 1024)
 #define LOCK_LOOK_MS 5
 #define NEW_LOCK_MS 2000
 
@@ -250,6 +252,23 @@ int lxe_sandbox_list(const char *run, struct lxe_strv *ids, struct lxe_err *err)
 	return r < 0 ? lxe_fail(err, r, "read directory '%s/sandboxes'", run) : 0;
 }
 
+void lxe_sandbox_log(const struct lxe_sandbox *s, const char *line)
+{
+	LXE_AUTOCLOSE int fd = openat(s->dir, LXE_SANDBOX_LOG,
+		O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	char escaped[512], text[600], when[32];
+	time_t now = time(NULL);
+	struct stat st;
+	struct tm tm;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > LOG_MAX || !gmtime_r(&now, &tm))
+		return;
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	lxe_escape(escaped, sizeof(escaped), line, strlen(line));
+	if (lxe_format(text, sizeof(text), "%s %s\n", when, escaped) == 0)
+		sys_write_all(fd, text, strlen(text));
+}
+
 /* 0 when nothing but the journal is in the directory, -ENOTEMPTY when something else is. */
 static int only_journal_left(int at)
 {
@@ -278,11 +297,15 @@ static int only_journal_left(int at)
 int lxe_sandbox_remove(struct lxe_sandbox *s)
 {
 	static const char *const mount_points[] = { "m", "rw", "l" };
+	static const char *const files[] = { LXE_SANDBOX_SOCKET, LXE_SANDBOX_LOG };
 	int r;
 
 	for (size_t i = 0; i < sizeof(mount_points) / sizeof(mount_points[0]); i++)
 		if (unlinkat(s->dir, mount_points[i], AT_REMOVEDIR) < 0 && errno != ENOENT)
 			return errno == ENOTDIR ? -ENOTEMPTY : -errno;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (unlinkat(s->dir, files[i], 0) < 0 && errno != ENOENT)
+			return -errno;
 	/* What cannot be removed keeps its record. */
 	r = only_journal_left(s->dir);
 	if (r < 0)

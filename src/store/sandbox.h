@@ -60,6 +60,13 @@ int lxe_sandbox_list(const char *run, struct lxe_strv *ids, struct lxe_err *err)
  */
 int lxe_sandbox_remove(struct lxe_sandbox *s);
 
+/* Where its keeper listens; and where it notes what was wrong with who has called. */
+#define LXE_SANDBOX_SOCKET "socket"
+#define LXE_SANDBOX_LOG "log"
+
+/* Append a line, with the time before it; a log that has grown to 64 KiB stays as it is. */
+void lxe_sandbox_log(const struct lxe_sandbox *s, const char *line);
+
 /* The journal's text, terminated; the caller frees *ret. */
 int lxe_journal_read(const struct lxe_sandbox *s, char **ret, size_t *ret_len);
 

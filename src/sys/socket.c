@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 
 union control {
 	struct cmsghdr align;
@@ -14,6 +17,47 @@ union control {
 int sys_socketpair(int ends[2])
 {
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ? -errno : 0;
+}
+
+static int make_address(struct sockaddr_un *address, int dir, const char *name)
+{
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	return lxe_format(
+		address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", dir, name);
+}
+
+int sys_listen(int dir, const char *name)
+{
+	LXE_AUTOCLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = make_address(&address, dir, name);
+	if (r < 0)
+		return r;
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	if (fchmodat(dir, name, 0600, 0) < 0 || listen(fd, SOMAXCONN) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+int sys_connect(int dir, const char *name)
+{
+	LXE_AUTOCLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = make_address(&address, dir, name);
+	if (r < 0)
+		return r;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	return take_fd(&fd);
 }
 
 int sys_send(int fd, const void *buf, size_t len, const int *fds, size_t n_fds)

@@ -14,6 +14,13 @@
 int sys_socketpair(int ends[2]);
 
 /*
+ * A SOCK_SEQPACKET socket that listens as `name` in the directory `dir`, for the owner alone; and one
+ * that is connected to it. By way of /proc/self/fd, so that no path is too long for sun_path.
+ */
+int sys_listen(int dir, const char *name);
+int sys_connect(int dir, const char *name);
+
+/*
  * Send one record with n_fds descriptors (0..SYS_SOCKET_FDS_MAX; they stay the caller's). Never
  * raises SIGPIPE: a peer that is gone is -EPIPE.
  */

@@ -29,3 +29,18 @@ Test(state, each_step_is_allowed_or_refused_as_in_the_table)
 		}
 	}
 }
+
+Test(state, a_process_goes_forward_or_ends)
+{
+	for (int from = 0; from <= LXE_PROCESS_ENDED; from++) {
+		for (int to = 0; to <= LXE_PROCESS_ENDED; to++) {
+			enum lxe_process_state state = (enum lxe_process_state)from;
+			bool legal = from != LXE_PROCESS_ENDED &&
+				     (to == from + 1 || to == LXE_PROCESS_ENDED);
+			int r = lxe_process_move(&state, (enum lxe_process_state)to);
+
+			cr_assert_eq(r == 0, legal, "%d to %d", from, to);
+			cr_assert_eq((int)state, legal ? to : from);
+		}
+	}
+}

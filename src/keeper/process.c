@@ -1,0 +1,302 @@
+/* A command's process moving on by events. See process.h. */
+#include "keeper/process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "keeper/child.h"
+#include "keeper/keeper.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+#include "terminal/rawtty.h"
+
+#define STEP_TIMEOUT_MS 20000
+
+struct lxe_process *lxe_process_new(
+	struct lxe_keeper *k, struct lxe_msg *request, struct lxe_channel *client)
+{
+	struct lxe_process *p = calloc(1, sizeof(*p));
+	struct lxe_process **last = &k->processes;
+
+	if (!p)
+		return NULL;
+	p->keeper = k;
+	p->number = k->next_number++;
+	p->request = *request;
+	lxe_msg_init(request, 0);
+	p->client = client;
+	p->pty = (struct lxe_pty){ .master = -EBADF, .slave = -EBADF };
+	p->ring_fd = p->answer = p->report = p->release = -EBADF;
+	p->answered.fd = p->reported.fd = -EBADF;
+	p->outcome = (struct lxe_outcome){ .bytes_out = -1, .created_at_ms = lxe_epoch_ms() };
+	memcpy(p->outcome.id, k->sandbox.id, sizeof(p->outcome.id));
+	while (*last)
+		last = &(*last)->next;
+	*last = p;
+	return p;
+}
+
+void lxe_process_free(struct lxe_process *p)
+{
+	struct lxe_keeper *k = p->keeper;
+	struct lxe_process **at = &k->processes;
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	lxe_loop_clear_timer(k->loop, &p->step);
+	lxe_loop_clear_timer(k->loop, &p->life);
+	lxe_loop_clear_timer(k->loop, &p->patience);
+	lxe_loop_remove(k->loop, &p->answered);
+	lxe_loop_remove(k->loop, &p->reported);
+	lxe_close(p->answer);
+	lxe_close(p->report);
+	lxe_close(p->release);
+	lxe_pty_release(&p->pty);
+	lxe_ring_unmap(p->ring);
+	lxe_close(p->ring_fd);
+	lxe_cgroup_leaf_free(p->leaf);
+	lxe_spec_release(&p->spec);
+	lxe_msg_release(&p->request);
+	free(p);
+}
+
+void lxe_process_restore_terminal(struct lxe_process *p)
+{
+	const struct lxe_msg *m = &p->request;
+
+	if (!p->client && !p->bye && m->fds[LXE_FD_TTY] >= 0)
+		lxe_rawtty_restore_if(m->fds[LXE_FD_TTY], &m->tty_raw, &m->tty_saved);
+}
+
+static int describe(
+	const struct lxe_process *p, const struct lxe_child_report *report, struct lxe_err *err)
+{
+	char what[256] = "";
+
+	if (report->step == LXE_CHILD_EXEC)
+		lxe_escape(what, sizeof(what), p->spec.argv.v[0], strlen(p->spec.argv.v[0]));
+	else if (report->step == LXE_CHILD_CWD && p->spec.cwd)
+		lxe_escape(what, sizeof(what), p->spec.cwd, strlen(p->spec.cwd));
+	if (what[0])
+		return lxe_fail(
+			err, report->error, "%s '%s'", lxe_child_step_name(report->step), what);
+	return lxe_fail(err, report->error, "%s", lxe_child_step_name(report->step));
+}
+
+/* Where execve failed the command is at fault, and the exit status says how. */
+static void exec_failed(
+	struct lxe_process *p, const struct lxe_child_report *report, struct lxe_err *err)
+{
+	bool found = report->error != -ENOENT && report->error != -ENOTDIR;
+
+	p->outcome.error = found ? LXE_EXIT_NOEXEC : LXE_EXIT_NOTFOUND;
+	describe(p, report, err);
+	if (report->error == -EACCES || report->error == -ENOEXEC)
+		lxe_hint(err, "the file must be a program for this machine with its x bit set");
+	else if (!found)
+		lxe_hint(err,
+			"it must exist in image '%s'; names without '/' are looked up in PATH",
+			p->keeper->main->spec.image);
+}
+
+static void move(struct lxe_process *p, enum lxe_process_state to)
+{
+	/* An illegal step is a bug of ours: better to end, and be cleaned up after, than to go on. */
+	if (lxe_process_move(&p->state, to) < 0)
+		abort();
+	lxe_keeper_moved(p);
+}
+
+/* The child says nothing more: it has executed its command, or it is gone. */
+static void close_report(struct lxe_process *p)
+{
+	lxe_loop_remove(p->keeper->loop, &p->reported);
+	lxe_drop_fd(&p->report);
+}
+
+static void end(struct lxe_process *p)
+{
+	lxe_loop_clear_timer(p->keeper->loop, &p->step);
+	move(p, LXE_PROCESS_ENDED);
+}
+
+void lxe_process_fail(struct lxe_process *p, const struct lxe_err *err)
+{
+	if (p->state == LXE_PROCESS_ENDED)
+		return;
+	snprintf(p->outcome.message, sizeof(p->outcome.message), "%s", err->msg);
+	snprintf(p->outcome.hint, sizeof(p->outcome.hint), "%s", err->hint);
+	if (!p->outcome.error)
+		p->outcome.error = LXE_EXIT_ERROR;
+	close_report(p);
+	lxe_loop_remove(p->keeper->loop, &p->answered);
+	lxe_drop_fd(&p->answer);
+	lxe_drop_fd(&p->release);
+	lxe_process_kill(p);
+	end(p);
+}
+
+static void fail_plain(struct lxe_process *p, const char *what)
+{
+	struct lxe_err err = { 0 };
+
+	lxe_fail_msg(&err, -EIO, "%s", what);
+	lxe_process_fail(p, &err);
+}
+
+static uint64_t microseconds(const struct timeval *t)
+{
+	return (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_usec;
+}
+
+static void step_timed_out(void *process)
+{
+	struct lxe_process *p = process;
+	struct lxe_err err = { 0 };
+
+	lxe_fail(&err, -ETIMEDOUT, "%s",
+		p->state == LXE_PROCESS_ENTERING  ? "enter the container"
+		: p->state == LXE_PROCESS_PARKING ? "park the command"
+						  : "execute the command");
+	lxe_process_fail(p, &err);
+}
+
+static void await_step(struct lxe_process *p)
+{
+	p->step.passed = step_timed_out;
+	p->step.arg = p;
+	lxe_loop_set_timer(p->keeper->loop, &p->step, STEP_TIMEOUT_MS);
+}
+
+static void hear_starter(void *process, uint32_t events)
+{
+	struct lxe_process *p = process;
+	struct lxe_starter_report report = { 0 };
+	ssize_t n = sys_read(p->answer, &report, sizeof(report));
+
+	(void)events;
+	lxe_loop_remove(p->keeper->loop, &p->answered);
+	lxe_drop_fd(&p->answer);
+	if (n != (ssize_t)sizeof(report)) {
+		fail_plain(p, "enter the container: the starter died");
+	} else if (report.pid < 0) {
+		lxe_process_fail(p, &report.err);
+	} else {
+		p->pid = report.pid;
+		await_step(p);
+		move(p, LXE_PROCESS_PARKING);
+		lxe_keeper_know_process(p);
+	}
+}
+
+static void hear_step(struct lxe_process *p, const struct lxe_child_report *report)
+{
+	struct lxe_err err = { 0 };
+
+	if (report->step == LXE_CHILD_PARKED) {
+		lxe_loop_clear_timer(p->keeper->loop, &p->step);
+		move(p, LXE_PROCESS_PARKED);
+		return;
+	}
+	if (report->step == LXE_CHILD_EXEC)
+		exec_failed(p, report, &err);
+	else
+		describe(p, report, &err);
+	if (report->step == LXE_CHILD_CWD)
+		lxe_hint(&err, "name a directory that exists inside with -w DIR");
+	lxe_process_fail(p, &err);
+}
+
+/* End of file comes with the execve that closes the pipe, or with the end of the process. */
+static void hear_end_of_report(struct lxe_process *p)
+{
+	close_report(p);
+	if (p->state != LXE_PROCESS_RELEASED) {
+		fail_plain(p, "park the command: its process died");
+		return;
+	}
+	lxe_loop_clear_timer(p->keeper->loop, &p->step);
+	move(p, LXE_PROCESS_RUNNING);
+	if (p->reaped)
+		end(p);
+}
+
+static void hear_child(void *process, uint32_t events)
+{
+	struct lxe_process *p = process;
+	struct lxe_child_report report;
+
+	(void)events;
+	/* The starter's word comes first, although the child may have been quicker. */
+	if (p->state == LXE_PROCESS_ENTERING) {
+		hear_starter(p, 0);
+		return;
+	}
+	if (sys_read(p->report, &report, sizeof(report)) == (ssize_t)sizeof(report))
+		hear_step(p, &report);
+	else
+		hear_end_of_report(p);
+}
+
+void lxe_process_release(struct lxe_process *p)
+{
+	struct lxe_err err = { 0 };
+	int r = sys_write_all(p->release, "", 1);
+
+	if (r < 0 && r != -EPIPE) {
+		lxe_fail(&err, r, "release the command");
+		lxe_process_fail(p, &err);
+		return;
+	}
+	lxe_drop_fd(&p->release);
+	await_step(p);
+	move(p, LXE_PROCESS_RELEASED);
+}
+
+void lxe_process_reaped(struct lxe_process *p, int status, const struct rusage *usage)
+{
+	if (p->reaped)
+		return;
+	p->reaped = true;
+	p->status = status;
+	p->outcome.user_us = microseconds(&usage->ru_utime);
+	p->outcome.system_us = microseconds(&usage->ru_stime);
+	p->outcome.max_rss = (uint64_t)usage->ru_maxrss * 1024;
+	if (p->state == LXE_PROCESS_RUNNING)
+		end(p);
+}
+
+void lxe_process_kill(struct lxe_process *p)
+{
+	if (p->state == LXE_PROCESS_ENDED || !p->leaf)
+		return;
+	if (lxe_cgroup_leaf_kill(p->leaf) < 0 && p->pid > 0 && !p->reaped)
+		kill(p->pid, SIGKILL);
+}
+
+int lxe_process_listen(struct lxe_process *p, struct lxe_err *err)
+{
+	struct lxe_loop *loop = p->keeper->loop;
+	int r;
+
+	p->answered.ready = hear_starter;
+	p->reported.ready = hear_child;
+	p->answered.arg = p->reported.arg = p;
+	r = lxe_loop_add(loop, &p->answered, p->answer, EPOLLIN);
+	if (r == 0)
+		r = lxe_loop_add(loop, &p->reported, p->report, EPOLLIN);
+	return r < 0 ? lxe_fail(err, r, "listen to the command's process") : 0;
+}
+
+void lxe_process_entering(struct lxe_process *p)
+{
+	await_step(p);
+	move(p, LXE_PROCESS_ENTERING);
+}

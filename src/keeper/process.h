@@ -1,0 +1,101 @@
+/*
+ * One command in the sandbox, from its request to its end: the sandbox's own, which is process 0, or
+ * one that was added by EXEC. It owns its request with all descriptors, its pty and its cgroup, and
+ * moves on by the keeper's events; lxe_keeper_moved() hears of every step.
+ */
+#ifndef LXE_KEEPER_PROCESS_H
+#define LXE_KEEPER_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "cgroup/cgroup.h"
+#include "keeper/loop.h"
+#include "keeper/state.h"
+#include "policy/spec.h"
+#include "proto/msg.h"
+#include "store/outcome.h"
+#include "terminal/pty.h"
+#include "terminal/ring.h"
+
+struct lxe_keeper;
+struct lxe_channel;
+
+struct lxe_process {
+	struct lxe_keeper *keeper;
+	struct lxe_process *next;
+	uint32_t number;
+	enum lxe_process_state state;
+
+	struct lxe_msg request; /* CREATE or EXEC, with its descriptors */
+	struct lxe_spec spec;
+	struct lxe_channel *client; /* whom its end concerns; NULL: nobody, or gone */
+
+	struct lxe_cgroup_leaf *leaf;
+	struct lxe_pty pty;
+	struct lxe_ring *ring;
+	int ring_fd;
+
+	int answer, report, release; /* of the starter; of the child; to the child */
+	struct lxe_source answered, reported;
+	pid_t pid;   /* 0: not known yet */
+	bool reaped; /* it has ended; what it said may still have to be read */
+	int status;
+
+	struct lxe_timer step;	   /* of its start */
+	struct lxe_timer life;	   /* what it was given */
+	struct lxe_timer patience; /* with its last output, or between stop signal and end */
+	bool counted;		   /* among those that are being put into the container */
+	bool timed_out;
+	bool stopping; /* its end was asked for */
+	int stop_signal;
+	bool started;  /* its client was told so */
+	bool drained;  /* its client has delivered the terminal's last bytes */
+	bool finished; /* nothing more is waited for */
+	bool bye;      /* its client has restored the caller's terminal */
+	bool answered_done;
+	uint64_t oom_before; /* counted by the kernel before it came */
+	struct lxe_outcome outcome;
+};
+
+/* A new process that takes the request. NULL: no memory, and the request is still the caller's. */
+struct lxe_process *lxe_process_new(
+	struct lxe_keeper *k, struct lxe_msg *request, struct lxe_channel *client);
+
+/* Out of the keeper's list, everything given back; what still runs is left to its cgroup. */
+void lxe_process_free(struct lxe_process *p);
+
+/* spawn.c: fork it into the container; it is ENTERING then, and parks by itself. */
+int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err);
+
+/* What the starter says: the command's pid, or why there is none. */
+struct lxe_starter_report {
+	pid_t pid;
+	struct lxe_err err;
+};
+
+/* For spawn.c: hear what the starter and the child say; the starter was forked. */
+int lxe_process_listen(struct lxe_process *p, struct lxe_err *err);
+void lxe_process_entering(struct lxe_process *p);
+
+/* Let a parked one go on to its execve. */
+void lxe_process_release(struct lxe_process *p);
+
+/* End its whole tree; its end is heard of as an event. */
+void lxe_process_kill(struct lxe_process *p);
+
+/* Its start has failed: everything of it is ended, and what `err` says goes to its outcome. */
+void lxe_process_fail(struct lxe_process *p, const struct lxe_err *err);
+
+/* It was reaped. */
+void lxe_process_reaped(struct lxe_process *p, int status, const struct rusage *usage);
+
+/* judge.c: fill in the outcome's cause, statuses and counters. */
+void lxe_process_judge(struct lxe_process *p);
+
+/* If its client is gone without having done so: the caller's terminal as it was. */
+void lxe_process_restore_terminal(struct lxe_process *p);
+
+#endif

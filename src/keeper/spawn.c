@@ -1,0 +1,147 @@
+/* A command's process: put into the container by a starter. See process.h and child.h. */
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "keeper/child.h"
+#include "keeper/environment.h"
+#include "keeper/keeper.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+
+#define TTY_GROUP 5 /* gid of "tty" inside, as devpts and Debian have it */
+
+static int open_terminal(struct lxe_process *p, struct lxe_err *err)
+{
+	const struct lxe_keeper *k = p->keeper;
+	LXE_AUTOCLOSE int devpts = lxe_container_devpts(k->container);
+	int r;
+
+	r = lxe_ring_new(&p->ring, &p->ring_fd);
+	if (r < 0)
+		return lxe_fail(err, r, "make the terminal's ring");
+	return lxe_pty_open(&p->pty, devpts, k->idmap.host_start, k->idmap.host_start + TTY_GROUP,
+		p->spec.rows, p->spec.cols, err);
+}
+
+static void fill_stdio(const struct lxe_process *p, struct lxe_child *child)
+{
+	const int *fds = p->request.fds;
+
+	child->terminal = p->spec.tty == LXE_TTY_ON;
+	child->stdio[0] = child->terminal ? p->pty.slave : fds[LXE_FD_STDIN];
+	child->stdio[1] = child->terminal ? p->pty.slave : fds[LXE_FD_STDOUT];
+	child->stdio[2] = child->terminal ? p->pty.slave : fds[LXE_FD_STDERR];
+}
+
+/*
+ * The starter: enters the command's cgroup, so that what it forks is born there, and attaches. It is
+ * single-threaded and short-lived; with its end the keeper, a subreaper, becomes the parent.
+ */
+static void run_starter(
+	const struct lxe_process *p, struct lxe_child *child, pid_t keeper, int answer)
+{
+	struct lxe_starter_report report = { 0 };
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
+		_exit(1);
+	report.pid = lxe_cgroup_leaf_enter(p->leaf);
+	if (report.pid < 0)
+		lxe_fail(&report.err, report.pid, "enter the command's cgroup");
+	else
+		report.pid = lxe_container_attach(
+			p->keeper->container, lxe_child_main, child, &report.err);
+	sys_write_all(answer, &report, sizeof(report));
+	_exit(0);
+}
+
+/* Pipes whose keeper's ends stay in *p, and whose other ends are the starter's and the child's. */
+static int make_pipes(
+	struct lxe_process *p, struct lxe_child *child, int *answer, struct lxe_err *err)
+{
+	int ends[2], r;
+
+	r = sys_pipe(ends);
+	if (r < 0)
+		return lxe_fail(err, r, "make the starter's pipe");
+	p->answer = ends[0];
+	*answer = ends[1];
+	r = sys_pipe(ends);
+	if (r < 0)
+		return lxe_fail(err, r, "make the report pipe");
+	p->report = ends[0];
+	child->report = ends[1];
+	r = sys_pipe(ends);
+	if (r < 0)
+		return lxe_fail(err, r, "make the release pipe");
+	child->release = ends[0];
+	p->release = ends[1];
+	return 0;
+}
+
+static int fork_starter(
+	struct lxe_process *p, struct lxe_child *child, int answer, struct lxe_err *err)
+{
+	pid_t keeper = getpid(), starter;
+	int r = lxe_process_listen(p, err);
+
+	if (r < 0)
+		return r;
+	starter = sys_fork_into(lxe_cgroup_leaf_fork_fd(p->leaf));
+	if (starter < 0)
+		return lxe_fail(err, starter, "fork into the command's cgroup");
+	if (starter == 0)
+		run_starter(p, child, keeper, answer);
+	lxe_process_entering(p);
+	return 0;
+}
+
+static int prepare(struct lxe_process *p, struct lxe_strv *env, struct lxe_err *err)
+{
+	int r = 0;
+
+	if (!p->leaf)
+		r = lxe_cgroup_leaf_exec(&p->leaf, p->keeper->cgroup, p->number, err);
+	if (r == 0 && p->spec.tty == LXE_TTY_ON)
+		r = open_terminal(p, err);
+	return r < 0 ? r : lxe_environment(env, &p->spec, err);
+}
+
+/*
+ * Our copies would keep the caller's pipes open: end of file would not come. The slave stays: a
+ * command that closes its terminal and opens it again must not look like one that is gone.
+ */
+static void let_go_of_stdio(struct lxe_process *p)
+{
+	for (enum lxe_fd_role role = LXE_FD_STDIN; role <= LXE_FD_STDERR; role++)
+		lxe_drop_fd(&p->request.fds[role]);
+}
+
+int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
+{
+	struct lxe_strv env = { 0 };
+	struct lxe_child child = {
+		.report = -EBADF, .release = -EBADF, .filter = &p->keeper->filter
+	};
+	int answer = -EBADF, r;
+
+	r = prepare(p, &env, err);
+	if (r == 0) {
+		child.nofile = p->keeper->nofile;
+		child.argv = p->spec.argv.v;
+		child.envp = env.v;
+		child.cwd = p->spec.cwd ? p->spec.cwd : LXE_DEFAULT_CWD;
+		fill_stdio(p, &child);
+		r = make_pipes(p, &child, &answer, err);
+	}
+	if (r == 0)
+		r = fork_starter(p, &child, answer, err);
+	lxe_close(answer);
+	lxe_close(child.report);
+	lxe_close(child.release);
+	let_go_of_stdio(p);
+	lxe_strv_release(&env);
+	return r;
+}
