@@ -66,9 +66,9 @@ static int collect_all(struct lxe_cli *cli, struct tally *t)
 	int r;
 
 	if (cli->req.dry_run)
-		r = lxe_gc_dry(cli->dirs.run, report_sandbox, t, &cli->err);
+		r = lxe_gc_dry(&cli->dirs, report_sandbox, t, &cli->err);
 	else
-		r = lxe_gc(cli->dirs.run, 0, report_sandbox, t, &cli->err);
+		r = lxe_gc(&cli->dirs, 0, report_sandbox, t, &cli->err);
 	if (r < 0)
 		return r;
 	return lxe_image_collect(cli->dirs.state, cli->req.dry_run, report_build, t, &cli->err);

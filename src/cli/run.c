@@ -1,78 +1,27 @@
 #include <errno.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/str.h"
 #include "cli/cli.h"
-#include "cli/print.h"
-#include "cli/stdio.h"
-#include "client/client.h"
-#include "store/outcome.h"
-
-static int set_command(struct lxe_cli *cli, char *const *words, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (lxe_strv_add(&cli->req.spec.argv, words[i]) < 0)
-			return lxe_fail(&cli->err, -ENOMEM, "read the command");
-	return 0;
-}
-
-static int check(struct lxe_cli *cli)
-{
-	int r = lxe_stdio_check(&cli->err);
-
-	if (r == 0)
-		r = lxe_stdio_check_result(cli->req.spec.result, &cli->err);
-	if (r == 0)
-		r = lxe_stdio_set_term(&cli->req.spec, &cli->err);
-	return r;
-}
-
-/* 0 with *status to exit with, or a negative errno with the error in cli->err. */
-static int run(struct lxe_cli *cli, int *status)
-{
-	struct lxe_outcome outcome = { 0 };
-	int r = check(cli);
-
-	if (r < 0)
-		return r;
-	/* A failure of the client is in the outcome as well. */
-	lxe_client_run(&cli->req.spec, &cli->dirs, &outcome, &cli->err);
-	lxe_print_outcome(&outcome, cli->req.spec.timeout_ms, cli->req.spec.verbose);
-	*status = lxe_outcome_exit_status(&outcome);
-	return 0;
-}
+#include "cli/command.h"
 
 static int run_command(struct lxe_cli *cli, int *status)
 {
 	int r = lxe_cli_want_some(cli, "the command");
 
 	if (r == 0)
-		r = set_command(cli, cli->argv, (size_t)cli->argc);
-	return r < 0 ? r : run(cli, status);
+		r = lxe_command_set(cli, cli->argv, (size_t)cli->argc);
+	return r < 0 ? r : lxe_command_run(cli, status);
 }
 
-/* With a terminal a login shell, bash where there is one; otherwise a script on standard input. */
 static int run_shell(struct lxe_cli *cli, int *status)
 {
-	static char *const interactive[] = {
-		"/bin/sh",
-		"-c",
-		"[ -x /bin/bash ] && exec /bin/bash -l; exec /bin/sh -l",
-	};
-	static char *const script[] = { "/bin/sh", "-s" };
-	struct lxe_spec *spec = &cli->req.spec;
-	int r = lxe_cli_want_none(cli);
+	const char *name = cli->argc == 1 ? cli->argv[0] : NULL;
+	int r = name ? 0 : lxe_cli_want_none(cli);
 
+	if (r == 0)
+		r = lxe_command_set_shell(cli);
 	if (r < 0)
 		return r;
-	if (spec->tty == LXE_TTY_AUTO && isatty(STDIN_FILENO))
-		spec->tty = LXE_TTY_ON;
-	if (spec->tty == LXE_TTY_ON)
-		r = set_command(cli, interactive, sizeof(interactive) / sizeof(interactive[0]));
-	else
-		r = set_command(cli, script, sizeof(script) / sizeof(script[0]));
-	return r < 0 ? r : run(cli, status);
+	return name ? lxe_command_exec(cli, name, status) : lxe_command_run(cli, status);
 }
 
 int lxe_cli_run(int argc, char **argv)

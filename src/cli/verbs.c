@@ -30,9 +30,9 @@ static const struct lxe_verb_info table[] = {
 	{
 		.name = "shell",
 		.verb = LXE_VERB_SHELL,
-		.usage = "[OPTIONS]",
-		.summary = "open a shell in a fresh container",
-		.text = "Opens an interactive shell: bash where the image has it, else sh. When "
+		.usage = "[OPTIONS] [NAME]",
+		.summary = "open a shell in a fresh container, or in a sandbox that runs",
+		.text = "Opens an interactive shell, in the sandbox NAME if one is given: bash where the image has it, else sh. When "
 			"standard input is no terminal, a shell script is read from it. "
 			"lxc-exec without a verb means the same.",
 		.examples = {
@@ -41,6 +41,114 @@ static const struct lxe_verb_info table[] = {
 			{ "lxc-exec shell <script.sh", "a script" },
 		},
 		.main = lxe_cli_shell,
+	},
+	{
+		.name = "create",
+		.verb = LXE_VERB_CREATE,
+		.usage = "[OPTIONS] NAME [-- COMMAND [ARG...]]",
+		.summary = "make a sandbox that stays",
+		.text = "Makes the sandbox NAME with COMMAND (a login shell without one) ready in it: "
+			"the process exists, with its whole policy installed, and waits for "
+			"lxc-exec start before it executes anything. Its process id on this "
+			"machine is printed.\n\n"
+			"The command gets a terminal of its own, which lxc-exec attach shows; with "
+			"-T it gets the caller's standard files. What it writes into its file "
+			"system is kept, also when it has ended, until lxc-exec destroy.",
+		.examples = {
+			{ "lxc-exec create box && lxc-exec start box", "a box to work in" },
+			{ "lxc-exec create --memory 1G web -- python3 -m http.server",
+				"a command of its own, with a limit" },
+		},
+		.main = lxe_cli_create,
+	},
+	{
+		.name = "start",
+		.verb = LXE_VERB_START,
+		.usage = "NAME...",
+		.summary = "let the command of a created sandbox go",
+		.text = "Releases the command, which executes now. The exit status is 126 or 127 when "
+			"it cannot.",
+		.examples = { { "lxc-exec start box", "start it" } },
+		.main = lxe_cli_start,
+	},
+	{
+		.name = "exec",
+		.verb = LXE_VERB_EXEC,
+		.usage = "[OPTIONS] NAME [--] COMMAND [ARG...]",
+		.summary = "run one more command in a sandbox that runs",
+		.text = "Runs COMMAND in the sandbox NAME, beside what runs there: with the caller's "
+			"standard files or a terminal, as lxc-exec run does, and with its exit "
+			"status. A signal to this program, and --timeout, end this command with "
+			"everything that it has started, and nothing else.",
+		.examples = {
+			{ "lxc-exec exec box -- make -j4", "one command" },
+			{ "lxc-exec exec --timeout 10s box -- ./test.sh", "with a limit" },
+		},
+		.main = lxe_cli_exec,
+	},
+	{
+		.name = "wait",
+		.verb = LXE_VERB_WAIT,
+		.usage = "[OPTIONS] NAME",
+		.summary = "wait until a sandbox's command has ended",
+		.text = "Waits, and exits with the command's status. After --timeout it exits with "
+			"124, and the command goes on.",
+		.examples = { { "lxc-exec wait --timeout 1m box", "wait for a minute at most" } },
+		.main = lxe_cli_wait,
+	},
+	{
+		.name = "kill",
+		.verb = LXE_VERB_KILL,
+		.usage = "[--signal SIGNAL] NAME...",
+		.summary = "kill a sandbox's command, or send it a signal",
+		.text = "Without --signal everything in the sandbox ends at once. With one, that is "
+			"sent to the command.",
+		.examples = {
+			{ "lxc-exec kill box", "end it" },
+			{ "lxc-exec kill --signal HUP web", "tell it to read its settings again" },
+		},
+		.main = lxe_cli_kill,
+	},
+	{
+		.name = "stop",
+		.verb = LXE_VERB_STOP,
+		.usage = "[--stop-timeout DURATION] NAME...",
+		.summary = "ask a sandbox's command to end",
+		.text = "Sends TERM to the command (HUP as well when it has a terminal), and ends "
+			"everything by force if it has not ended in time. A sandbox that is kept is "
+			"stopped then.",
+		.examples = { { "lxc-exec stop --stop-timeout 2s box", "give it two seconds" } },
+		.main = lxe_cli_stop,
+	},
+	{
+		.name = "destroy",
+		.verb = LXE_VERB_DESTROY,
+		.usage = "[--force] NAME...",
+		.summary = "remove a sandbox with all its files",
+		.text = "Removes sandboxes that are created, stopped, failed or crashed; with --force "
+			"also those that run.",
+		.examples = { { "lxc-exec destroy box", "remove it" } },
+		.main = lxe_cli_destroy,
+	},
+	{
+		.name = "ps",
+		.verb = LXE_VERB_PS,
+		.usage = "[--format table|json]",
+		.summary = "list the sandboxes",
+		.text = "Lists the sandboxes that are there, the oldest first. The process id is that "
+			"of the command on this machine. One whose keeper was killed is crashed "
+			"until lxc-exec gc has ended what is left of it.",
+		.examples = { { "lxc-exec ps --format json", "for a program" } },
+		.main = lxe_cli_ps,
+	},
+	{
+		.name = "inspect",
+		.verb = LXE_VERB_INSPECT,
+		.usage = "NAME...",
+		.summary = "print all that is known of a sandbox",
+		.text = "Prints one JSON object for each sandbox.",
+		.examples = { { "lxc-exec inspect box", "everything about it" } },
+		.main = lxe_cli_inspect,
 	},
 	{
 		.name = "image ls",

@@ -39,6 +39,15 @@ const struct lxe_verb_info *lxe_verb_find(int argc, char **argv, int *words, str
 int lxe_cli_run(int argc, char **argv);
 int lxe_cli_shell(int argc, char **argv);
 int lxe_cli_bare(int argc, char **argv); /* no verb: options, and a command after "--" */
+int lxe_cli_create(int argc, char **argv);
+int lxe_cli_start(int argc, char **argv);
+int lxe_cli_exec(int argc, char **argv);
+int lxe_cli_wait(int argc, char **argv);
+int lxe_cli_kill(int argc, char **argv);
+int lxe_cli_stop(int argc, char **argv);
+int lxe_cli_destroy(int argc, char **argv);
+int lxe_cli_ps(int argc, char **argv);
+int lxe_cli_inspect(int argc, char **argv);
 int lxe_cli_image_ls(int argc, char **argv);
 int lxe_cli_image_build(int argc, char **argv);
 int lxe_cli_image_rm(int argc, char **argv);

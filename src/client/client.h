@@ -9,6 +9,7 @@
 #define LXE_CLIENT_CLIENT_H
 
 #include "base/err.h"
+#include "client/registry.h"
 #include "policy/spec.h"
 #include "store/dirs.h"
 #include "store/outcome.h"
@@ -20,6 +21,17 @@
  */
 int lxe_client_run(struct lxe_spec *spec, const struct lxe_dirs *dirs, struct lxe_outcome *outcome,
 	struct lxe_err *err);
+
+/*
+ * Make a sandbox that outlives the caller, whose command is parked right before its execve: the
+ * command's pid, or a negative errno with *outcome filled as above.
+ */
+pid_t lxe_client_create(struct lxe_spec *spec, const struct lxe_dirs *dirs,
+	struct lxe_outcome *outcome, struct lxe_err *err);
+
+/* Run one more command in a sandbox that runs; otherwise as lxe_client_run(). */
+int lxe_client_exec(struct lxe_spec *spec, const struct lxe_dirs *dirs,
+	const struct lxe_place *place, struct lxe_outcome *outcome, struct lxe_err *err);
 
 /*
  * Open what --result names, a path (emptied) or "fd:N" (duplicated): a descriptor for

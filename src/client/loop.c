@@ -98,6 +98,7 @@ static void take_started(struct lxe_session *s, struct lxe_msg *msg)
 {
 	if (s->phase == LXE_PHASE_STARTING || s->phase == LXE_PHASE_BUILDING)
 		enter(s, LXE_PHASE_RUNNING);
+	s->started = true;
 	if (s->spec->tty == LXE_TTY_ON && !s->relay && lxe_session_start_relay(s, msg) < 0)
 		stop(s, SIGTERM);
 }
@@ -113,6 +114,11 @@ static void take_message(struct lxe_session *s)
 	if (msg.type == LXE_MSG_BUILDING) {
 		if (s->phase == LXE_PHASE_STARTING)
 			enter(s, LXE_PHASE_BUILDING);
+	} else if (msg.type == LXE_MSG_CREATED) {
+		s->created = msg.pid;
+		s->detached = true;
+		send_plain(s, LXE_MSG_DETACH, 0);
+		done(s);
 	} else if (msg.type == LXE_MSG_STARTED) {
 		take_started(s, &msg);
 	} else if (msg.type == LXE_MSG_EXITED) {

@@ -3,27 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "client/session.h"
-#include "client/spawn.h"
 #include "keeper/teardown.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
-#include "sys/socket.h"
 
-/* What an earlier run left and cannot be ended so fast is not this run's to wait for. */
-#define RECONCILE_MS 200
 /* A dead keeper's lock lasts until its last child has noticed; somebody else may hold it as well. */
 #define CLAIM_MS 30000
 
@@ -64,21 +57,6 @@ static int block_signals(struct lxe_session *s, struct lxe_err *err)
 	return s->signals < 0 ? lxe_fail(err, s->signals, "receive signals") : 0;
 }
 
-/* So that gc can say how the run ended when neither of us is left to say it. */
-static int journal_result(struct lxe_session *s, struct lxe_err *err)
-{
-	char path[PATH_MAX];
-	struct lxe_entry entry = { LXE_ENTRY_RESULT, path };
-	struct stat st;
-
-	if (!s->spec->result || lxe_starts_with(s->spec->result, "fd:"))
-		return 0;
-	/* Only a file is still there for somebody else to write to. */
-	if (fstat(s->result, &st) < 0 || !S_ISREG(st.st_mode) || !realpath(s->spec->result, path))
-		return 0;
-	return lxe_journal_add(&s->sandbox, &entry, 1, err);
-}
-
 static int make_timers(struct lxe_session *s, struct lxe_err *err)
 {
 	s->deadline = sys_timer();
@@ -86,85 +64,6 @@ static int make_timers(struct lxe_session *s, struct lxe_err *err)
 	if (s->deadline < 0 || s->probe < 0)
 		return lxe_fail(err, -EMFILE, "make timers");
 	return 0;
-}
-
-static int start_keeper(struct lxe_session *s, struct lxe_err *err)
-{
-	int ends[2], r;
-	pid_t pid;
-
-	r = sys_socketpair(ends);
-	if (r < 0)
-		return lxe_fail(err, r, "make the control socket");
-	s->control = ends[0];
-	pid = lxe_spawn_keeper(s->dirs, LXE_KEEPER_RUN, &ends[1], 1, err);
-	lxe_close(ends[1]);
-	if (pid < 0)
-		return pid;
-	s->keeper = pid;
-	return 0;
-}
-
-static int spec_memfd(const struct lxe_spec *spec, struct lxe_err *err)
-{
-	LXE_AUTOCLOSE int fd = sys_memfd("lxe-spec", 0);
-	LXE_AUTOFREE unsigned char *bytes = NULL;
-	size_t len = 0;
-	int r;
-
-	if (fd < 0)
-		return lxe_fail(err, fd, "make a memory file");
-	r = lxe_spec_encode(spec, &bytes, &len);
-	if (r == 0)
-		r = sys_write_all(fd, bytes, len);
-	return r < 0 ? lxe_fail(err, r, "encode the spec") : take_fd(&fd);
-}
-
-/* A keeper that could not even begin has said why before it went. */
-static int refused(const struct lxe_session *s, int r, struct lxe_err *err)
-{
-	struct lxe_msg msg;
-
-	if (lxe_msg_recv(s->control, &msg) > 0 && msg.type == LXE_MSG_DONE &&
-		msg.outcome.message[0]) {
-		lxe_fail_msg(err, r, "%s", msg.outcome.message);
-		if (msg.outcome.hint[0])
-			lxe_hint(err, "%s", msg.outcome.hint);
-	} else {
-		lxe_fail(err, r, "send the request to the keeper");
-	}
-	lxe_msg_release(&msg);
-	return r;
-}
-
-static int send_create(struct lxe_session *s, struct lxe_err *err)
-{
-	LXE_AUTOCLOSE int spec = spec_memfd(s->spec, err);
-	struct lxe_msg msg;
-	int r;
-
-	if (spec < 0)
-		return spec;
-	lxe_msg_init(&msg, LXE_MSG_CREATE);
-	msg.dirs = *s->dirs;
-	msg.flags = LXE_CREATE_START;
-	msg.begun_us = s->begun_us;
-	memcpy(msg.id, s->sandbox.id, sizeof(msg.id));
-	msg.fds[LXE_FD_PARENT] = s->sandbox.parent;
-	msg.fds[LXE_FD_DIR] = s->sandbox.dir;
-	msg.fds[LXE_FD_SPEC] = spec;
-	msg.fds[LXE_FD_RESULT] = s->result;
-	if (s->spec->tty == LXE_TTY_ON) {
-		msg.fds[LXE_FD_TTY] = s->tty.fd;
-		msg.tty_saved = s->tty.saved;
-		msg.tty_raw = s->tty.raw;
-	} else {
-		msg.fds[LXE_FD_STDIN] = STDIN_FILENO;
-		msg.fds[LXE_FD_STDOUT] = STDOUT_FILENO;
-		msg.fds[LXE_FD_STDERR] = STDERR_FILENO;
-	}
-	r = lxe_msg_send(s->control, &msg);
-	return r < 0 ? refused(s, r, err) : 0;
 }
 
 /*
@@ -181,36 +80,31 @@ static void let_go_of_stdio(void)
 	}
 }
 
-static void ignore_report(void *arg, const char *id, const char *residue)
+void lxe_session_give_stdio(const struct lxe_session *s, struct lxe_msg *msg)
 {
-	(void)arg;
-	(void)id;
-	(void)residue;
+	msg->fds[LXE_FD_RESULT] = s->result;
+	if (s->spec->tty == LXE_TTY_ON) {
+		msg->fds[LXE_FD_TTY] = s->tty.fd;
+		msg->tty_saved = s->tty.saved;
+		msg->tty_raw = s->tty.raw;
+	} else {
+		msg->fds[LXE_FD_STDIN] = STDIN_FILENO;
+		msg->fds[LXE_FD_STDOUT] = STDOUT_FILENO;
+		msg->fds[LXE_FD_STDERR] = STDERR_FILENO;
+	}
 }
 
 static int begin(struct lxe_session *s, struct lxe_err *err)
 {
 	int r;
 
-	/* First of all: while its program is loaded there is something to do here. */
-	r = start_keeper(s, err);
-	if (r < 0)
-		return r;
-	/* What cannot be removed now is reported by `gc`. */
-	lxe_gc(s->dirs->run, RECONCILE_MS, ignore_report, NULL, NULL);
-	r = lxe_sandbox_new(&s->sandbox, s->dirs->run, err);
-	if (r < 0)
-		return r;
-	r = journal_result(s, err);
-	if (r < 0)
-		return r;
-	r = send_create(s, err);
+	r = s->kind == LXE_SESSION_EXEC ? lxe_session_join(s, err) : lxe_session_make(s, err);
 	if (r < 0)
 		return r;
 	/* The keeper has what it takes to restore the terminal before there is anything to restore. */
 	if (s->spec->tty == LXE_TTY_ON)
 		lxe_rawtty_again(&s->tty);
-	else
+	else if (s->kind != LXE_SESSION_CREATE)
 		let_go_of_stdio();
 	/* From here on the lock is the keeper's alone: with its end the record belongs to nobody. */
 	lxe_sandbox_release(&s->sandbox);
@@ -234,7 +128,10 @@ static int prepare(struct lxe_session *s, struct lxe_err *err)
 	r = make_timers(s, err);
 	if (r < 0)
 		return r;
-	r = lxe_session_open_terminal(s, err);
+	if (s->kind != LXE_SESSION_CREATE)
+		r = lxe_session_open_terminal(s, err);
+	else if (s->spec->tty == LXE_TTY_ON)
+		lxe_session_note_size(s);
 	return r < 0 ? r : begin(s, err);
 }
 
@@ -249,11 +146,16 @@ static void end_keeper(struct lxe_session *s)
 	s->keeper = 0;
 }
 
+static const char *id_of(const struct lxe_session *s)
+{
+	return s->kind == LXE_SESSION_EXEC ? s->place.id : s->sandbox.id;
+}
+
 static void describe_failure(struct lxe_session *s, const struct lxe_err *err)
 {
 	struct lxe_outcome *o = s->outcome;
 
-	memcpy(o->id, s->sandbox.id, sizeof(o->id));
+	snprintf(o->id, sizeof(o->id), "%s", id_of(s));
 	if (s->spec->name)
 		snprintf(o->name, sizeof(o->name), "%s", s->spec->name);
 	if (s->signal) {
@@ -268,7 +170,7 @@ static void describe_failure(struct lxe_session *s, const struct lxe_err *err)
 			WTERMSIG(s->keeper_status));
 	} else {
 		snprintf(o->message, sizeof(o->message),
-			"the keeper of sandbox '%s' ended without an answer", s->sandbox.id);
+			"the keeper of sandbox '%s' ended without an answer", id_of(s));
 	}
 }
 
@@ -287,14 +189,18 @@ static void empty_result(const struct lxe_session *s)
 static void tear_down(struct lxe_session *s)
 {
 	struct lxe_teardown t = {
-		.sandbox = &s->sandbox, .outcome = s->outcome, .result = s->result
+		.sandbox = &s->sandbox,
+		.outcome = s->outcome,
+		.result = s->result,
+		.keep = s->spec->keep && s->started,
 	};
 	char id[LXE_ID_LEN + 1];
 	int r;
 
 	memcpy(id, s->sandbox.id, sizeof(id));
 	lxe_sandbox_release(&s->sandbox);
-	r = lxe_sandbox_claim(&s->sandbox, s->dirs->run, id, CLAIM_MS, NULL);
+	r = lxe_sandbox_claim(
+		&s->sandbox, s->spec->keep ? s->dirs->state : s->dirs->run, id, CLAIM_MS, NULL);
 	if (r == 0) {
 		lxe_teardown(&t);
 		return;
@@ -305,29 +211,8 @@ static void tear_down(struct lxe_session *s)
 		lxe_outcome_write(s->outcome, s->result, NULL);
 }
 
-static void finish(struct lxe_session *s, const struct lxe_err *err)
+static void close_all(struct lxe_session *s)
 {
-	struct lxe_msg bye;
-
-	/* First of all: whatever takes time below, the caller's terminal is his again. */
-	lxe_session_close_terminal(s);
-	lxe_msg_init(&bye, LXE_MSG_BYE);
-	if (s->has_outcome && s->control >= 0)
-		lxe_msg_send(s->control, &bye);
-	end_keeper(s);
-	if (!s->has_outcome) {
-		describe_failure(s, err);
-		empty_result(s);
-		if (s->sandbox.id[0])
-			tear_down(s);
-		else if (s->result >= 0)
-			lxe_outcome_write(s->outcome, s->result, NULL);
-	}
-	/* A keeper that failed before it had taken the sandbox over names none: it is still ours. */
-	if (s->has_outcome && !s->outcome->id[0] && s->sandbox.id[0]) {
-		memcpy(s->outcome->id, s->sandbox.id, sizeof(s->outcome->id));
-		tear_down(s);
-	}
 	lxe_sandbox_release(&s->sandbox);
 	lxe_drop_fd(&s->control);
 	lxe_drop_fd(&s->signals);
@@ -336,43 +221,93 @@ static void finish(struct lxe_session *s, const struct lxe_err *err)
 	lxe_drop_fd(&s->probe);
 }
 
-static void resolve_tty(struct lxe_spec *spec)
+static void finish(struct lxe_session *s, const struct lxe_err *err)
 {
-	if (spec->tty == LXE_TTY_AUTO)
-		spec->tty =
-			isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? LXE_TTY_ON : LXE_TTY_OFF;
+	struct lxe_msg bye;
+
+	/* First of all: whatever takes time below, the caller's terminal is his again. */
+	lxe_session_close_terminal(s);
+	if (s->detached)
+		return;
+	lxe_msg_init(&bye, LXE_MSG_BYE);
+	if (s->has_outcome && s->control >= 0)
+		lxe_msg_send(s->control, &bye);
+	end_keeper(s);
+	if (!s->has_outcome) {
+		describe_failure(s, err);
+		empty_result(s);
+		if (s->sandbox.id[0])
+			tear_down(s); /* EXEC has none: it is its next visitor's */
+		else if (s->result >= 0)
+			lxe_outcome_write(s->outcome, s->result, NULL);
+	}
+	/* A keeper that failed before it had taken the sandbox over names none: it is still ours. */
+	if (s->has_outcome && !s->outcome->id[0] && s->sandbox.id[0]) {
+		memcpy(s->outcome->id, s->sandbox.id, sizeof(s->outcome->id));
+		tear_down(s);
+	}
+}
+
+static void resolve_tty(struct lxe_session *s)
+{
+	bool both = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+
+	if (s->spec->tty != LXE_TTY_AUTO)
+		return;
+	/* Whoever is created to live on must not hold the caller's pipes open. */
+	s->spec->tty = both || s->kind == LXE_SESSION_CREATE ? LXE_TTY_ON : LXE_TTY_OFF;
+}
+
+static int run_session(struct lxe_session *s, struct lxe_err *err)
+{
+	struct lxe_err failure = { 0 };
+	int r;
+
+	s->begun_us = sys_now_us();
+	s->sandbox = LXE_SANDBOX_NONE;
+	s->control = s->signals = s->result = s->deadline = s->probe = -EBADF;
+	s->in = s->out = s->master = s->procs = s->tty.fd = -EBADF;
+	*s->outcome = (struct lxe_outcome){
+		.cause = LXE_CAUSE_ERROR, .bytes_out = -1, .teardown_ok = true
+	};
+	resolve_tty(s);
+	r = prepare(s, &failure);
+	finish(s, &failure);
+	close_all(s);
+	if (r < 0 && err)
+		*err = failure;
+	return r;
 }
 
 int lxe_client_run(struct lxe_spec *spec, const struct lxe_dirs *dirs, struct lxe_outcome *outcome,
 	struct lxe_err *err)
 {
 	struct lxe_session s = {
+		.kind = LXE_SESSION_RUN, .spec = spec, .dirs = dirs, .outcome = outcome
+	};
+
+	return run_session(&s, err);
+}
+
+pid_t lxe_client_create(struct lxe_spec *spec, const struct lxe_dirs *dirs,
+	struct lxe_outcome *outcome, struct lxe_err *err)
+{
+	struct lxe_session s = {
+		.kind = LXE_SESSION_CREATE, .spec = spec, .dirs = dirs, .outcome = outcome
+	};
+	int r = run_session(&s, err);
+
+	return r < 0 ? r : s.created;
+}
+
+int lxe_client_exec(struct lxe_spec *spec, const struct lxe_dirs *dirs,
+	const struct lxe_place *place, struct lxe_outcome *outcome, struct lxe_err *err)
+{
+	struct lxe_session s = { .kind = LXE_SESSION_EXEC,
 		.spec = spec,
 		.dirs = dirs,
-		.outcome = outcome,
-		.begun_us = sys_now_us(),
-		.sandbox = LXE_SANDBOX_NONE,
-		.control = -EBADF,
-		.signals = -EBADF,
-		.result = -EBADF,
-		.deadline = -EBADF,
-		.probe = -EBADF,
-		.tty = { .fd = -EBADF },
-		.in = -EBADF,
-		.out = -EBADF,
-		.master = -EBADF,
-		.procs = -EBADF,
-	};
-	struct lxe_err failure = { 0 };
-	int r;
+		.place = *place,
+		.outcome = outcome };
 
-	*outcome = (struct lxe_outcome){
-		.cause = LXE_CAUSE_ERROR, .bytes_out = -1, .teardown_ok = true
-	};
-	resolve_tty(spec);
-	r = prepare(&s, &failure);
-	finish(&s, &failure);
-	if (r < 0 && err)
-		*err = failure;
-	return r;
+	return run_session(&s, err);
 }

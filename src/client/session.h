@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "client/registry.h"
 #include "policy/spec.h"
 #include "proto/msg.h"
 #include "store/dirs.h"
@@ -28,7 +29,14 @@ enum lxe_phase {
 	LXE_PHASE_DONE,	     /* the outcome is here; what the pty still holds is delivered */
 };
 
+enum lxe_session_kind {
+	LXE_SESSION_RUN,
+	LXE_SESSION_CREATE, /* until the command is parked */
+	LXE_SESSION_EXEC,   /* in a sandbox that is there */
+};
+
 struct lxe_session {
+	enum lxe_session_kind kind;
 	struct lxe_spec *spec;
 	const struct lxe_dirs *dirs;
 	struct lxe_outcome *outcome;
@@ -39,6 +47,11 @@ struct lxe_session {
 	bool patience_over; /* the time for the pty's last bytes has passed */
 	bool probing;	    /* the gate's timer is set */
 	int signal;	    /* the fatal signal that we got first, 0: none */
+
+	struct lxe_place place; /* EXEC */
+	pid_t created;		/* CREATE: the parked command */
+	bool started;		/* its command was released */
+	bool detached;		/* the sandbox lives on without us */
 
 	struct lxe_sandbox sandbox; /* ours until the keeper has it */
 	int keeper_status;	    /* its wait status, once reaped */
@@ -58,11 +71,21 @@ struct lxe_session {
 /* loop.c: relay and wait until the outcome is here or the keeper is gone. */
 int lxe_session_loop(struct lxe_session *s, struct lxe_err *err);
 
+/* make.c: a new sandbox, whose keeper has its request. */
+int lxe_session_make(struct lxe_session *s, struct lxe_err *err);
+
+/* join.c: one more command in a sandbox that is there. */
+int lxe_session_join(struct lxe_session *s, struct lxe_err *err);
+
+/* run.c: the caller's files, or its terminal, as part of a request. */
+void lxe_session_give_stdio(const struct lxe_session *s, struct lxe_msg *msg);
+
 /* terminal.c: the terminal's side of a session. */
 int lxe_session_open_terminal(struct lxe_session *s, struct lxe_err *err);
 int lxe_session_start_relay(struct lxe_session *s, struct lxe_msg *started);
 void lxe_session_watch_gate(struct lxe_session *s, bool timer_fired);
-void lxe_session_resize(struct lxe_session *s); /* the pty's window as the caller's */
+void lxe_session_note_size(struct lxe_session *s); /* in the spec, from the caller's window */
+void lxe_session_resize(struct lxe_session *s);	   /* the pty's window as the caller's */
 void lxe_session_close_terminal(struct lxe_session *s);
 
 #endif

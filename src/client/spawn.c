@@ -55,11 +55,9 @@ static int plan_attributes(posix_spawnattr_t *attributes)
 }
 
 static pid_t spawn_planned(
-	const char *path, const char *argument, char *run, const int *high, size_t n)
+	const char *path, const char *argument, char *const *envp, const int *high, size_t n)
 {
 	char *const argv[] = { "lxc-exec-keeper", (char *)argument, NULL };
-	/* Without a PATH liblxc finds no newuidmap and writes the maps itself. */
-	char *const envp[] = { run, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	pid_t pid = -1;
@@ -85,16 +83,20 @@ pid_t lxe_spawn_keeper(const struct lxe_dirs *dirs, const char *argument, const 
 	size_t n_fds, struct lxe_err *err)
 {
 	int high[MAX_FDS] = { -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF };
-	char path[PATH_MAX], run[PATH_MAX + 32];
+	char path[PATH_MAX], run[PATH_MAX + 32], state[PATH_MAX + 32];
+	/* Without a PATH liblxc finds no newuidmap and writes the maps itself. */
+	char *const envp[] = { run, state, NULL };
 	pid_t r;
 
 	r = lxe_format(run, sizeof(run), "LXC_EXEC_RUN_DIR=%s", dirs->run);
+	if (r == 0)
+		r = lxe_format(state, sizeof(state), "LXC_EXEC_STATE_DIR=%s", dirs->state);
 	if (r == 0)
 		r = lxe_format(path, sizeof(path), "%s/lxc-exec-keeper", dirs->libexec);
 	if (r == 0)
 		r = move_up(high, fds, n_fds);
 	if (r == 0)
-		r = spawn_planned(path, argument, run, high, n_fds);
+		r = spawn_planned(path, argument, envp, high, n_fds);
 	for (size_t i = 0; i < n_fds; i++)
 		lxe_close(high[i]);
 	if (r < 0) {

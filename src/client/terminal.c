@@ -20,13 +20,18 @@ static void caller_size(uint16_t *rows, uint16_t *cols)
 		lxe_rawtty_size(fd, rows, cols);
 }
 
+void lxe_session_note_size(struct lxe_session *s)
+{
+	caller_size(&s->spec->rows, &s->spec->cols);
+}
+
 int lxe_session_open_terminal(struct lxe_session *s, struct lxe_err *err)
 {
 	bool nonblocking;
 
 	if (s->spec->tty != LXE_TTY_ON)
 		return 0;
-	caller_size(&s->spec->rows, &s->spec->cols);
+	lxe_session_note_size(s);
 	s->in = lxe_reopen(STDIN_FILENO, O_RDONLY, &nonblocking);
 	if (s->in < 0)
 		return lxe_fail(err, s->in, "open stdin");

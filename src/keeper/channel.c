@@ -175,6 +175,15 @@ void lxe_channel_say(struct lxe_channel *c, enum lxe_msg_type type)
 	lxe_channel_send(c, &msg);
 }
 
+void lxe_channel_send_outcome(struct lxe_channel *c, const struct lxe_outcome *outcome)
+{
+	struct lxe_msg msg;
+
+	lxe_msg_init(&msg, LXE_MSG_DONE);
+	msg.outcome = *outcome;
+	lxe_channel_send(c, &msg);
+}
+
 static unsigned int strangers(const struct lxe_keeper *k)
 {
 	unsigned int n = 0;

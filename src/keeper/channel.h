@@ -26,6 +26,7 @@ struct lxe_channel {
 	struct lxe_process *process; /* what it talks about */
 	bool holds;		     /* its end ends the process */
 	bool waits;		     /* it wants to know how the process ends */
+	bool starts;		     /* it wants to know whether the start succeeds */
 };
 
 /* Take `fd`; a role that is not 0 needs no HELLO. NULL: it was closed. */
@@ -39,6 +40,7 @@ void lxe_channel_refuse(struct lxe_channel *c, const char *why);
 
 /* A peer that does not take what it is told is gone: that is heard of as an event. */
 void lxe_channel_send(struct lxe_channel *c, const struct lxe_msg *msg);
+void lxe_channel_send_outcome(struct lxe_channel *c, const struct lxe_outcome *outcome);
 void lxe_channel_say(struct lxe_channel *c, enum lxe_msg_type type);
 
 /* Make the sandbox's socket and listen; stop listening. */

@@ -239,7 +239,7 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 		return dir;
 	if (lxe_str_set(&k->image.path, LXE_VIEW_IMAGE) < 0)
 		return lxe_fail(err, -ENOMEM, "open image '%s'", k->main->spec.image);
-	r = lxe_rootfs_mount(&k->image, dir, LXE_VIEW_DIR, &k->idmap, err);
+	r = lxe_rootfs_mount(&k->image, dir, LXE_VIEW_DIR, &k->idmap, k->main->spec.keep, err);
 	if (r < 0)
 		return r;
 	lxe_keeper_lap(k, LXE_SPAN_ROOTFS);

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "keeper/teardown.h"
 #include "keeper/view.h"
+#include "proto/record.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
@@ -32,6 +33,13 @@ void lxe_keeper_move(struct lxe_keeper *k, enum lxe_state to)
 {
 	if (lxe_state_move(&k->state, to) < 0)
 		abort();
+	k->now.state = to;
+	k->now.pid = k->main ? k->main->pid : 0;
+	k->now.started_at_ms = k->main ? k->main->outcome.started_at_ms : 0;
+	k->now.idmap_start = k->idmap.host_start;
+	/* For whoever looks; a full disk must not end what runs. */
+	if (k->live >= 0 && to != LXE_GONE)
+		lxe_live_write(k->live, &k->now);
 }
 
 void lxe_keeper_lap(struct lxe_keeper *k, enum lxe_span span)
@@ -117,6 +125,9 @@ static int serve(struct lxe_keeper *k, struct lxe_err *err)
 	r = supervise(k);
 	if (r < 0)
 		return lxe_fail(err, r, "wait for events");
+	/* Ended while it was parked. */
+	if (k->state == LXE_CREATED)
+		lxe_keeper_move(k, LXE_STOPPED);
 	lxe_keeper_lap(k, LXE_SPAN_EXEC);
 	return 0;
 }
@@ -161,16 +172,19 @@ static void ignore_report(void *arg, const char *id, const char *residue)
  */
 static void collect_unclaimed(const struct lxe_keeper *k)
 {
-	const char *run = getenv("LXC_EXEC_RUN_DIR");
+	const char *run = getenv("LXC_EXEC_RUN_DIR"), *state = getenv("LXC_EXEC_STATE_DIR");
+	struct lxe_dirs dirs = { 0 };
 	LXE_AUTOCLOSE int client = -EBADF;
 
-	if (!k->creator_gone || !run)
+	if (!k->creator_gone || !run || !state ||
+		lxe_format(dirs.run, sizeof(dirs.run), "%s", run) < 0 ||
+		lxe_format(dirs.state, sizeof(dirs.state), "%s", state) < 0)
 		return;
 	/* Its end of the socket may close before its lock does: with the process both are gone. */
 	client = sys_pidfd_open(k->parent);
 	if (client >= 0)
 		sys_pidfd_wait(client, CLIENT_END_MS);
-	lxe_gc(run, 0, ignore_report, NULL, NULL);
+	lxe_gc(&dirs, 0, ignore_report, NULL, NULL);
 }
 
 static void tear_down(struct lxe_keeper *k)
@@ -182,6 +196,7 @@ static void tear_down(struct lxe_keeper *k)
 		.arg = k,
 		.outcome = &k->outcome,
 		.begun_us = sys_now_us(),
+		.keep = k->main && k->main->spec.keep && k->established && !k->destroy,
 		.result = k->main ? k->main->request.fds[LXE_FD_RESULT] : -EBADF,
 	};
 
@@ -229,12 +244,12 @@ static void await_byes(struct lxe_keeper *k)
 static void release(struct lxe_keeper *k)
 {
 	lxe_keeper_clean_up(k);
-	lxe_sandbox_release(&k->sandbox);
 	lxe_cgroup_leaf_free(k->init_leaf);
 	lxe_cgroup_free(k->cgroup);
 	lxe_cgroup_host_free(k->cgroups);
 	lxe_filter_release(&k->filter);
 	lxe_drop_fd(&k->host_view);
+	lxe_drop_fd(&k->live);
 }
 
 static int adopt(struct lxe_keeper *k, char *title, struct lxe_err *err)
@@ -248,6 +263,34 @@ static int adopt(struct lxe_keeper *k, char *title, struct lxe_err *err)
 	memcpy(k->outcome.id, k->sandbox.id, sizeof(k->outcome.id));
 	memcpy(k->main->outcome.id, k->sandbox.id, sizeof(k->outcome.id));
 	memcpy(title, k->sandbox.id, LXE_ID_LEN);
+	k->live = lxe_live_open(k->sandbox.dir);
+	k->now.keeper = getpid();
+	if (k->live < 0 || lxe_live_write(k->live, &k->now) < 0)
+		return lxe_fail(err, -ENOSPC, "write the state of sandbox '%s'", k->sandbox.id);
+	return 0;
+}
+
+/* Who it is and what is to be executed, as its maker wrote it down. */
+static int read_record(struct lxe_keeper *k, struct lxe_err *err)
+{
+	LXE_AUTOFREE unsigned char *bytes = NULL;
+	struct lxe_record record = { 0 };
+	struct lxe_process *p = k->main;
+	size_t len = 0;
+	int r;
+
+	r = lxe_sandbox_get(k->sandbox.dir, LXE_SANDBOX_RECORD, &bytes, &len);
+	if (r == 0)
+		r = lxe_record_decode(&record, bytes, len);
+	if (r == 0)
+		r = lxe_spec_decode(&p->spec, record.spec, record.spec_len);
+	memcpy(k->nonce, record.nonce, sizeof(k->nonce));
+	lxe_record_release(&record);
+	if (r < 0)
+		return lxe_fail(err, r, "read the record of sandbox '%s'", k->sandbox.id);
+	if (p->spec.name)
+		snprintf(p->outcome.name, sizeof(p->outcome.name), "%s", p->spec.name);
+	memcpy(k->outcome.name, p->outcome.name, sizeof(k->outcome.name));
 	return 0;
 }
 
@@ -263,7 +306,9 @@ static int begin(struct lxe_keeper *k, char *title, struct lxe_err *err)
 		return r;
 	k->lap_us = k->main->request.begun_us;
 	lxe_keeper_lap(k, LXE_SPAN_SPAWN);
-	r = lxe_keeper_read_spec(k->main, err);
+	r = read_record(k, err);
+	if (r == 0)
+		r = lxe_channels_listen(k, err);
 	if (r < 0)
 		return r;
 	return serve(k, err);
@@ -275,6 +320,7 @@ int lxe_keeper_run(int control, char *title)
 		.parent = getppid(),
 		.sandbox = LXE_SANDBOX_NONE,
 		.host_view = -EBADF,
+		.live = -EBADF,
 		.image = { .lock = -EBADF },
 		.outcome = { .bytes_out = -1, .created_at_ms = lxe_epoch_ms() },
 	};
@@ -290,6 +336,8 @@ int lxe_keeper_run(int control, char *title)
 		fail(&k, &err);
 	settle(&k);
 	tear_down(&k);
+	/* Before anybody is told: what is kept is free for the next verb. */
+	lxe_sandbox_release(&k.sandbox);
 	lxe_keeper_sweep(&k, true);
 	lxe_keeper_send_done(&k);
 	await_byes(&k);

@@ -20,6 +20,7 @@
 #include "keeper/process.h"
 #include "keeper/state.h"
 #include "rootfs/rootfs.h"
+#include "store/live.h"
 #include "store/outcome.h"
 #include "store/sandbox.h"
 
@@ -51,6 +52,8 @@ struct lxe_keeper {
 	struct rlimit nofile; /* as the caller has it, for the commands */
 	struct lxe_sandbox sandbox;
 	unsigned char nonce[LXE_NONCE_LEN];
+	int live; /* where its state is written (store/live.h) */
+	struct lxe_live now;
 
 	struct lxe_cgroup_host *cgroups;
 	struct lxe_cgroup *cgroup;
@@ -62,9 +65,11 @@ struct lxe_keeper {
 	struct lxe_container *container;
 	pid_t monitor; /* 0: none, or reaped */
 
-	bool stopping;	 /* a client, or a signal, asked for the end */
-	int stop_signal; /* the one the client got */
-	bool over;	 /* the command has ended, and nothing more of it is waited for */
+	bool stopping;	  /* a client, or a signal, asked for the end */
+	int stop_signal;  /* the one the client got */
+	bool established; /* whoever made it has left it to itself, or its command has begun */
+	bool destroy;	  /* nothing is kept, whatever the spec says */
+	bool over;	  /* the command has ended, and nothing more of it is waited for */
 
 	uint64_t lap_us; /* when the current span began */
 	struct lxe_outcome outcome;
@@ -122,19 +127,28 @@ void lxe_keeper_reaped(void *keeper, pid_t pid, int status, const struct rusage 
 void lxe_keeper_take(struct lxe_channel *c, struct lxe_msg *msg);
 void lxe_keeper_lost(struct lxe_channel *c);
 
-/* serve.c: a process is in another state. */
+/* progress.c: nobody holds the other end of its pty any more, and all was read. */
+void lxe_keeper_hung_up(struct lxe_process *p);
+
+/* progress.c: a process is in another state. */
 void lxe_keeper_moved(struct lxe_process *p);
 
-/* serve.c: begin the end of the whole sandbox. */
-void lxe_keeper_stop(struct lxe_keeper *k, int signal);
+/* progress.c: begin the end of the whole sandbox; with a grace, by the command's stop signal first. */
+void lxe_keeper_stop(struct lxe_keeper *k, int signal, uint64_t grace_ms);
 
-/* serve.c: what is to be executed, and how, from the request. */
-int lxe_keeper_read_spec(struct lxe_process *p, struct lxe_err *err);
+/* progress.c: the same for one process. */
+void lxe_process_stop(struct lxe_process *p, int signal, uint64_t grace_ms);
 
-/* serve.c: release the sandbox's command, whose client is told first. */
+/* progress.c: nothing more of it is waited for. */
+void lxe_keeper_finish(struct lxe_process *p);
+
+/* progress.c: whoever is being put into the container needs room for its starter. */
+void lxe_keeper_count_starting(struct lxe_process *p, bool on);
+
+/* progress.c: release the sandbox's command, whose client is told first. */
 void lxe_keeper_start(struct lxe_process *p);
 
-/* serve.c: give back the processes that are over; after the teardown every one is, and is told so. */
+/* progress.c: give back the processes that are over; after the teardown every one is, and is told so. */
 void lxe_keeper_sweep(struct lxe_keeper *k, bool all);
 
 /* The sandbox's own state. */

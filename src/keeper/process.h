@@ -32,6 +32,9 @@ struct lxe_process {
 	struct lxe_msg request; /* CREATE or EXEC, with its descriptors */
 	struct lxe_spec spec;
 	struct lxe_channel *client; /* whom its end concerns; NULL: nobody, or gone */
+	struct lxe_channel *driver; /* who reads the pty; NULL: we do */
+	struct lxe_source drained_by_us;
+	bool hung_up; /* the pty's last byte was read by us */
 
 	struct lxe_cgroup_leaf *leaf;
 	struct lxe_pty pty;
@@ -91,6 +94,10 @@ void lxe_process_fail(struct lxe_process *p, const struct lxe_err *err);
 
 /* It was reaped. */
 void lxe_process_reaped(struct lxe_process *p, int status, const struct rusage *usage);
+
+/* drain.c: read the pty into the ring ourselves, for as long as nobody drives; and no longer. */
+void lxe_process_drain(struct lxe_process *p);
+void lxe_process_leave_to_driver(struct lxe_process *p, struct lxe_channel *driver);
 
 /* judge.c: fill in the outcome's cause, statuses and counters. */
 void lxe_process_judge(struct lxe_process *p);

@@ -125,8 +125,11 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 	struct lxe_child child = {
 		.report = -EBADF, .release = -EBADF, .filter = &p->keeper->filter
 	};
+	struct lxe_cgroup_stats stats = { 0 };
 	int answer = -EBADF, r;
 
+	lxe_cgroup_stats(p->keeper->cgroup, &stats);
+	p->oom_before = stats.oom_kills;
 	r = prepare(p, &env, err);
 	if (r == 0) {
 		child.nofile = p->keeper->nofile;

@@ -2,6 +2,7 @@
  * The states of a sandbox and those of a process in it, and the only functions that say which may
  * follow which. Pure.
  *
+ *                       ┌──────────────────┐
  *   creating ──► created ──► running ──► stopped ──► gone
  *       └───────────┴───────────┴──► failed ──────────┘
  *

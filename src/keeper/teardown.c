@@ -9,6 +9,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "keeper/state.h"
+#include "proto/outcome_wire.h"
+#include "proto/wire.h"
+#include "store/live.h"
+#include "store/names.h"
 #include "sys/proc.h"
 
 #define CGROUP_TIMEOUT_MS 10000
@@ -42,6 +47,21 @@ static void undo_cgroup(struct replay *p, const char *path)
 		add_residue(p, r, err.msg);
 }
 
+static void undo_name(struct replay *p, const char *path)
+{
+	char text[LXE_ERR_MSG_MAX], reason[128];
+	int r;
+
+	if (p->t->keep)
+		return;
+	r = lxe_name_drop(path, p->t->sandbox->id);
+	if (r < 0) {
+		snprintf(text, sizeof(text), "drop the name '%s': %s", path,
+			lxe_reason(r, reason, sizeof(reason)));
+		add_residue(p, r, text);
+	}
+}
+
 static void undo(void *arg, const struct lxe_entry *entry)
 {
 	struct replay *p = arg;
@@ -49,6 +69,9 @@ static void undo(void *arg, const struct lxe_entry *entry)
 	switch (entry->kind) {
 	case LXE_ENTRY_CGROUP:
 		undo_cgroup(p, entry->path);
+		break;
+	case LXE_ENTRY_NAME:
+		undo_name(p, entry->path);
 		break;
 	case LXE_ENTRY_RESULT:
 		/* Written at the end, when it can say how the teardown went. */
@@ -140,6 +163,33 @@ static void reap_children(struct replay *p)
 		reaped(p, pid, status, &usage);
 }
 
+/* What is kept says how it ended, and then that it has. */
+static void keep_outcome(struct replay *p)
+{
+	const struct lxe_sandbox *s = p->t->sandbox;
+	struct lxe_outcome *o = p->t->outcome;
+	struct lxe_live live = { 0 };
+	struct lxe_writer w = { 0 };
+	LXE_AUTOCLOSE int fd = -EBADF;
+	int r;
+
+	unlinkat(s->dir, LXE_SANDBOX_SOCKET, 0);
+	lxe_outcome_encode(&w, o);
+	r = w.error ? w.error : lxe_sandbox_put(s->dir, LXE_SANDBOX_OUTCOME, w.buf, w.len);
+	lxe_writer_release(&w);
+	lxe_live_read(s->dir, &live);
+	live.state = o->error ? LXE_FAILED : LXE_STOPPED;
+	live.pid = live.keeper = 0;
+	live.ended_at_ms = o->ended_at_ms;
+	fd = lxe_live_open(s->dir);
+	if (r == 0)
+		r = fd < 0 ? fd : lxe_live_write(fd, &live);
+	if (r < 0) {
+		add_residue(p, r, "the record of how it ended cannot be written");
+		o->teardown_ok = false;
+	}
+}
+
 int lxe_teardown(const struct lxe_teardown *t)
 {
 	struct replay p = { .t = t };
@@ -151,9 +201,11 @@ int lxe_teardown(const struct lxe_teardown *t)
 	if (with_cgroups(&p, &found) == 0)
 		replay_journal(&p);
 	reap_children(&p);
-	if (p.r == 0)
+	if (p.r == 0 && !t->keep)
 		remove_directory(&p);
 	t->outcome->teardown_ok = p.r == 0;
+	if (p.r == 0 && t->keep)
+		keep_outcome(&p);
 	if (t->begun_us)
 		t->outcome->spans_us[LXE_SPAN_TEARDOWN] = sys_now_us() - t->begun_us;
 	if (t->result >= 0)
@@ -163,66 +215,4 @@ int lxe_teardown(const struct lxe_teardown *t)
 	free(p.result);
 	lxe_cgroup_host_free(found);
 	return p.r;
-}
-
-/* What can be said of a run whose client and keeper are both gone. */
-static void orphan_outcome(struct lxe_outcome *o, const char *id)
-{
-	*o = (struct lxe_outcome){ .cause = LXE_CAUSE_KILLED, .signal = 9, .bytes_out = -1 };
-	snprintf(o->id, sizeof(o->id), "%s", id);
-	snprintf(o->message, sizeof(o->message), "lxc-exec and its keeper were killed");
-}
-
-static int collect(const char *run, const char *id, int timeout_ms, lxe_gc_report report, void *arg)
-{
-	struct lxe_sandbox sandbox;
-	struct lxe_outcome outcome;
-	struct lxe_teardown t = {
-		.sandbox = &sandbox,
-		.outcome = &outcome,
-		.result = -EBADF,
-		.timeout_ms = timeout_ms,
-	};
-	int r;
-
-	r = lxe_sandbox_claim(&sandbox, run, id, 0, NULL);
-	if (r == -EWOULDBLOCK || r == -ENOENT)
-		return 0;
-	if (r < 0) {
-		report(arg, id, "its directory cannot be opened");
-		return 1;
-	}
-	orphan_outcome(&outcome, id);
-	r = lxe_teardown(&t);
-	report(arg, id, r < 0 ? outcome.residue : NULL);
-	lxe_sandbox_release(&sandbox);
-	return 1;
-}
-
-int lxe_gc(const char *run, int timeout_ms, lxe_gc_report report, void *arg, struct lxe_err *err)
-{
-	struct lxe_strv ids = { 0 };
-	int r, found = 0;
-
-	r = lxe_sandbox_list(run, &ids, err);
-	for (size_t i = 0; r == 0 && i < ids.n; i++)
-		found += collect(run, ids.v[i], timeout_ms, report, arg);
-	lxe_strv_release(&ids);
-	return r < 0 ? r : found;
-}
-
-int lxe_gc_dry(const char *run, lxe_gc_report report, void *arg, struct lxe_err *err)
-{
-	struct lxe_strv ids = { 0 };
-	int r, found = 0;
-
-	r = lxe_sandbox_list(run, &ids, err);
-	for (size_t i = 0; r == 0 && i < ids.n; i++) {
-		if (lxe_sandbox_is_owned(run, ids.v[i]) != 0)
-			continue;
-		report(arg, ids.v[i], NULL);
-		found++;
-	}
-	lxe_strv_release(&ids);
-	return r < 0 ? r : found;
 }

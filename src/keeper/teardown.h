@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "cgroup/cgroup.h"
+#include "store/dirs.h"
 #include "store/outcome.h"
 #include "store/sandbox.h"
 
@@ -26,6 +27,8 @@ struct lxe_teardown {
 	void *arg;
 	/* How the run ended; its teardown_ok and residue are filled in. */
 	struct lxe_outcome *outcome;
+	/* What is outside the sandbox's directory goes, the rest stays and says how it ended. */
+	bool keep;
 	int timeout_ms;	   /* for the processes of one cgroup to end; 0: the usual 10 s */
 	uint64_t begun_us; /* CLOCK_MONOTONIC, for its teardown span; 0: not wanted */
 	int result; /* where the record goes; negative: to the path in the journal, if it is empty */
@@ -38,12 +41,14 @@ struct lxe_teardown {
 int lxe_teardown(const struct lxe_teardown *t);
 
 /*
- * Take every record below `run` whose lock is free and tear it down, for which each of its cgroups
- * has timeout_ms (0: the usual 10 s). For each record `report` is called with what remains of it
- * (NULL: nothing). Returns how many there were, or a negative errno. lxe_gc_dry() changes nothing.
+ * Take every record whose lock is free and tear it down, for which each of its cgroups has timeout_ms
+ * (0: the usual 10 s); one that is kept and has ended stays, one that is kept and has not is ended. For
+ * each of the others `report` is called with what remains of it (NULL: nothing). Returns how many
+ * there were, or a negative errno. lxe_gc_dry() changes nothing.
  */
 typedef void (*lxe_gc_report)(void *arg, const char *id, const char *residue);
-int lxe_gc(const char *run, int timeout_ms, lxe_gc_report report, void *arg, struct lxe_err *err);
-int lxe_gc_dry(const char *run, lxe_gc_report report, void *arg, struct lxe_err *err);
+int lxe_gc(const struct lxe_dirs *dirs, int timeout_ms, lxe_gc_report report, void *arg,
+	struct lxe_err *err);
+int lxe_gc_dry(const struct lxe_dirs *dirs, lxe_gc_report report, void *arg, struct lxe_err *err);
 
 #endif

@@ -97,7 +97,7 @@ static void take_signal(void *keeper, uint32_t events)
 	if (info.ssi_signo == SIGCHLD)
 		reap(k);
 	else
-		lxe_keeper_stop(k, (int)info.ssi_signo);
+		lxe_keeper_stop(k, (int)info.ssi_signo, 0);
 }
 
 int lxe_keeper_set_up(struct lxe_keeper *k, int control, struct lxe_err *err)

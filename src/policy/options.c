@@ -4,9 +4,15 @@
 
 #include "policy/setters.h"
 
-#define RUNS (LXE_VERB_RUN | LXE_VERB_SHELL)
-#define WITH_OUTPUT (LXE_VERB_IMAGE_LS | LXE_VERB_GC | LXE_VERB_DOCTOR | LXE_VERB_VERSION)
-#define ANY (RUNS | WITH_OUTPUT | LXE_VERB_IMAGE_BUILD | LXE_VERB_IMAGE_RM | LXE_VERB_HELP)
+/* What makes a sandbox, and what runs a command in one. */
+#define MAKES (LXE_VERB_RUN | LXE_VERB_SHELL | LXE_VERB_CREATE)
+#define RUNS (MAKES | LXE_VERB_EXEC)
+#define HANDLES (LXE_VERB_START | LXE_VERB_WAIT | LXE_VERB_KILL | LXE_VERB_STOP | LXE_VERB_DESTROY)
+#define WITH_OUTPUT \
+	(LXE_VERB_IMAGE_LS | LXE_VERB_GC | LXE_VERB_DOCTOR | LXE_VERB_VERSION | LXE_VERB_PS)
+#define ANY                                                                       \
+	(RUNS | HANDLES | LXE_VERB_INSPECT | WITH_OUTPUT | LXE_VERB_IMAGE_BUILD | \
+		LXE_VERB_IMAGE_RM | LXE_VERB_HELP)
 
 #define AT(field) .offset = offsetof(struct lxe_request, field)
 
@@ -61,7 +67,7 @@ static const struct lxe_option table[] = {
 		.help = "image to start from (default: host)",
 		.detail = "The image host shows the programs of this machine, read-only.",
 		.values = "a name; lxc-exec image ls lists them",
-		.verbs = RUNS,
+		.verbs = MAKES,
 		.in_profile = LXE_PROFILE_KEY,
 		.set = lxe_set_name,
 		AT(spec.image),
@@ -82,7 +88,7 @@ static const struct lxe_option table[] = {
 		.placeholder = "NAME",
 		.help = "call the sandbox by a name",
 		.values = "a name",
-		.verbs = RUNS,
+		.verbs = LXE_VERB_RUN | LXE_VERB_SHELL,
 		.in_profile = LXE_PROFILE_KEY,
 		.set = lxe_set_name,
 		AT(spec.name),
@@ -93,7 +99,7 @@ static const struct lxe_option table[] = {
 		.help = "limit of memory: 512M, 2G, none (default: none)",
 		.detail = "The files that the sandbox writes count as well.",
 		.values = "a whole number with K, M, G or T, or none",
-		.verbs = RUNS,
+		.verbs = MAKES,
 		.in_profile = LXE_PROFILE_KEY,
 		.set = lxe_set_size,
 		AT(spec.memory),
@@ -103,7 +109,7 @@ static const struct lxe_option table[] = {
 		.placeholder = "N",
 		.help = "limit of processes and threads, or none (default: 2048)",
 		.values = "a whole number, or none",
-		.verbs = RUNS,
+		.verbs = MAKES,
 		.in_profile = LXE_PROFILE_KEY,
 		.set = lxe_set_count,
 		AT(spec.pids),
@@ -115,7 +121,7 @@ static const struct lxe_option table[] = {
 		.detail = "A number alone is in seconds. Everything that the command started ends "
 			  "with it, and the exit status is 124.",
 		.values = "a whole number with ms, s, m or h, or none",
-		.verbs = RUNS,
+		.verbs = RUNS | LXE_VERB_WAIT,
 		.in_profile = LXE_PROFILE_KEY,
 		.set = lxe_set_duration,
 		AT(spec.timeout_ms),
@@ -137,7 +143,7 @@ static const struct lxe_option table[] = {
 		.letter = 'q',
 		.help = "print nothing but errors",
 		.values = "yes or no",
-		.verbs = RUNS | LXE_VERB_IMAGE_BUILD | LXE_VERB_IMAGE_RM | LXE_VERB_GC,
+		.verbs = RUNS | HANDLES | LXE_VERB_IMAGE_BUILD | LXE_VERB_IMAGE_RM | LXE_VERB_GC,
 		.in_profile = LXE_PROFILE_KEY,
 		.set = lxe_set_verbose,
 		.value = -1,
@@ -147,10 +153,52 @@ static const struct lxe_option table[] = {
 		.letter = 'v',
 		.help = "say in one line how it ended and how long it took",
 		.values = "yes or no",
-		.verbs = RUNS | LXE_VERB_IMAGE_BUILD | LXE_VERB_IMAGE_RM | LXE_VERB_GC,
+		.verbs = RUNS | HANDLES | LXE_VERB_IMAGE_BUILD | LXE_VERB_IMAGE_RM | LXE_VERB_GC,
 		.in_profile = LXE_PROFILE_KEY,
 		.set = lxe_set_verbose,
 		.value = 1,
+	},
+	{
+		.name = "keep",
+		.help = "keep the sandbox and its files when its command has ended",
+		.detail =
+			"It is stopped then, until lxc-exec destroy removes it. When this program "
+			"is killed, the command goes on.",
+		.values = "yes or no",
+		.verbs = LXE_VERB_RUN | LXE_VERB_SHELL,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_flag,
+		AT(spec.keep),
+	},
+	{
+		.name = "signal",
+		.letter = 's',
+		.placeholder = "SIGNAL",
+		.help = "send this signal to the command (default: KILL, to everything in it)",
+		.values = "a name such as TERM, or a number",
+		.verbs = LXE_VERB_KILL,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_signal,
+		AT(signal),
+	},
+	{
+		.name = "stop-timeout",
+		.placeholder = "DURATION",
+		.help = "time between the stop signal and the end by force (default: 10s)",
+		.values = "a whole number with ms, s, m or h",
+		.verbs = LXE_VERB_STOP,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_duration,
+		AT(stop_timeout_ms),
+	},
+	{
+		.name = "force",
+		.letter = 'f',
+		.help = "also when it runs",
+		.verbs = LXE_VERB_DESTROY,
+		.in_profile = LXE_PROFILE_NO,
+		.set = lxe_set_flag,
+		AT(force),
 	},
 	{
 		.name = "dry-run",

@@ -22,6 +22,15 @@ enum lxe_verb {
 	LXE_VERB_DOCTOR = 1 << 6,
 	LXE_VERB_VERSION = 1 << 7,
 	LXE_VERB_HELP = 1 << 8,
+	LXE_VERB_CREATE = 1 << 9,
+	LXE_VERB_START = 1 << 10,
+	LXE_VERB_EXEC = 1 << 11,
+	LXE_VERB_WAIT = 1 << 12,
+	LXE_VERB_KILL = 1 << 13,
+	LXE_VERB_STOP = 1 << 14,
+	LXE_VERB_DESTROY = 1 << 15,
+	LXE_VERB_PS = 1 << 16,
+	LXE_VERB_INSPECT = 1 << 17,
 };
 
 /* Where an option may stand in a profile. */

@@ -2,9 +2,12 @@
 
 #include <stdlib.h>
 
+#define STOP_TIMEOUT_MS 10000
+
 void lxe_request_init(struct lxe_request *req)
 {
-	*req = (struct lxe_request){ .output = LXE_OUTPUT_TABLE };
+	*req = (struct lxe_request){ .output = LXE_OUTPUT_TABLE,
+		.stop_timeout_ms = STOP_TIMEOUT_MS };
 	lxe_spec_init(&req->spec);
 }
 

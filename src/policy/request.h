@@ -16,6 +16,9 @@ struct lxe_request {
 	char *profile; /* a name, or a path when it holds a '/'; NULL: none */
 	enum lxe_output output;
 	bool dry_run;
+	bool force;
+	int signal;		  /* 0: the verb's own */
+	uint64_t stop_timeout_ms; /* between the stop signal and the end by force */
 	bool help;
 };
 

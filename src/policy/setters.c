@@ -1,6 +1,7 @@
 #include "policy/setters.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,6 +225,33 @@ LXE_SETTER(lxe_set_verbose)
 		*level = -1;
 	else
 		*level = *level < 0 ? 1 : *level + 1;
+	return 0;
+}
+
+/* TERM, SIGTERM or 15. */
+static int parse_signal(const char *text)
+{
+	const char *name = lxe_starts_with(text, "SIG") ? text + 3 : text;
+	int number;
+
+	if (lxe_parse_int(text, 1, SIGRTMAX, &number) == 0)
+		return number;
+	for (int s = 1; s < NSIG; s++)
+		if (sigabbrev_np(s) && strcmp(sigabbrev_np(s), name) == 0)
+			return s;
+	return -EINVAL;
+}
+
+LXE_SETTER(lxe_set_signal)
+{
+	int number = parse_signal(text);
+
+	if (number < 0) {
+		bad(err, as, text, "is not a signal");
+		lxe_hint(err, "a name such as TERM or INT, or a number; kill -l lists them");
+		return -EINVAL;
+	}
+	*(int *)field_of(req, o) = number;
 	return 0;
 }
 

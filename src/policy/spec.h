@@ -30,6 +30,7 @@ struct lxe_spec {
 	uint64_t memory;      /* bytes, 0: no limit */
 	uint64_t pids;	      /* processes and threads, 0: no limit */
 	uint64_t timeout_ms;  /* wall clock from the start of the command, 0: none */
+	bool keep;	      /* it stays when its command has ended */
 	uint16_t rows, cols;  /* terminal size, 0: unknown */
 	int verbose;	      /* -1 quiet, 0, 1.. */
 };

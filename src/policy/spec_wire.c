@@ -25,6 +25,7 @@ enum tag {
 	TAG_ROWS,
 	TAG_COLS,
 	TAG_VERBOSE,
+	TAG_KEEP,
 };
 
 #define VERBOSE_BIAS 1 /* numbers on the wire have no sign, and -1 is quiet */
@@ -54,6 +55,7 @@ int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *re
 	lxe_put_u64(&w, TAG_TTY, spec->tty);
 	lxe_put_u64(&w, TAG_MEMORY, spec->memory);
 	lxe_put_u64(&w, TAG_PIDS, spec->pids);
+	lxe_put_u64(&w, TAG_KEEP, spec->keep);
 	lxe_put_u64(&w, TAG_TIMEOUT, spec->timeout_ms);
 	lxe_put_u64(&w, TAG_ROWS, spec->rows);
 	lxe_put_u64(&w, TAG_COLS, spec->cols);
@@ -109,6 +111,10 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 		r = get_number(f, LXE_TTY_OFF, &value);
 		spec->tty = (enum lxe_tty)value;
 		return r;
+	case TAG_KEEP:
+		r = get_number(f, 1, &value);
+		spec->keep = value;
+		return r;
 	case TAG_MEMORY:
 		return get_number(f, UINT64_MAX, &spec->memory);
 	case TAG_PIDS:
@@ -158,6 +164,7 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 		return lxe_field_text(f, &spec->result);
 	case TAG_VERSION:
 	case TAG_TTY:
+	case TAG_KEEP:
 	case TAG_MEMORY:
 	case TAG_PIDS:
 	case TAG_TIMEOUT:
@@ -195,7 +202,7 @@ static bool complete(const struct lxe_spec *spec, uint32_t seen)
 	const uint32_t needed = 1U << TAG_VERSION | 1U << TAG_IMAGE | 1U << TAG_ARG |
 				1U << TAG_TTY | 1U << TAG_MEMORY | 1U << TAG_PIDS |
 				1U << TAG_TIMEOUT | 1U << TAG_ROWS | 1U << TAG_COLS |
-				1U << TAG_VERBOSE;
+				1U << TAG_VERBOSE | 1U << TAG_KEEP;
 
 	return (seen & needed) == needed && lxe_name_validate(spec->image, NULL) == 0 &&
 	       (!spec->name || lxe_name_validate(spec->name, NULL) == 0) &&

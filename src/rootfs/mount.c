@@ -50,11 +50,12 @@ static int make_mount_points(void)
  * One tmpfs holds all that the sandbox writes: the overlay's upper layer, /tmp and root's home. So
  * one size limits them together. The overlay works in rw/w with the mounter's own privileges.
  */
-static int mount_writable(uid_t root, bool host_trees)
+static int mount_writable(uid_t root, bool host_trees, bool keep)
 {
 	int r;
 
-	if (mount("tmpfs", "rw", "tmpfs", MS_NODEV, "mode=0711") < 0)
+	/* What is kept is on disk: its owners are the sandbox's, whose range is its id's. */
+	if (!keep && mount("tmpfs", "rw", "tmpfs", MS_NODEV, "mode=0711") < 0)
 		return -errno;
 	r = make_dir("rw/u", 0755, root);
 	if (r == 0)
@@ -134,7 +135,7 @@ static int mount_overlay(struct lxe_err *err)
 
 /* In the sandbox's directory. */
 static int mount_layers(
-	const struct lxe_image *image, const struct lxe_idmap *map, struct lxe_err *err)
+	const struct lxe_image *image, const struct lxe_idmap *map, bool keep, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int userns = -EBADF;
 	int r;
@@ -142,7 +143,7 @@ static int mount_layers(
 	r = make_mount_points();
 	if (r < 0)
 		return lxe_fail(err, r, "make the mount points");
-	r = mount_writable(map->host_start, image->host_trees);
+	r = mount_writable(map->host_start, image->host_trees, keep);
 	if (r < 0)
 		return lxe_fail(err, r, "mount the writable layer");
 	userns = sys_userns_mapped(map->host_start, map->count);
@@ -158,7 +159,7 @@ static int mount_layers(
 }
 
 int lxe_rootfs_mount(const struct lxe_image *image, int dirfd, const char *dir,
-	const struct lxe_idmap *map, struct lxe_err *err)
+	const struct lxe_idmap *map, bool keep, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	LXE_AUTOCLOSE int sandbox = open_again(dir, dirfd);
@@ -170,7 +171,7 @@ int lxe_rootfs_mount(const struct lxe_image *image, int dirfd, const char *dir,
 		return lxe_fail(err, sandbox, "open '%s'", dir);
 	if (fchdir(sandbox) < 0)
 		return lxe_fail(err, -errno, "change to '%s'", dir);
-	r = mount_layers(image, map, err);
+	r = mount_layers(image, map, keep, err);
 	if (fchdir(cwd) < 0 && r == 0)
 		r = lxe_fail(err, -errno, "change back to the working directory");
 	return r < 0 ? lxe_fail(err, r, "mount the root filesystem from image '%s'", image->name)

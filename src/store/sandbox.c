@@ -12,15 +12,18 @@
 
 #include "base/cleanup.h"
 #include "store/dirs.h"
+#include "store/live.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
+#include "sys/tree.h"
 
 #define JOURNAL "journal"
 #define LOG_MAX (64 * 1024)
+#define FILE_MAX (16 * 1024 * 1024)
 #define LOCK_LOOK_MS 5
 #define NEW_LOCK_MS 2000
 
-static bool id_valid(const char *id)
+bool lxe_id_valid(const char *id)
 {
 	return strlen(id) == LXE_ID_LEN && strspn(id, "0123456789abcdef") == LXE_ID_LEN;
 }
@@ -38,14 +41,14 @@ static int new_id(char id[LXE_ID_LEN + 1])
 	return 0;
 }
 
-static int open_parent(const char *run, bool make, struct lxe_err *err)
+static int open_parent(const char *base, bool make, struct lxe_err *err)
 {
 	char path[PATH_MAX];
 	int fd, r;
 
-	r = lxe_format(path, sizeof(path), "%s/sandboxes", run);
+	r = lxe_format(path, sizeof(path), "%s/sandboxes", base);
 	if (r < 0)
-		return lxe_fail(err, r, "open directory '%s/sandboxes'", run);
+		return lxe_fail(err, r, "open directory '%s/sandboxes'", base);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT && make) {
 		r = lxe_dirs_make(path, err);
@@ -130,9 +133,9 @@ static int make_locked(int parent, char id[LXE_ID_LEN + 1])
 	return r;
 }
 
-int lxe_sandbox_new(struct lxe_sandbox *ret, const char *run, struct lxe_err *err)
+int lxe_sandbox_new(struct lxe_sandbox *ret, const char *base, struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int parent = open_parent(run, true, err);
+	LXE_AUTOCLOSE int parent = open_parent(base, true, err);
 	struct lxe_sandbox s = LXE_SANDBOX_NONE;
 
 	if (parent < 0)
@@ -144,14 +147,14 @@ int lxe_sandbox_new(struct lxe_sandbox *ret, const char *run, struct lxe_err *er
 			break;
 	}
 	if (s.dir < 0) {
-		lxe_fail(err, s.dir, "make a sandbox directory in '%s/sandboxes'", run);
+		lxe_fail(err, s.dir, "make a sandbox directory in '%s/sandboxes'", base);
 		lxe_hint(err, "make it writable and free space there, or set LXC_EXEC_RUN_DIR");
 		return s.dir;
 	}
 	s.journal = open_journal(s.dir);
 	if (s.journal < 0) {
 		int r = lxe_fail(
-			err, s.journal, "make the journal in '%s/sandboxes/%s'", run, s.id);
+			err, s.journal, "make the journal in '%s/sandboxes/%s'", base, s.id);
 
 		lxe_hint(err, "free space there, or set LXC_EXEC_RUN_DIR");
 		unlinkat(parent, s.id, AT_REMOVEDIR);
@@ -169,7 +172,7 @@ int lxe_sandbox_adopt(
 	struct lxe_sandbox s = { .parent = parent, .dir = dir, .journal = -EBADF };
 	int r = -EINVAL;
 
-	if (!id_valid(id)) {
+	if (!lxe_id_valid(id)) {
 		lxe_fail(err, r, "adopt sandbox '%s'", id);
 		goto fail;
 	}
@@ -186,15 +189,15 @@ fail:
 	return r;
 }
 
-int lxe_sandbox_claim(struct lxe_sandbox *ret, const char *run, const char *id, int timeout_ms,
+int lxe_sandbox_claim(struct lxe_sandbox *ret, const char *base, const char *id, int timeout_ms,
 	struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int parent = open_parent(run, false, err);
+	LXE_AUTOCLOSE int parent = open_parent(base, false, err);
 	LXE_AUTOCLOSE int dir = -EBADF;
 
 	if (parent < 0)
 		return parent;
-	if (!id_valid(id))
+	if (!lxe_id_valid(id))
 		return lxe_fail(err, -EINVAL, "claim sandbox '%s'", id);
 	dir = lock_dir(parent, id, timeout_ms);
 	if (dir < 0)
@@ -202,14 +205,14 @@ int lxe_sandbox_claim(struct lxe_sandbox *ret, const char *run, const char *id, 
 	return lxe_sandbox_adopt(ret, take_fd(&parent), take_fd(&dir), id, err);
 }
 
-int lxe_sandbox_is_owned(const char *run, const char *id)
+int lxe_sandbox_is_owned(const char *base, const char *id)
 {
-	LXE_AUTOCLOSE int parent = open_parent(run, false, NULL);
+	LXE_AUTOCLOSE int parent = open_parent(base, false, NULL);
 	LXE_AUTOCLOSE int dir = -EBADF;
 
 	if (parent < 0)
 		return parent;
-	if (!id_valid(id))
+	if (!lxe_id_valid(id))
 		return -EINVAL;
 	dir = openat(parent, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
@@ -227,29 +230,29 @@ void lxe_sandbox_release(struct lxe_sandbox *s)
 	lxe_drop_fd(&s->parent);
 }
 
-int lxe_sandbox_list(const char *run, struct lxe_strv *ids, struct lxe_err *err)
+int lxe_sandbox_list(const char *base, struct lxe_strv *ids, struct lxe_err *err)
 {
-	int fd = open_parent(run, false, NULL), r = 0;
+	int fd = open_parent(base, false, NULL), r = 0;
 	struct dirent *entry;
 	DIR *dir;
 
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
-		return lxe_fail(err, fd, "open directory '%s/sandboxes'", run);
+		return lxe_fail(err, fd, "open directory '%s/sandboxes'", base);
 	dir = fdopendir(fd);
 	if (!dir) {
 		r = -errno;
 		lxe_close(fd);
-		return lxe_fail(err, r, "read directory '%s/sandboxes'", run);
+		return lxe_fail(err, r, "read directory '%s/sandboxes'", base);
 	}
 	while (r == 0 && (errno = 0, entry = readdir(dir)) != NULL)
-		if (id_valid(entry->d_name))
+		if (lxe_id_valid(entry->d_name))
 			r = lxe_strv_add(ids, entry->d_name);
 	if (r == 0 && errno)
 		r = -errno;
 	closedir(dir);
-	return r < 0 ? lxe_fail(err, r, "read directory '%s/sandboxes'", run) : 0;
+	return r < 0 ? lxe_fail(err, r, "read directory '%s/sandboxes'", base) : 0;
 }
 
 void lxe_sandbox_log(const struct lxe_sandbox *s, const char *line)
@@ -267,6 +270,52 @@ void lxe_sandbox_log(const struct lxe_sandbox *s, const char *line)
 	lxe_escape(escaped, sizeof(escaped), line, strlen(line));
 	if (lxe_format(text, sizeof(text), "%s %s\n", when, escaped) == 0)
 		sys_write_all(fd, text, strlen(text));
+}
+
+int lxe_sandbox_open(const char *base, const char *id)
+{
+	LXE_AUTOCLOSE int parent = open_parent(base, false, NULL);
+	int fd;
+
+	if (parent < 0)
+		return parent;
+	if (!lxe_id_valid(id))
+		return -EINVAL;
+	fd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Under another name first, so that who reads it reads all of it. */
+int lxe_sandbox_put(int dir, const char *name, const void *bytes, size_t len)
+{
+	LXE_AUTOCLOSE int fd = -EBADF;
+	char fresh[32];
+	int r;
+
+	r = lxe_format(fresh, sizeof(fresh), "%s.new", name);
+	if (r < 0)
+		return r;
+	fd = openat(dir, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = sys_write_all(fd, bytes, len);
+	if (r == 0 && renameat(dir, fresh, dir, name) < 0)
+		r = -errno;
+	return r;
+}
+
+int lxe_sandbox_get(int dir, const char *name, unsigned char **ret, size_t *len)
+{
+	LXE_AUTOCLOSE int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char *text = NULL;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = sys_read_whole(fd, FILE_MAX, &text, len);
+	if (r == 0)
+		*ret = (unsigned char *)text;
+	return r;
 }
 
 /* 0 when nothing but the journal is in the directory, -ENOTEMPTY when something else is. */
@@ -296,16 +345,22 @@ static int only_journal_left(int at)
 
 int lxe_sandbox_remove(struct lxe_sandbox *s)
 {
-	static const char *const mount_points[] = { "m", "rw", "l" };
-	static const char *const files[] = { LXE_SANDBOX_SOCKET, LXE_SANDBOX_LOG };
+	static const char *const mount_points[] = { "m", "l" };
+	/* The record first: without it nothing here is kept, whoever finds it. */
+	static const char *const files[] = { LXE_SANDBOX_RECORD, LXE_SANDBOX_RECORD_NEW,
+		LXE_SANDBOX_OUTCOME, LXE_SANDBOX_OUTCOME_NEW, LXE_LIVE_FILE, LXE_SANDBOX_SOCKET,
+		LXE_SANDBOX_LOG };
 	int r;
 
-	for (size_t i = 0; i < sizeof(mount_points) / sizeof(mount_points[0]); i++)
-		if (unlinkat(s->dir, mount_points[i], AT_REMOVEDIR) < 0 && errno != ENOENT)
-			return errno == ENOTDIR ? -ENOTEMPTY : -errno;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (unlinkat(s->dir, files[i], 0) < 0 && errno != ENOENT)
 			return -errno;
+	r = sys_tree_remove(s->dir, "rw");
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < sizeof(mount_points) / sizeof(mount_points[0]); i++)
+		if (unlinkat(s->dir, mount_points[i], AT_REMOVEDIR) < 0 && errno != ENOENT)
+			return errno == ENOTDIR ? -ENOTEMPTY : -errno;
 	/* What cannot be removed keeps its record. */
 	r = only_journal_left(s->dir);
 	if (r < 0)

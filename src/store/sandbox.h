@@ -1,5 +1,6 @@
 /*
- * The directory of one sandbox, and its journal.
+ * The directory of one sandbox, and its journal. Those that end with their command are in the run
+ * directory, those that are kept in the state directory: `base` says which.
  *
  * The directory is the record; a flock(2) on the directory itself says that somebody owns it. The
  * lock belongs to an open file description, so it ends with the last process that holds one, however
@@ -27,8 +28,8 @@ struct lxe_sandbox {
 #define LXE_SANDBOX_NONE \
 	((struct lxe_sandbox){ .parent = -EBADF, .dir = -EBADF, .journal = -EBADF })
 
-/* Make a new directory below run/sandboxes with a fresh id, locked, with an empty journal. */
-int lxe_sandbox_new(struct lxe_sandbox *ret, const char *run, struct lxe_err *err);
+/* Make a new directory below base/sandboxes with a fresh id, locked, with an empty journal. */
+int lxe_sandbox_new(struct lxe_sandbox *ret, const char *base, struct lxe_err *err);
 
 /*
  * Adopt a record whose descriptors were handed over (the keeper, from the client): the lock came
@@ -41,17 +42,17 @@ int lxe_sandbox_adopt(
  * Take the lock of an existing record, waiting for at most timeout_ms: -EWOULDBLOCK when it is still
  * owned then, -ENOENT when it is gone.
  */
-int lxe_sandbox_claim(struct lxe_sandbox *ret, const char *run, const char *id, int timeout_ms,
+int lxe_sandbox_claim(struct lxe_sandbox *ret, const char *base, const char *id, int timeout_ms,
 	struct lxe_err *err);
 
 /* Does somebody own the record? 1, 0, or a negative errno. Changes nothing. */
-int lxe_sandbox_is_owned(const char *run, const char *id);
+int lxe_sandbox_is_owned(const char *base, const char *id);
 
 /* Give the descriptors (and with the last of them the lock) back. Removes nothing. */
 void lxe_sandbox_release(struct lxe_sandbox *s);
 
 /* The ids of all records, owned or not. */
-int lxe_sandbox_list(const char *run, struct lxe_strv *ids, struct lxe_err *err);
+int lxe_sandbox_list(const char *base, struct lxe_strv *ids, struct lxe_err *err);
 
 /*
  * Remove the directory: the mount points and files that we put there, then itself. Anything else in
@@ -63,6 +64,20 @@ int lxe_sandbox_remove(struct lxe_sandbox *s);
 /* Where its keeper listens; and where it notes what was wrong with who has called. */
 #define LXE_SANDBOX_SOCKET "socket"
 #define LXE_SANDBOX_LOG "log"
+/* What it is (proto/record.h), and how it ended, once it has (an encoded outcome). */
+#define LXE_SANDBOX_RECORD "record"
+#define LXE_SANDBOX_RECORD_NEW "record.new"
+#define LXE_SANDBOX_OUTCOME "outcome"
+#define LXE_SANDBOX_OUTCOME_NEW "outcome.new"
+
+bool lxe_id_valid(const char *id);
+
+/* The directory of one, without its lock: a descriptor, or -ENOENT. */
+int lxe_sandbox_open(const char *base, const char *id);
+
+/* Write one of the files above, whole or not at all; read it into allocated memory. */
+int lxe_sandbox_put(int dir, const char *name, const void *bytes, size_t len);
+int lxe_sandbox_get(int dir, const char *name, unsigned char **ret, size_t *len);
 
 /* Append a line, with the time before it; a log that has grown to 64 KiB stays as it is. */
 void lxe_sandbox_log(const struct lxe_sandbox *s, const char *line);
@@ -74,6 +89,7 @@ int lxe_journal_read(const struct lxe_sandbox *s, char **ret, size_t *ret_len);
 enum lxe_entry_kind {
 	LXE_ENTRY_CGROUP, /* absolute path of a cgroup directory, with all below it */
 	LXE_ENTRY_RESULT, /* absolute path of the result record that must exist in the end */
+	LXE_ENTRY_NAME,	  /* of the link that holds its name */
 };
 
 /*

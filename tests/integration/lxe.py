@@ -116,11 +116,11 @@ class World:
         self.base.chmod(0o711)
         self.state, self.run_dir = self.base / "state", self.base / "run"
         self.sanitizer_logs = self.base / "logs"
-        self.sandboxes = self.run_dir / "sandboxes"
-        for path in (self.state, self.run_dir, self.sandboxes, self.sanitizer_logs):
+        self.sandboxes, self.kept = self.run_dir / "sandboxes", self.state / "sandboxes"
+        for path in (self.state, self.run_dir, self.sandboxes, self.kept, self.sanitizer_logs):
             path.mkdir()
             path.chmod(0o711)
-        self.watch = DirectoryWatch(self.sandboxes)
+        self.watches = [DirectoryWatch(self.sandboxes), DirectoryWatch(self.kept)]
         self.ids = set()
         self.strict = strict
         self.strict_before = whole_machine() if strict else set()
@@ -191,7 +191,8 @@ class World:
     # What must not be left behind.
 
     def marks(self):
-        self.ids |= self.watch.take()
+        for watch in self.watches:
+            self.ids |= watch.take()
         return {f"lxe-{sandbox}" for sandbox in self.ids}
 
     def our_processes(self):
@@ -227,9 +228,12 @@ class World:
                 yield f"mount {line}"
 
     def left_files(self):
-        if self.sandboxes.is_dir():
-            for path in self.sandboxes.iterdir():
+        for top in (self.sandboxes, self.kept):
+            for path in top.iterdir() if top.is_dir() else ():
                 yield f"sandbox directory {path}: {sorted(p.name for p in path.iterdir())}"
+        names = self.state / "names"
+        for path in names.iterdir() if names.is_dir() else ():
+            yield f"name {path}"
         for top in ("/run/lxc", "/run/lock/lxc", "/var/lib/lxc"):
             for path in Path(top).rglob("*") if Path(top).is_dir() else ():
                 name = str(path)
@@ -264,8 +268,9 @@ class World:
             except ProcessLookupError:
                 pass
         self.run("gc")
-        for path in self.sandboxes.iterdir():
-            shutil.rmtree(path, ignore_errors=True)
+        for top in (self.sandboxes, self.kept, self.state / "names"):
+            for path in top.iterdir() if top.is_dir() else ():
+                path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
 
     def sanitizer_findings(self):
         text = ""
@@ -275,7 +280,7 @@ class World:
         return text
 
     def close(self):
-        self.watch.close()
+        [watch.close() for watch in self.watches]
         shutil.rmtree(self.base, ignore_errors=True)
 
 

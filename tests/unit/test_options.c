@@ -280,8 +280,8 @@ Test(options, verbs_are_found)
 	cr_assert_str_eq(verb_of(1, WORDS("image")),
 		"image: a verb is missing (lxc-exec image ls, lxc-exec image build, lxc-exec "
 		"image rm)");
-	cr_assert_str_eq(verb_of(1, WORDS("ls")),
-		"there is no verb 'ls' (a command is run by: lxc-exec run -- ls)");
+	cr_assert_str_eq(verb_of(1, WORDS("make")),
+		"there is no verb 'make' (a command is run by: lxc-exec run -- make)");
 	cr_assert_str_eq(verb_of(1, WORDS("shel")),
 		"there is no verb 'shel' (did you mean lxc-exec shell? A command is run by: "
 		"lxc-exec run -- shel)");

@@ -1,0 +1,121 @@
+/* A sandbox that is there: talking to its keeper. See client.h and session.h. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "client/join.h"
+#include "client/session.h"
+#include "proto/record.h"
+#include "store/sandbox.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+#include "sys/socket.h"
+
+static int read_nonce(int dir, unsigned char nonce[LXE_NONCE_LEN])
+{
+	LXE_AUTOFREE unsigned char *bytes = NULL;
+	struct lxe_record record = { 0 };
+	size_t len = 0;
+	int r;
+
+	r = lxe_sandbox_get(dir, LXE_SANDBOX_RECORD, &bytes, &len);
+	if (r == 0)
+		r = lxe_record_decode(&record, bytes, len);
+	if (r == 0)
+		memcpy(nonce, record.nonce, LXE_NONCE_LEN);
+	lxe_record_release(&record);
+	return r;
+}
+
+int lxe_join(const struct lxe_place *place, enum lxe_role role, uint32_t flags, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int dir = lxe_sandbox_open(place->base, place->id);
+	LXE_AUTOCLOSE int fd = -EBADF;
+	struct lxe_msg msg;
+	int r;
+
+	if (dir < 0)
+		return lxe_fail(err, dir, "open sandbox '%s'", place->id);
+	lxe_msg_init(&msg, LXE_MSG_HELLO);
+	msg.role = role;
+	msg.flags = flags;
+	r = read_nonce(dir, msg.nonce);
+	if (r < 0)
+		return lxe_fail(err, r, "read the record of sandbox '%s'", place->id);
+	fd = sys_connect(dir, LXE_SANDBOX_SOCKET);
+	if (fd < 0)
+		return lxe_fail(err, fd, "connect to sandbox '%s'", place->id);
+	r = lxe_msg_send(fd, &msg);
+	return r < 0 ? lxe_fail(err, r, "talk to sandbox '%s'", place->id) : take_fd(&fd);
+}
+
+int lxe_await(int fd, int timeout_ms, struct lxe_msg *ret, struct lxe_err *err)
+{
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
+	int r;
+
+	lxe_msg_init(ret, 0);
+	do {
+		r = poll(&polled, 1, timeout_ms);
+	} while (r < 0 && errno == EINTR);
+	if (r == 0)
+		return lxe_fail(err, -ETIMEDOUT, "wait for the sandbox's keeper");
+	r = r < 0 ? -errno : lxe_msg_recv(fd, ret);
+	if (r == 0)
+		r = -ECONNRESET;
+	if (r < 0)
+		return lxe_fail(err, r, "hear from the sandbox's keeper");
+	return 0;
+}
+
+int lxe_ask(const struct lxe_place *place, const struct lxe_msg *msg, int timeout_ms,
+	struct lxe_msg *ret, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int fd = lxe_join(place, LXE_ROLE_CONTROL, 0, err);
+	int r;
+
+	lxe_msg_init(ret, 0);
+	if (fd < 0)
+		return fd;
+	r = lxe_msg_send(fd, msg);
+	if (r < 0)
+		return lxe_fail(err, r, "talk to sandbox '%s'", place->id);
+	return lxe_await(fd, timeout_ms, ret, err);
+}
+
+static int spec_memfd(const struct lxe_spec *spec, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int fd = sys_memfd("lxe-spec", 0);
+	LXE_AUTOFREE unsigned char *bytes = NULL;
+	size_t len = 0;
+	int r;
+
+	if (fd < 0)
+		return lxe_fail(err, fd, "make a memory file");
+	r = lxe_spec_encode(spec, &bytes, &len);
+	if (r == 0)
+		r = sys_write_all(fd, bytes, len);
+	return r < 0 ? lxe_fail(err, r, "encode the spec") : take_fd(&fd);
+}
+
+int lxe_session_join(struct lxe_session *s, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int spec = spec_memfd(s->spec, err);
+	struct lxe_msg msg;
+	int r;
+
+	if (spec < 0)
+		return spec;
+	s->control = lxe_join(&s->place, LXE_ROLE_CONTROL, 0, err);
+	if (s->control < 0)
+		return s->control;
+	lxe_msg_init(&msg, LXE_MSG_EXEC);
+	msg.begun_us = s->begun_us;
+	msg.fds[LXE_FD_SPEC] = spec;
+	lxe_session_give_stdio(s, &msg);
+	r = lxe_msg_send(s->control, &msg);
+	return r < 0 ? lxe_fail(err, r, "talk to sandbox '%s'", s->place.id) : 0;
+}

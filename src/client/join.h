@@ -1,0 +1,24 @@
+/*
+ * Talking to the keeper of a sandbox that is there. Every wait has a timeout in milliseconds
+ * (negative: none).
+ */
+#ifndef LXE_CLIENT_JOIN_H
+#define LXE_CLIENT_JOIN_H
+
+#include "client/registry.h"
+#include "proto/msg.h"
+
+#define LXE_ANSWER_MS 30000 /* for a keeper: past it, it is stuck in a call that blocks */
+
+/* A connection that has said HELLO: a descriptor, the caller's. */
+int lxe_join(
+	const struct lxe_place *place, enum lxe_role role, uint32_t flags, struct lxe_err *err);
+
+/* The next message; the caller releases it. */
+int lxe_await(int fd, int timeout_ms, struct lxe_msg *ret, struct lxe_err *err);
+
+/* One request and its answer, on a connection of its own. */
+int lxe_ask(const struct lxe_place *place, const struct lxe_msg *msg, int timeout_ms,
+	struct lxe_msg *ret, struct lxe_err *err);
+
+#endif

@@ -1,0 +1,194 @@
+/* A new sandbox: its keeper, its directory, its record and the request. See session.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "client/session.h"
+#include "client/spawn.h"
+#include "keeper/teardown.h"
+#include "proto/record.h"
+#include "store/names.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+#include "sys/socket.h"
+
+/* What an earlier run left and cannot be ended so fast is not this run's to wait for. */
+#define RECONCILE_MS 200
+
+/* So that gc can say how the run ended when neither of us is left to say it. */
+static int journal_result(struct lxe_session *s, struct lxe_err *err)
+{
+	char path[PATH_MAX];
+	struct lxe_entry entry = { LXE_ENTRY_RESULT, path };
+	struct stat st;
+
+	if (!s->spec->result || lxe_starts_with(s->spec->result, "fd:"))
+		return 0;
+	/* Only a file is still there for somebody else to write to. */
+	if (fstat(s->result, &st) < 0 || !S_ISREG(st.st_mode) || !realpath(s->spec->result, path))
+		return 0;
+	return lxe_journal_add(&s->sandbox, &entry, 1, err);
+}
+
+/* The name is ours before anything is made under it. */
+static int take_name(struct lxe_session *s, struct lxe_err *err)
+{
+	char path[PATH_MAX];
+	struct lxe_entry entry = { LXE_ENTRY_NAME, path };
+	int r;
+
+	if (!s->spec->name)
+		return 0;
+	r = lxe_name_path(s->dirs, s->spec->name, path, sizeof(path));
+	if (r < 0)
+		return lxe_fail(err, r, "take the name '%s'", s->spec->name);
+	r = lxe_journal_add(&s->sandbox, &entry, 1, err);
+	return r < 0 ? r : lxe_name_take(s->dirs, s->spec->name, s->sandbox.id, err);
+}
+
+static uint64_t epoch_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static int read_boot_id(char boot[LXE_BOOT_ID_LEN + 1])
+{
+	char line[LXE_BOOT_ID_LEN + 8];
+	ssize_t n = sys_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", line, sizeof(line));
+
+	if (n < LXE_BOOT_ID_LEN)
+		return n < 0 ? (int)n : -EBADMSG;
+	memcpy(boot, line, LXE_BOOT_ID_LEN);
+	boot[LXE_BOOT_ID_LEN] = '\0';
+	return 0;
+}
+
+static int fill_record(const struct lxe_session *s, struct lxe_record *record)
+{
+	int r;
+
+	record->keep = s->spec->keep;
+	record->owner = geteuid();
+	record->creator = getpid();
+	record->created_at_ms = epoch_ms();
+	memcpy(record->id, s->sandbox.id, sizeof(record->id));
+	r = lxe_format(
+		record->name, sizeof(record->name), "%s", s->spec->name ? s->spec->name : "");
+	/* What is longer than 255 bytes is cut. */
+	snprintf(record->origin, sizeof(record->origin), "%s", program_invocation_name);
+	if (r == 0)
+		r = read_boot_id(record->boot);
+	if (r == 0 && getrandom(record->nonce, sizeof(record->nonce), 0) !=
+			      (ssize_t)sizeof(record->nonce))
+		r = -EIO;
+	return r < 0 ? r : lxe_spec_encode(s->spec, &record->spec, &record->spec_len);
+}
+
+static int write_record(struct lxe_session *s, struct lxe_err *err)
+{
+	struct lxe_record record = { 0 };
+	LXE_AUTOFREE unsigned char *bytes = NULL;
+	size_t len = 0;
+	int r;
+
+	r = fill_record(s, &record);
+	if (r == 0)
+		r = lxe_record_encode(&record, &bytes, &len);
+	if (r == 0)
+		r = lxe_sandbox_put(s->sandbox.dir, LXE_SANDBOX_RECORD, bytes, len);
+	lxe_record_release(&record);
+	if (r < 0) {
+		lxe_fail(err, r, "write the record of sandbox '%s'", s->sandbox.id);
+		lxe_hint(err, "free space in the run directory, or set LXC_EXEC_RUN_DIR");
+	}
+	return r;
+}
+
+static int start_keeper(struct lxe_session *s, struct lxe_err *err)
+{
+	int ends[2], r;
+	pid_t pid;
+
+	r = sys_socketpair(ends);
+	if (r < 0)
+		return lxe_fail(err, r, "make the control socket");
+	s->control = ends[0];
+	pid = lxe_spawn_keeper(s->dirs, LXE_KEEPER_RUN, &ends[1], 1, err);
+	lxe_close(ends[1]);
+	if (pid < 0)
+		return pid;
+	s->keeper = pid;
+	return 0;
+}
+
+/* A keeper that could not even begin has said why before it went. */
+static int refused(const struct lxe_session *s, int r, struct lxe_err *err)
+{
+	struct lxe_msg msg;
+
+	if (lxe_msg_recv(s->control, &msg) > 0 && msg.type == LXE_MSG_DONE &&
+		msg.outcome.message[0]) {
+		lxe_fail_msg(err, r, "%s", msg.outcome.message);
+		if (msg.outcome.hint[0])
+			lxe_hint(err, "%s", msg.outcome.hint);
+	} else {
+		lxe_fail(err, r, "send the request to the keeper");
+	}
+	lxe_msg_release(&msg);
+	return r;
+}
+
+static int send_create(struct lxe_session *s, struct lxe_err *err)
+{
+	struct lxe_msg msg;
+	int r;
+
+	lxe_msg_init(&msg, LXE_MSG_CREATE);
+	msg.dirs = *s->dirs;
+	msg.flags = s->kind == LXE_SESSION_RUN ? LXE_CREATE_START : 0;
+	msg.begun_us = s->begun_us;
+	memcpy(msg.id, s->sandbox.id, sizeof(msg.id));
+	msg.fds[LXE_FD_PARENT] = s->sandbox.parent;
+	msg.fds[LXE_FD_DIR] = s->sandbox.dir;
+	lxe_session_give_stdio(s, &msg);
+	r = lxe_msg_send(s->control, &msg);
+	return r < 0 ? refused(s, r, err) : 0;
+}
+
+static void ignore_report(void *arg, const char *id, const char *residue)
+{
+	(void)arg;
+	(void)id;
+	(void)residue;
+}
+
+int lxe_session_make(struct lxe_session *s, struct lxe_err *err)
+{
+	int r;
+
+	/* First of all: while its program is loaded there is something to do here. */
+	r = start_keeper(s, err);
+	if (r < 0)
+		return r;
+	/* What cannot be removed now is reported by `gc`. */
+	lxe_gc(s->dirs, RECONCILE_MS, ignore_report, NULL, NULL);
+	r = lxe_sandbox_new(&s->sandbox, s->spec->keep ? s->dirs->state : s->dirs->run, err);
+	if (r == 0)
+		r = take_name(s, err);
+	if (r == 0)
+		r = write_record(s, err);
+	if (r == 0)
+		r = journal_result(s, err);
+	return r < 0 ? r : send_create(s, err);
+}

@@ -1,0 +1,154 @@
+/* Records that belong to nobody: found, and torn down. See teardown.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "keeper/state.h"
+#include "keeper/teardown.h"
+#include "proto/record.h"
+#include "store/live.h"
+
+/* What can be said of a run whose client and keeper are both gone. */
+static void orphan_outcome(struct lxe_outcome *o, const char *id)
+{
+	*o = (struct lxe_outcome){ .cause = LXE_CAUSE_KILLED, .signal = 9, .bytes_out = -1 };
+	snprintf(o->id, sizeof(o->id), "%s", id);
+	snprintf(o->message, sizeof(o->message), "lxc-exec and its keeper were killed");
+}
+
+/* What an unowned record is. */
+enum find {
+	FIND_NOTHING, /* of a sandbox that has ended and is kept, or that is gone */
+	FIND_ORPHAN,  /* belongs to nobody: all of it goes */
+	FIND_CRASHED, /* is kept, but nobody has ended it properly */
+	FIND_STRANGE, /* not ours to judge */
+};
+
+static enum find look_at(int dir, const char **why)
+{
+	LXE_AUTOFREE unsigned char *bytes = NULL;
+	struct lxe_record record = { 0 };
+	struct lxe_live live;
+	size_t len = 0;
+	int r;
+
+	r = lxe_sandbox_get(dir, LXE_SANDBOX_RECORD, &bytes, &len);
+	if (r == -ENOENT)
+		return FIND_ORPHAN;
+	if (r == 0)
+		r = lxe_record_decode(&record, bytes, len);
+	lxe_record_release(&record);
+	if (r == 0) {
+		r = lxe_live_read(dir, &live);
+		if (r == -ENOENT)
+			return FIND_CRASHED;
+	}
+	if (r == 0)
+		return live.state == LXE_STOPPED || live.state == LXE_FAILED ? FIND_NOTHING
+									     : FIND_CRASHED;
+	*why = r == -EPROTONOSUPPORT ? "its record is of another version of lxc-exec"
+				     : "its record cannot be read";
+	return FIND_STRANGE;
+}
+
+/* In the run directory nothing outlives its keeper; in the state directory it depends. */
+static enum find find(
+	const struct lxe_dirs *dirs, const char *base, const char *id, const char **why)
+{
+	LXE_AUTOCLOSE int dir = -EBADF;
+
+	if (base == dirs->run)
+		return FIND_ORPHAN;
+	dir = lxe_sandbox_open(base, id);
+	return dir < 0 ? FIND_NOTHING : look_at(dir, why);
+}
+
+struct collection {
+	const struct lxe_dirs *dirs;
+	int timeout_ms;
+	bool dry;
+	lxe_gc_report report;
+	void *arg;
+};
+
+static int tear_down_orphan(const struct collection *c, const char *base, const char *id, bool keep)
+{
+	struct lxe_sandbox sandbox;
+	struct lxe_outcome outcome;
+	struct lxe_teardown t = {
+		.sandbox = &sandbox,
+		.outcome = &outcome,
+		.result = -EBADF,
+		.timeout_ms = c->timeout_ms,
+		.keep = keep,
+	};
+	int r;
+
+	r = lxe_sandbox_claim(&sandbox, base, id, 0, NULL);
+	if (r == -EWOULDBLOCK || r == -ENOENT)
+		return 0;
+	if (r < 0) {
+		c->report(c->arg, id, "its directory cannot be opened");
+		return 1;
+	}
+	orphan_outcome(&outcome, id);
+	r = lxe_teardown(&t);
+	c->report(c->arg, id, r < 0 ? outcome.residue : NULL);
+	lxe_sandbox_release(&sandbox);
+	return 1;
+}
+
+static int collect(const struct collection *c, const char *base, const char *id)
+{
+	const char *why = NULL;
+	enum find found = find(c->dirs, base, id, &why);
+
+	if (found == FIND_NOTHING)
+		return 0;
+	if (found == FIND_STRANGE) {
+		if (lxe_sandbox_is_owned(base, id) != 0)
+			return 0;
+		c->report(c->arg, id, why);
+		return 1;
+	}
+	if (!c->dry)
+		return tear_down_orphan(c, base, id, found == FIND_CRASHED);
+	if (lxe_sandbox_is_owned(base, id) != 0)
+		return 0;
+	c->report(c->arg, id, NULL);
+	return 1;
+}
+
+static int collect_all(const struct collection *c, struct lxe_err *err)
+{
+	const char *const bases[] = { c->dirs->run, c->dirs->state };
+	int r = 0, found = 0;
+
+	for (size_t b = 0; r == 0 && b < 2; b++) {
+		struct lxe_strv ids = { 0 };
+
+		r = lxe_sandbox_list(bases[b], &ids, err);
+		for (size_t i = 0; r == 0 && i < ids.n; i++)
+			found += collect(c, bases[b], ids.v[i]);
+		lxe_strv_release(&ids);
+	}
+	return r < 0 ? r : found;
+}
+
+int lxe_gc(const struct lxe_dirs *dirs, int timeout_ms, lxe_gc_report report, void *arg,
+	struct lxe_err *err)
+{
+	const struct collection c = {
+		.dirs = dirs, .timeout_ms = timeout_ms, .report = report, .arg = arg
+	};
+
+	return collect_all(&c, err);
+}
+
+int lxe_gc_dry(const struct lxe_dirs *dirs, lxe_gc_report report, void *arg, struct lxe_err *err)
+{
+	const struct collection c = { .dirs = dirs, .dry = true, .report = report, .arg = arg };
+
+	return collect_all(&c, err);
+}
