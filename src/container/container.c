@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lxc/attach_options.h>
 #include <lxc/lxccontainer.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
@@ -187,6 +189,32 @@ int lxe_container_start(struct lxe_container *c, const struct lxe_container_star
 	return 0;
 }
 
+/* Of the line that /proc/PID/stat is: "pid (name) state ...", with any bytes in the name. */
+static bool is_zombie(pid_t pid)
+{
+	char path[32], line[1024];
+	const char *after;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (sys_read_file(AT_FDCWD, path, line, sizeof(line)) <= 0)
+		return false;
+	after = strrchr(line, ')');
+	return after && after[1] == ' ' && after[2] == 'Z';
+}
+
+bool lxe_container_stalled(pid_t monitor)
+{
+	char path[64], children[128];
+	int child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", monitor, monitor);
+	if (sys_read_file(AT_FDCWD, path, children, sizeof(children)) <= 0)
+		return false;
+	/* It has one at most. */
+	children[strcspn(children, " ")] = '\0';
+	return lxe_parse_int(children, 1, INT_MAX, &child) == 0 && is_zombie(child);
+}
+
 int lxe_container_started(struct lxe_container *c, int ready, struct lxe_err *err)
 {
 	char byte;
@@ -195,7 +223,7 @@ int lxe_container_started(struct lxe_container *c, int ready, struct lxe_err *er
 	if (n == 1)
 		return 0;
 	return fail_with_log(c, n < 0 ? (int)n : -EIO, err, "start the container",
-		"its monitor ended before pid 1 was up");
+		"pid 1 or its monitor ended before it was up");
 }
 
 int lxe_container_devpts(struct lxe_container *c)

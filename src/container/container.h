@@ -7,6 +7,7 @@
 #ifndef LXE_CONTAINER_CONTAINER_H
 #define LXE_CONTAINER_CONTAINER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -45,6 +46,13 @@ struct lxe_container_start {
 
 int lxe_container_start(struct lxe_container *c, const struct lxe_container_start *how,
 	pid_t *monitor, int *ready, struct lxe_err *err);
+
+/*
+ * While `ready` is silent: can nobody bring pid 1 up any more? liblxc's monitor does not notice an end of
+ * its child in the middle of the start, since it holds the child's end of their socket open itself. True
+ * when the monitor's child is dead; where the kernel does not tell (CONFIG_PROC_CHILDREN), false.
+ */
+bool lxe_container_stalled(pid_t monitor);
 
 /* After `ready` was readable: did pid 1 come up? Names liblxc's own last error when it did not. */
 int lxe_container_started(struct lxe_container *c, int ready, struct lxe_err *err);

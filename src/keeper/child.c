@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "sys/fd.h"
@@ -23,6 +24,7 @@ const char *lxe_child_step_name(enum lxe_child_step step)
 		[LXE_CHILD_TERMINAL] = "make the pty the controlling terminal",
 		[LXE_CHILD_DESCRIPTORS] = "close inherited descriptors",
 		[LXE_CHILD_CWD] = "change to the working directory",
+		[LXE_CHILD_DEVICES] = "find the devices in /dev",
 		[LXE_CHILD_FILTER] = "install the system call filter",
 		[LXE_CHILD_PARKED] = "park",
 		[LXE_CHILD_EXEC] = "execute",
@@ -66,8 +68,11 @@ static int connect_stdio(const struct lxe_child *c)
 /* Before exec the process must lead a session: without a terminal, too, so that none is acquired. */
 static int become_leader(const struct lxe_child *c)
 {
-	if (setsid() < 0 && errno != EPERM)
-		return -errno;
+	int r = setsid() < 0 ? -errno : 0;
+
+	/* EPERM is what a leader gets, and whom it takes for one. */
+	if (r < 0 && getsid(0) != getpid())
+		return r;
 	if (!c->terminal)
 		return 0;
 	/* liblxc leaves a slave that it has seen with 0700. */
@@ -94,6 +99,36 @@ static int change_directory(const struct lxe_child *c)
 	return chdir(c->cwd) < 0 ? -errno : 0;
 }
 
+/*
+ * liblxc only warns of a device that it could not put there and leaves an empty file in its place: a
+ * /dev/urandom that gives nothing, a /dev/null that fills up.
+ */
+static int check_devices(const struct lxe_child *c)
+{
+	static const struct {
+		const char *path;
+		unsigned int major, minor;
+	} devices[] = {
+		{ "/dev/null", 1, 3 },
+		{ "/dev/zero", 1, 5 },
+		{ "/dev/full", 1, 7 },
+		{ "/dev/random", 1, 8 },
+		{ "/dev/urandom", 1, 9 },
+		{ "/dev/tty", 5, 0 },
+	};
+	struct stat st;
+
+	(void)c;
+	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+		if (stat(devices[i].path, &st) < 0)
+			return -errno;
+		if (!S_ISCHR(st.st_mode) ||
+			st.st_rdev != makedev(devices[i].major, devices[i].minor))
+			return -ENODEV;
+	}
+	return 0;
+}
+
 static int drop_capabilities(const struct lxe_child *c)
 {
 	(void)c;
@@ -116,11 +151,11 @@ static int install_filter(const struct lxe_child *c)
 	return lxe_filter_child(c->filter);
 }
 
-static void report(const struct lxe_child *c, enum lxe_child_step step, int error)
+static bool report(const struct lxe_child *c, enum lxe_child_step step, int error)
 {
 	struct lxe_child_report r = { .step = step, .error = error };
 
-	sys_write(c->report, &r, sizeof(r));
+	return sys_write(c->report, &r, sizeof(r)) == (ssize_t)sizeof(r);
 }
 
 int lxe_child_main(void *arg)
@@ -136,9 +171,11 @@ int lxe_child_main(void *arg)
 		[LXE_CHILD_TERMINAL] = become_leader,
 		[LXE_CHILD_DESCRIPTORS] = close_others,
 		[LXE_CHILD_CWD] = change_directory,
+		[LXE_CHILD_DEVICES] = check_devices,
 		[LXE_CHILD_FILTER] = install_filter,
 	};
 	const struct lxe_child *c = arg;
+	ssize_t n;
 	char go;
 
 	for (enum lxe_child_step step = 0; step < LXE_CHILD_PARKED; step++) {
@@ -149,9 +186,14 @@ int lxe_child_main(void *arg)
 			_exit(125);
 		}
 	}
-	report(c, LXE_CHILD_PARKED, 0);
+	/* A park that nobody hears of would be waited for in vain. */
+	if (!report(c, LXE_CHILD_PARKED, 0))
+		_exit(125);
+	n = sys_read(c->release, &go, 1);
+	if (n < 0)
+		report(c, LXE_CHILD_PARKED, (int)n);
 	/* Nobody left to release it: the park ends here, without having executed anything. */
-	if (sys_read(c->release, &go, 1) != 1)
+	if (n != 1)
 		_exit(125);
 	/* execvp(3) looks the program up along the PATH of `environ`: the command's own. */
 	environ = (char **)c->envp;

@@ -22,8 +22,9 @@ enum lxe_child_step {
 	LXE_CHILD_TERMINAL,
 	LXE_CHILD_DESCRIPTORS,
 	LXE_CHILD_CWD,
+	LXE_CHILD_DEVICES,
 	LXE_CHILD_FILTER,
-	LXE_CHILD_PARKED, /* error 0: everything holds, the release is awaited */
+	LXE_CHILD_PARKED, /* error 0: everything holds, the release is awaited; or why that failed */
 	LXE_CHILD_EXEC,
 };
 

@@ -15,6 +15,7 @@
 
 /* Starting pid 1 takes milliseconds; a host that is this slow has a problem of its own. */
 #define START_TIMEOUT_MS 20000
+#define START_LOOK_MS 250 /* a healthy start is over by then, and never looks */
 
 /*
  * Processes of ours in the sandbox's group: pid 1 and its monitor for good, the starter and liblxc's
@@ -112,6 +113,22 @@ static int enter_leaf(void *leaf)
 	return lxe_cgroup_leaf_enter(leaf);
 }
 
+/*
+ * Wait for pid 1's byte. A monitor whose child is dead waits for it for ever, and a child whose
+ * monitor is dead may do the same: either is ended then, and the pipe tells.
+ */
+static int await_init(struct lxe_keeper *k, int ready)
+{
+	int r = -ETIMEDOUT;
+
+	for (int ms = 0; r == -ETIMEDOUT && ms < START_TIMEOUT_MS; ms += START_LOOK_MS) {
+		r = lxe_keeper_wait(k, ready, START_LOOK_MS);
+		if (r == -ETIMEDOUT && (!k->monitor || lxe_container_stalled(k->monitor)))
+			lxe_cgroup_leaf_kill(k->init_leaf);
+	}
+	return r;
+}
+
 static int start_container(struct lxe_keeper *k, int init, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int ready = -EBADF;
@@ -126,7 +143,7 @@ static int start_container(struct lxe_keeper *k, int init, struct lxe_err *err)
 	r = lxe_container_start(k->container, &how, &k->monitor, &ready, err);
 	if (r < 0)
 		return r;
-	r = lxe_keeper_wait(k, ready, START_TIMEOUT_MS);
+	r = await_init(k, ready);
 	if (r < 0)
 		return lxe_fail(err, r, "wait for pid 1 of the container");
 	return lxe_container_started(k->container, ready, err);

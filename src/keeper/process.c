@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "keeper/child.h"
 #include "keeper/keeper.h"
+#include "keeper/verify.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 #include "terminal/rawtty.h"
@@ -198,13 +199,26 @@ static void hear_starter(void *process, uint32_t events)
 	}
 }
 
+static void parked(struct lxe_process *p)
+{
+	struct lxe_err err = { 0 };
+
+	if (p->reaped) {
+		fail_plain(p, "park the command: its process died");
+	} else if (lxe_verify_namespaces(p->pid, &err) < 0) {
+		lxe_process_fail(p, &err);
+	} else {
+		lxe_loop_clear_timer(p->keeper->loop, &p->step);
+		move(p, LXE_PROCESS_PARKED);
+	}
+}
+
 static void hear_step(struct lxe_process *p, const struct lxe_child_report *report)
 {
 	struct lxe_err err = { 0 };
 
-	if (report->step == LXE_CHILD_PARKED) {
-		lxe_loop_clear_timer(p->keeper->loop, &p->step);
-		move(p, LXE_PROCESS_PARKED);
+	if (report->step == LXE_CHILD_PARKED && !report->error) {
+		parked(p);
 		return;
 	}
 	if (report->step == LXE_CHILD_EXEC)
