@@ -56,12 +56,13 @@ sweep: all
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/killsweep.py \
 		--seed $(SEED) --count $(COUNT)
 
-# POINTS=0 tries every point; otherwise that many are drawn by the seed.
+# POINTS=0 tries every point; otherwise that many are drawn by the seed. KILL=1 kills the forks instead.
 POINTS ?= 0
+KILL ?=
 .PHONY: faultsweep
 faultsweep: all
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/faultsweep.py \
-		--seed $(SEED) --points $(POINTS)
+		--seed $(SEED) --points $(POINTS) $(if $(KILL),--kill)
 
 FUZZ_SECONDS ?= 30
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
