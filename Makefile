@@ -35,7 +35,7 @@ CFLAGS_ALL = -std=gnu17 -fPIE $(WARN) $(CFLAGS_$(VARIANT)) $(CFLAGS)
 LDFLAGS_ALL = -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
 
 # Small and static, because loading a library costs each run more than it does.
-CLIENT_LIBS := -l:libiniparser.a -l:libjansson.a -lutil
+CLIENT_LIBS := -l:libvterm.a -l:libiniparser.a -l:libjansson.a -lutil
 KEEPER_LIBS := -llxc -lseccomp -l:libjansson.a -lutil
 
 # Programs have their main file; everything else is one archive, of which each program takes what
