@@ -26,6 +26,15 @@ static int load_profiles(struct lxe_cli *cli, bool runs)
 	return r;
 }
 
+static int check_format(struct lxe_cli *cli)
+{
+	if (!cli->req.prometheus || cli->info->verb == LXE_VERB_STATS)
+		return 0;
+	lxe_fail_msg(&cli->err, -EINVAL, "--format 'prometheus' is neither table nor json");
+	lxe_hint(&cli->err, "prometheus is a form of: lxc-exec stats");
+	return -EINVAL;
+}
+
 int lxe_cli_begin(struct lxe_cli *cli, enum lxe_verb verb, bool runs, int argc, char **argv)
 {
 	int r;
@@ -50,6 +59,8 @@ int lxe_cli_begin(struct lxe_cli *cli, enum lxe_verb verb, bool runs, int argc, 
 		r = load_profiles(cli, runs);
 	if (r == 0)
 		r = lxe_args_apply(&cli->args, &cli->req, &cli->err);
+	if (r == 0)
+		r = check_format(cli);
 	return r;
 }
 

@@ -181,6 +181,20 @@ static const struct lxe_verb_info table[] = {
 		.main = lxe_cli_image_rm,
 	},
 	{
+		.name = "stats",
+		.verb = LXE_VERB_STATS,
+		.usage = "[--watch] [--format table|json|prometheus]",
+		.summary = "show what the sandboxes use",
+		.text = "Shows processor, memory, processes, bytes through the terminal and time of "
+			"each sandbox. The processor's share is the average since the command's "
+			"start, or with --watch that of the last second.",
+		.examples = {
+			{ "lxc-exec stats --watch", "every second" },
+			{ "lxc-exec stats --format prometheus", "for a collector" },
+		},
+		.main = lxe_cli_stats,
+	},
+	{
 		.name = "gc",
 		.verb = LXE_VERB_GC,
 		.usage = "[OPTIONS]",

@@ -55,5 +55,6 @@ int lxe_cli_gc(int argc, char **argv);
 int lxe_cli_doctor(int argc, char **argv);
 int lxe_cli_version(int argc, char **argv);
 int lxe_cli_help(int argc, char **argv);
+int lxe_cli_stats(int argc, char **argv);
 
 #endif

@@ -8,8 +8,9 @@
 #define MAKES (LXE_VERB_RUN | LXE_VERB_SHELL | LXE_VERB_CREATE)
 #define RUNS (MAKES | LXE_VERB_EXEC)
 #define HANDLES (LXE_VERB_START | LXE_VERB_WAIT | LXE_VERB_KILL | LXE_VERB_STOP | LXE_VERB_DESTROY)
-#define WITH_OUTPUT \
-	(LXE_VERB_IMAGE_LS | LXE_VERB_GC | LXE_VERB_DOCTOR | LXE_VERB_VERSION | LXE_VERB_PS)
+#define WITH_OUTPUT                                                                           \
+	(LXE_VERB_IMAGE_LS | LXE_VERB_GC | LXE_VERB_DOCTOR | LXE_VERB_VERSION | LXE_VERB_PS | \
+		LXE_VERB_STATS)
 #define ANY                                                                       \
 	(RUNS | HANDLES | LXE_VERB_INSPECT | WITH_OUTPUT | LXE_VERB_IMAGE_BUILD | \
 		LXE_VERB_IMAGE_RM | LXE_VERB_HELP)
@@ -212,10 +213,19 @@ static const struct lxe_option table[] = {
 		.name = "format",
 		.placeholder = "table|json",
 		.help = "form of the output (default: table)",
+		.detail = "For stats also prometheus: the text that Prometheus reads.",
 		.values = "table or json",
 		.verbs = WITH_OUTPUT,
 		.in_profile = LXE_PROFILE_KEY,
-		.set = lxe_set_output,
+		.set = lxe_set_format,
+		.set_in_profile = lxe_set_output,
+	},
+	{
+		.name = "watch",
+		.help = "go on every second, until Ctrl-C",
+		.verbs = LXE_VERB_STATS,
+		.set = lxe_set_flag,
+		AT(watch),
 	},
 	{
 		.name = "help",

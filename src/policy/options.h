@@ -31,6 +31,7 @@ enum lxe_verb {
 	LXE_VERB_DESTROY = 1 << 15,
 	LXE_VERB_PS = 1 << 16,
 	LXE_VERB_INSPECT = 1 << 17,
+	LXE_VERB_STATS = 1 << 18,
 };
 
 /* Where an option may stand in a profile. */

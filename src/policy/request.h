@@ -20,6 +20,8 @@ struct lxe_request {
 	int signal;		  /* 0: the verb's own */
 	uint64_t stop_timeout_ms; /* between the stop signal and the end by force */
 	bool help;
+	bool watch;
+	bool prometheus; /* instead of `output`, for stats alone */
 };
 
 void lxe_request_init(struct lxe_request *req); /* the built-in defaults */

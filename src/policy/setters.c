@@ -266,3 +266,9 @@ LXE_SETTER(lxe_set_output)
 		return bad(err, as, text, "is neither table nor json");
 	return 0;
 }
+
+LXE_SETTER(lxe_set_format)
+{
+	req->prometheus = strcmp(text, "prometheus") == 0;
+	return req->prometheus ? 0 : lxe_set_output(req, o, as, text, err);
+}

@@ -26,5 +26,6 @@ LXE_SETTER(lxe_set_result_file); /* spec.result: an absolute path */
 LXE_SETTER(lxe_set_verbose);	 /* spec.verbose; `value` is the direction */
 LXE_SETTER(lxe_set_signal);	 /* int at offset: a number or a name */
 LXE_SETTER(lxe_set_output);	 /* output: table or json */
+LXE_SETTER(lxe_set_format);	 /* output, or prometheus */
 
 #endif

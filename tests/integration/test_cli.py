@@ -10,7 +10,7 @@ import pytest
 import lxe
 from lxe import ok, refusal, stdout_of
 
-VERBS = ["run", "shell", "image", "gc", "doctor", "version"]
+VERBS = ["run", "shell", "image", "stats", "gc", "doctor", "version"]
 
 
 def test_help_goes_to_stdout(world):
