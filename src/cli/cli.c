@@ -141,6 +141,22 @@ int lxe_cli_want_some(struct lxe_cli *cli, const char *what)
 	return -EINVAL;
 }
 
+int lxe_cli_want_owned(struct lxe_cli *cli, const struct lxe_place *place)
+{
+	struct lxe_info info = { 0 };
+	int r = lxe_registry_read(place, &info);
+
+	if (r < 0)
+		return lxe_fail(&cli->err, r, "open sandbox '%s'", place->id);
+	if (!info.owned) {
+		r = lxe_fail_msg(&cli->err, -EBUSY, "%s: sandbox '%s' is %s", cli->info->name,
+			lxe_info_name(&info), info.state);
+		lxe_hint(&cli->err, "lxc-exec ps shows what runs");
+	}
+	lxe_info_release(&info);
+	return r;
+}
+
 int lxe_cli_need_root(struct lxe_cli *cli)
 {
 	if (geteuid() == 0)

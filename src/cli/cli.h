@@ -40,6 +40,10 @@ int lxe_cli_end(struct lxe_cli *cli, int r, int status);
 int lxe_cli_want_none(struct lxe_cli *cli);
 int lxe_cli_want_some(struct lxe_cli *cli, const char *what);
 
+/* Refuse to talk to a sandbox that has no keeper. */
+struct lxe_place;
+int lxe_cli_want_owned(struct lxe_cli *cli, const struct lxe_place *place);
+
 /* Refuse an ordinary user in one clear line. */
 int lxe_cli_need_root(struct lxe_cli *cli);
 

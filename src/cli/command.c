@@ -68,22 +68,13 @@ int lxe_command_exec(struct lxe_cli *cli, const char *name, int *status)
 {
 	struct lxe_outcome outcome = { 0 };
 	struct lxe_place place;
-	struct lxe_info info = { 0 };
 	int r;
 
 	r = lxe_command_check(cli);
 	if (r == 0)
 		r = lxe_registry_find(&cli->dirs, name, &place, &cli->err);
 	if (r == 0)
-		r = lxe_registry_read(&place, &info);
-	if (r < 0)
-		return r;
-	if (!info.owned) {
-		r = lxe_fail_msg(&cli->err, -EBUSY, "%s: sandbox '%s' is %s", cli->info->name, name,
-			info.state);
-		lxe_hint(&cli->err, "lxc-exec ps shows what runs");
-	}
-	lxe_info_release(&info);
+		r = lxe_cli_want_owned(cli, &place);
 	if (r < 0)
 		return r;
 	/* A failure of the client is in the outcome as well. */

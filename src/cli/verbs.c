@@ -87,6 +87,33 @@ static const struct lxe_verb_info table[] = {
 		.main = lxe_cli_exec,
 	},
 	{
+		.name = "attach",
+		.verb = LXE_VERB_ATTACH,
+		.usage = "[OPTIONS] NAME",
+		.summary = "come back to a sandbox's terminal",
+		.text = "Draws what the terminal of the sandbox's command shows, and drives it until "
+			"the detach key (ctrl-]) is typed, the input ends, this program ends, or the "
+			"command does; only then the exit status is the command's. One program "
+			"drives a terminal, any number may watch it with --read-only.",
+		.examples = {
+			{ "lxc-exec attach box", "drive it; ctrl-] leaves" },
+			{ "lxc-exec attach --read-only box", "look over somebody's shoulder" },
+			{ "lxc-exec attach --take-over box", "when it is still open elsewhere" },
+		},
+		.main = lxe_cli_attach,
+	},
+	{
+		.name = "logs",
+		.verb = LXE_VERB_LOGS,
+		.usage = "[--follow] NAME",
+		.summary = "print what a sandbox's terminal has shown",
+		.text = "Prints the last 256 KiB of the terminal's output as plain text, without "
+			"anything that would drive a terminal. Of a sandbox that has ended, what it "
+			"had shown then.",
+		.examples = { { "lxc-exec logs --follow web | grep error", "wait for errors" } },
+		.main = lxe_cli_logs,
+	},
+	{
 		.name = "wait",
 		.verb = LXE_VERB_WAIT,
 		.usage = "[OPTIONS] NAME",

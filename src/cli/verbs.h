@@ -46,6 +46,8 @@ int lxe_cli_wait(int argc, char **argv);
 int lxe_cli_kill(int argc, char **argv);
 int lxe_cli_stop(int argc, char **argv);
 int lxe_cli_destroy(int argc, char **argv);
+int lxe_cli_attach(int argc, char **argv);
+int lxe_cli_logs(int argc, char **argv);
 int lxe_cli_ps(int argc, char **argv);
 int lxe_cli_inspect(int argc, char **argv);
 int lxe_cli_image_ls(int argc, char **argv);

@@ -30,7 +30,7 @@ static int read_nonce(int dir, unsigned char nonce[LXE_NONCE_LEN])
 	return r;
 }
 
-int lxe_join(const struct lxe_place *place, enum lxe_role role, uint32_t flags, struct lxe_err *err)
+int lxe_join(const struct lxe_place *place, enum lxe_role role, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int dir = lxe_sandbox_open(place->base, place->id);
 	LXE_AUTOCLOSE int fd = -EBADF;
@@ -41,7 +41,6 @@ int lxe_join(const struct lxe_place *place, enum lxe_role role, uint32_t flags, 
 		return lxe_fail(err, dir, "open sandbox '%s'", place->id);
 	lxe_msg_init(&msg, LXE_MSG_HELLO);
 	msg.role = role;
-	msg.flags = flags;
 	r = read_nonce(dir, msg.nonce);
 	if (r < 0)
 		return lxe_fail(err, r, "read the record of sandbox '%s'", place->id);
@@ -74,7 +73,7 @@ int lxe_await(int fd, int timeout_ms, struct lxe_msg *ret, struct lxe_err *err)
 int lxe_ask(const struct lxe_place *place, const struct lxe_msg *msg, int timeout_ms,
 	struct lxe_msg *ret, struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int fd = lxe_join(place, LXE_ROLE_CONTROL, 0, err);
+	LXE_AUTOCLOSE int fd = lxe_join(place, LXE_ROLE_CONTROL, err);
 	int r;
 
 	lxe_msg_init(ret, 0);
@@ -109,7 +108,7 @@ int lxe_session_join(struct lxe_session *s, struct lxe_err *err)
 
 	if (spec < 0)
 		return spec;
-	s->control = lxe_join(&s->place, LXE_ROLE_CONTROL, 0, err);
+	s->control = lxe_join(&s->place, LXE_ROLE_CONTROL, err);
 	if (s->control < 0)
 		return s->control;
 	lxe_msg_init(&msg, LXE_MSG_EXEC);

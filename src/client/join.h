@@ -11,8 +11,7 @@
 #define LXE_ANSWER_MS 30000 /* for a keeper: past it, it is stuck in a call that blocks */
 
 /* A connection that has said HELLO: a descriptor, the caller's. */
-int lxe_join(
-	const struct lxe_place *place, enum lxe_role role, uint32_t flags, struct lxe_err *err);
+int lxe_join(const struct lxe_place *place, enum lxe_role role, struct lxe_err *err);
 
 /* The next message; the caller releases it. */
 int lxe_await(int fd, int timeout_ms, struct lxe_msg *ret, struct lxe_err *err);

@@ -50,6 +50,13 @@ static void send_plain(struct lxe_session *s, enum lxe_msg_type type, int signal
 		lxe_msg_send(s->control, &msg);
 }
 
+static void leave(struct lxe_session *s, enum lxe_left left)
+{
+	s->left = left;
+	s->detached = true;
+	enter(s, LXE_PHASE_DONE);
+}
+
 static void stop(struct lxe_session *s, int signal)
 {
 	if (s->signal)
@@ -57,6 +64,11 @@ static void stop(struct lxe_session *s, int signal)
 	s->signal = signal;
 	if (s->phase == LXE_PHASE_DONE)
 		return;
+	/* What is only attached to goes on. */
+	if (s->kind == LXE_SESSION_ATTACH) {
+		leave(s, LXE_LEFT_DETACHED);
+		return;
+	}
 	send_plain(s, LXE_MSG_STOP, signal);
 	enter(s, LXE_PHASE_ENDING);
 }
@@ -103,6 +115,15 @@ static void take_started(struct lxe_session *s, struct lxe_msg *msg)
 		stop(s, SIGTERM);
 }
 
+/* Somebody watches, or nobody any more. */
+static void take_bell(struct lxe_session *s, struct lxe_msg *msg)
+{
+	lxe_drop_fd(&s->bell);
+	s->bell = take_fd(&msg->fds[LXE_FD_BELL]);
+	if (s->relay)
+		lxe_relay_set_bell(s->relay, s->bell);
+}
+
 static void take_message(struct lxe_session *s)
 {
 	struct lxe_msg msg;
@@ -119,6 +140,11 @@ static void take_message(struct lxe_session *s)
 		s->detached = true;
 		send_plain(s, LXE_MSG_DETACH, 0);
 		done(s);
+	} else if (msg.type == LXE_MSG_BELL) {
+		take_bell(s, &msg);
+	} else if (msg.type == LXE_MSG_YIELD) {
+		lxe_session_yield(s);
+		enter(s, LXE_PHASE_DONE);
 	} else if (msg.type == LXE_MSG_STARTED) {
 		take_started(s, &msg);
 	} else if (msg.type == LXE_MSG_EXITED) {
@@ -230,6 +256,8 @@ static bool finished(struct lxe_session *s)
 {
 	if (s->phase != LXE_PHASE_DONE)
 		return false;
+	if (s->detached)
+		return true;
 	/* What was cut off by force need not be read to its end by somebody who does not read. */
 	if (!s->relay || s->signal || (s->patience_over && s->outcome->cause == LXE_CAUSE_TIMEOUT))
 		return true;
@@ -283,6 +311,8 @@ int lxe_session_loop(struct lxe_session *s, struct lxe_err *err)
 		if (polled[CONTROL].revents && s->control >= 0)
 			take_message(s);
 		lxe_session_watch_gate(s, probed);
+		if (s->relay && lxe_relay_detached(s->relay) && s->phase == LXE_PHASE_RUNNING)
+			leave(s, LXE_LEFT_DETACHED);
 		if (s->phase == LXE_PHASE_LINGERING && (!s->relay || lxe_relay_drained(s->relay)))
 			end_linger(s);
 	}

@@ -38,7 +38,7 @@ int lxe_registry_find(
 	const struct lxe_dirs *dirs, const char *word, struct lxe_place *ret, struct lxe_err *err);
 
 /* -ENOENT: it is gone; everything else that is wrong shows in *ret, which is to be released. */
-int lxe_registry_read(const struct lxe_place *place, struct lxe_info *ret);
+int lxe_registry_read(const struct lxe_place *where, struct lxe_info *ret);
 void lxe_info_release(struct lxe_info *info);
 
 /* The name, or the id of one that has none. */

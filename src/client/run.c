@@ -98,7 +98,12 @@ static int begin(struct lxe_session *s, struct lxe_err *err)
 {
 	int r;
 
-	r = s->kind == LXE_SESSION_EXEC ? lxe_session_join(s, err) : lxe_session_make(s, err);
+	if (s->kind == LXE_SESSION_ATTACH)
+		r = lxe_session_attach(s, err);
+	else if (s->kind == LXE_SESSION_EXEC)
+		r = lxe_session_join(s, err);
+	else
+		r = lxe_session_make(s, err);
 	if (r < 0)
 		return r;
 	/* The keeper has what it takes to restore the terminal before there is anything to restore. */
@@ -148,7 +153,7 @@ static void end_keeper(struct lxe_session *s)
 
 static const char *id_of(const struct lxe_session *s)
 {
-	return s->kind == LXE_SESSION_EXEC ? s->place.id : s->sandbox.id;
+	return s->place.id[0] ? s->place.id : s->sandbox.id;
 }
 
 static void describe_failure(struct lxe_session *s, const struct lxe_err *err)
@@ -219,6 +224,7 @@ static void close_all(struct lxe_session *s)
 	lxe_drop_fd(&s->result);
 	lxe_drop_fd(&s->deadline);
 	lxe_drop_fd(&s->probe);
+	lxe_drop_fd(&s->bell);
 }
 
 static void finish(struct lxe_session *s, const struct lxe_err *err)
@@ -226,10 +232,14 @@ static void finish(struct lxe_session *s, const struct lxe_err *err)
 	struct lxe_msg bye;
 
 	/* First of all: whatever takes time below, the caller's terminal is his again. */
+	if (s->leave)
+		s->leave(s);
 	lxe_session_close_terminal(s);
-	if (s->detached)
-		return;
 	lxe_msg_init(&bye, LXE_MSG_BYE);
+	if (s->detached) {
+		lxe_msg_send(s->control, &bye);
+		return;
+	}
 	if (s->has_outcome && s->control >= 0)
 		lxe_msg_send(s->control, &bye);
 	end_keeper(s);
@@ -258,7 +268,7 @@ static void resolve_tty(struct lxe_session *s)
 	s->spec->tty = both || s->kind == LXE_SESSION_CREATE ? LXE_TTY_ON : LXE_TTY_OFF;
 }
 
-static int run_session(struct lxe_session *s, struct lxe_err *err)
+int lxe_session_run(struct lxe_session *s, struct lxe_err *err)
 {
 	struct lxe_err failure = { 0 };
 	int r;
@@ -266,7 +276,7 @@ static int run_session(struct lxe_session *s, struct lxe_err *err)
 	s->begun_us = sys_now_us();
 	s->sandbox = LXE_SANDBOX_NONE;
 	s->control = s->signals = s->result = s->deadline = s->probe = -EBADF;
-	s->in = s->out = s->master = s->procs = s->tty.fd = -EBADF;
+	s->in = s->out = s->master = s->procs = s->tty.fd = s->bell = -EBADF;
 	*s->outcome = (struct lxe_outcome){
 		.cause = LXE_CAUSE_ERROR, .bytes_out = -1, .teardown_ok = true
 	};
@@ -286,7 +296,7 @@ int lxe_client_run(struct lxe_spec *spec, const struct lxe_dirs *dirs, struct lx
 		.kind = LXE_SESSION_RUN, .spec = spec, .dirs = dirs, .outcome = outcome
 	};
 
-	return run_session(&s, err);
+	return lxe_session_run(&s, err);
 }
 
 pid_t lxe_client_create(struct lxe_spec *spec, const struct lxe_dirs *dirs,
@@ -295,7 +305,7 @@ pid_t lxe_client_create(struct lxe_spec *spec, const struct lxe_dirs *dirs,
 	struct lxe_session s = {
 		.kind = LXE_SESSION_CREATE, .spec = spec, .dirs = dirs, .outcome = outcome
 	};
-	int r = run_session(&s, err);
+	int r = lxe_session_run(&s, err);
 
 	return r < 0 ? r : s.created;
 }
@@ -309,5 +319,5 @@ int lxe_client_exec(struct lxe_spec *spec, const struct lxe_dirs *dirs,
 		.place = *place,
 		.outcome = outcome };
 
-	return run_session(&s, err);
+	return lxe_session_run(&s, err);
 }

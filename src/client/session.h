@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "client/attach.h"
 #include "client/registry.h"
 #include "policy/spec.h"
 #include "proto/msg.h"
@@ -33,6 +34,7 @@ enum lxe_session_kind {
 	LXE_SESSION_RUN,
 	LXE_SESSION_CREATE, /* until the command is parked */
 	LXE_SESSION_EXEC,   /* in a sandbox that is there */
+	LXE_SESSION_ATTACH, /* the terminal of one that is there */
 };
 
 struct lxe_session {
@@ -48,10 +50,15 @@ struct lxe_session {
 	bool probing;	    /* the gate's timer is set */
 	int signal;	    /* the fatal signal that we got first, 0: none */
 
-	struct lxe_place place; /* EXEC */
-	pid_t created;		/* CREATE: the parked command */
-	bool started;		/* its command was released */
-	bool detached;		/* the sandbox lives on without us */
+	struct lxe_place place; /* EXEC, ATTACH */
+	const struct lxe_attach *attach;
+	enum lxe_left left; /* ATTACH: why it has ended */
+	/* Before the terminal is given back: ATTACH alone has something to undo on it. */
+	void (*leave)(struct lxe_session *s);
+	int bell;      /* rung for watchers; -EBADF: there are none */
+	pid_t created; /* CREATE: the parked command */
+	bool started;  /* its command was released */
+	bool detached; /* the sandbox lives on without us */
 
 	struct lxe_sandbox sandbox; /* ours until the keeper has it */
 	int keeper_status;	    /* its wait status, once reaped */
@@ -68,6 +75,9 @@ struct lxe_session {
 	struct lxe_gate *gate;
 };
 
+/* run.c: from the caller's terminal to the end; everything is closed afterwards. */
+int lxe_session_run(struct lxe_session *s, struct lxe_err *err);
+
 /* loop.c: relay and wait until the outcome is here or the keeper is gone. */
 int lxe_session_loop(struct lxe_session *s, struct lxe_err *err);
 
@@ -76,6 +86,11 @@ int lxe_session_make(struct lxe_session *s, struct lxe_err *err);
 
 /* join.c: one more command in a sandbox that is there. */
 int lxe_session_join(struct lxe_session *s, struct lxe_err *err);
+
+/* attach.c: ask for the driver's seat; draw what the terminal shows; let go of it. */
+int lxe_session_attach(struct lxe_session *s, struct lxe_err *err);
+int lxe_session_redraw(struct lxe_session *s);
+void lxe_session_yield(struct lxe_session *s);
 
 /* run.c: the caller's files, or its terminal, as part of a request. */
 void lxe_session_give_stdio(const struct lxe_session *s, struct lxe_msg *msg);

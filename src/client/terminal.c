@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "client/session.h"
+#include "sys/fd.h"
 #include "sys/proc.h"
 
 #define GATE_PROCESSES 64
@@ -54,6 +55,18 @@ void lxe_session_resize(struct lxe_session *s)
 		ioctl(s->master, TIOCSWINSZ, &ws); /* the kernel sends SIGWINCH to those inside */
 }
 
+/* What runs is up, and somebody may have left input for it. */
+static void begin_attached(struct lxe_session *s, int input)
+{
+	LXE_AUTOFREE char *bytes = NULL;
+	size_t n = 0;
+
+	lxe_relay_set_detach(s->relay, &s->attach->keys);
+	lxe_relay_open_gate(s->relay);
+	if (input >= 0 && sys_read_whole(input, LXE_RELAY_INPUT_MAX, &bytes, &n) == 0)
+		lxe_relay_preload(s->relay, (unsigned char *)bytes, n);
+}
+
 int lxe_session_start_relay(struct lxe_session *s, struct lxe_msg *started)
 {
 	int r;
@@ -61,8 +74,12 @@ int lxe_session_start_relay(struct lxe_session *s, struct lxe_msg *started)
 	s->master = take_fd(&started->fds[LXE_FD_MASTER]);
 	s->procs = take_fd(&started->fds[LXE_FD_PROCS]);
 	r = lxe_ring_map(&s->ring, started->fds[LXE_FD_RING]);
+	if (r == 0 && s->kind == LXE_SESSION_ATTACH)
+		r = lxe_session_redraw(s);
 	if (r == 0)
 		r = lxe_relay_new(&s->relay, s->in, s->out, s->master, s->ring);
+	if (r == 0 && s->kind == LXE_SESSION_ATTACH)
+		begin_attached(s, started->fds[LXE_FD_INPUT]);
 	s->started_ms = sys_now_ms();
 	if (r == 0)
 		r = lxe_gate_new(&s->gate, s->started_ms);

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "keeper/keeper.h"
+#include "keeper/seat.h"
 #include "sys/fd.h"
 #include "sys/socket.h"
 
@@ -39,6 +40,9 @@ void lxe_channel_free(struct lxe_channel *c)
 	lxe_loop_remove(k->loop, &c->source);
 	lxe_loop_clear_timer(k->loop, &c->hello);
 	lxe_close(c->fd);
+	if (c->attach)
+		lxe_msg_release(c->attach);
+	free(c->attach);
 	free(c);
 }
 
@@ -105,9 +109,13 @@ static void take(void *channel, uint32_t events)
 {
 	struct lxe_channel *c = channel;
 	struct lxe_msg msg;
-	int r = lxe_msg_recv(c->fd, &msg);
+	int r;
 
-	(void)events;
+	if (events & EPOLLOUT)
+		lxe_seat_writable(c);
+	if (!(events & ~(uint32_t)EPOLLOUT))
+		return;
+	r = lxe_msg_recv(c->fd, &msg);
 	if (r == -EAGAIN)
 		return;
 	if (r == 0) {

@@ -26,7 +26,12 @@ struct lxe_channel {
 	struct lxe_process *process; /* what it talks about */
 	bool holds;		     /* its end ends the process */
 	bool waits;		     /* it wants to know how the process ends */
-	bool starts;		     /* it wants to know whether the start succeeds */
+	struct lxe_msg *attach;	     /* of a driver: the caller's terminal, to be restored */
+	bool bye;		     /* it was */
+	bool watches;
+	bool behind;	   /* a watcher who does not take more for now */
+	uint64_t position; /* in the ring: what a watcher has */
+	bool starts;	   /* it wants to know whether the start succeeds */
 };
 
 /* Take `fd`; a role that is not 0 needs no HELLO. NULL: it was closed. */
@@ -40,6 +45,8 @@ void lxe_channel_refuse(struct lxe_channel *c, const char *why);
 
 /* A peer that does not take what it is told is gone: that is heard of as an event. */
 void lxe_channel_send(struct lxe_channel *c, const struct lxe_msg *msg);
+/* A request that cannot be met: an outcome of its own, and nothing else happens. */
+void lxe_channel_send_refusal(struct lxe_channel *c, const struct lxe_err *err);
 void lxe_channel_send_outcome(struct lxe_channel *c, const struct lxe_outcome *outcome);
 void lxe_channel_say(struct lxe_channel *c, enum lxe_msg_type type);
 

@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include "keeper/keeper.h"
+#include "keeper/seat.h"
 #include "sys/fd.h"
 
 #define FAIR_SHARE (64 * 1024) /* bytes a turn: the others are to be served as well */
@@ -21,6 +22,8 @@ static void take_output(void *process, uint32_t events)
 		lxe_ring_publish(p->ring, n > 0 ? (size_t)n : 0);
 		taken += n > 0 ? (size_t)n : 0;
 	}
+	if (taken)
+		lxe_seat_output(p);
 	if (n > 0 || n == -EAGAIN)
 		return;
 	/* EIO: nobody holds the slave any more. */

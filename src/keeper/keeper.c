@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "keeper/seat.h"
 #include "keeper/teardown.h"
 #include "keeper/view.h"
 #include "proto/record.h"
@@ -200,6 +201,8 @@ static void tear_down(struct lxe_keeper *k)
 		.result = k->main ? k->main->request.fds[LXE_FD_RESULT] : -EBADF,
 	};
 
+	if (t.keep)
+		lxe_seat_save(k->main);
 	if (k->sandbox.dir < 0) {
 		collect_unclaimed(k);
 		k->outcome.teardown_ok = true;
@@ -224,6 +227,10 @@ static void tear_down(struct lxe_keeper *k)
 static bool is_let_go(const struct lxe_keeper *k)
 {
 	const struct lxe_process *p = k->processes;
+
+	for (const struct lxe_channel *c = k->channels; c; c = c->next)
+		if (c->attach && !c->bye && c->attach->fds[LXE_FD_TTY] >= 0)
+			return false;
 
 	while (p && (!p->client || p->bye || p->request.fds[LXE_FD_TTY] < 0))
 		p = p->next;

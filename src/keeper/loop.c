@@ -49,6 +49,14 @@ int lxe_loop_add(struct lxe_loop *loop, struct lxe_source *source, int fd, uint3
 	return 0;
 }
 
+void lxe_loop_change(struct lxe_loop *loop, struct lxe_source *source, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.ptr = source };
+
+	if (source->fd >= 0)
+		epoll_ctl(loop->epoll, EPOLL_CTL_MOD, source->fd, &event);
+}
+
 void lxe_loop_remove(struct lxe_loop *loop, struct lxe_source *source)
 {
 	if (source->fd < 0)

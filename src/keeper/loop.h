@@ -30,6 +30,9 @@ void lxe_loop_free(struct lxe_loop *loop);
 /* Listen to `fd` (events as of epoll_ctl(2)) until it is removed. */
 int lxe_loop_add(struct lxe_loop *loop, struct lxe_source *source, int fd, uint32_t events);
 
+/* Listen for other events. */
+void lxe_loop_change(struct lxe_loop *loop, struct lxe_source *source, uint32_t events);
+
 /* Before the descriptor is closed. A source that is in no loop is left alone. */
 void lxe_loop_remove(struct lxe_loop *loop, struct lxe_source *source);
 

@@ -34,10 +34,10 @@ struct lxe_process *lxe_process_new(
 	p->client = client;
 	p->pty = (struct lxe_pty){ .master = -EBADF, .slave = -EBADF };
 	p->ring_fd = p->answer = p->report = p->release = -EBADF;
-	p->answered.fd = p->reported.fd = p->drained_by_us.fd = -EBADF;
+	p->answered.fd = p->reported.fd = p->drained_by_us.fd = p->rung.fd = p->bell = -EBADF;
 	p->outcome = (struct lxe_outcome){ .bytes_out = -1, .created_at_ms = lxe_epoch_ms() };
 	memcpy(p->outcome.id, k->sandbox.id, sizeof(p->outcome.id));
-	p->life.arg = p->patience.arg = p->step.arg = p;
+	p->life.arg = p->seat.arg = p->patience.arg = p->step.arg = p;
 	while (*last)
 		last = &(*last)->next;
 	*last = p;
@@ -58,6 +58,9 @@ void lxe_process_free(struct lxe_process *p)
 	lxe_loop_remove(k->loop, &p->answered);
 	lxe_loop_remove(k->loop, &p->reported);
 	lxe_loop_remove(k->loop, &p->drained_by_us);
+	lxe_loop_remove(k->loop, &p->rung);
+	lxe_loop_clear_timer(k->loop, &p->seat);
+	lxe_close(p->bell);
 	lxe_close(p->answer);
 	lxe_close(p->report);
 	lxe_close(p->release);

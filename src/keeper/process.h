@@ -34,6 +34,10 @@ struct lxe_process {
 	struct lxe_channel *client; /* whom its end concerns; NULL: nobody, or gone */
 	struct lxe_channel *driver; /* who reads the pty; NULL: we do */
 	struct lxe_source drained_by_us;
+	struct lxe_channel *claimant; /* who wants to drive, once the driver has let go */
+	struct lxe_timer seat;	      /* for the driver's answer to that */
+	int bell;		      /* eventfd: the driver has read something; for watchers */
+	struct lxe_source rung;
 	bool hung_up; /* the pty's last byte was read by us */
 
 	struct lxe_cgroup_leaf *leaf;

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "keeper/keeper.h"
+#include "keeper/seat.h"
 
 #define DRIVER_TIMEOUT_MS \
 	2000	      /* the driver ends its patience itself; this is for one that cannot */
@@ -72,6 +73,8 @@ static void ended(struct lxe_process *p)
 	lxe_drop_fd(&p->pty.slave);
 	if (p->started && !p->outcome.error)
 		lxe_channel_say(p->client, LXE_MSG_EXITED);
+	if (p->driver && p->driver != p->client)
+		lxe_channel_say(p->driver, LXE_MSG_EXITED);
 	/* What the command has printed is its driver's to read before the pty ends. */
 	if (p->spec.tty != LXE_TTY_ON || p->stopping || p->drained || p->hung_up ||
 		p->outcome.error)
@@ -210,10 +213,14 @@ void lxe_keeper_lost(struct lxe_channel *c)
 		lxe_keeper_stop(k, 0, 0);
 		return;
 	}
-	if (p->driver == c)
-		p->driver = NULL;
-	if (p->client != c)
+	lxe_seat_lost(c);
+	if (p->client != c) {
+		if (p->state == LXE_PROCESS_ENDED && !p->finished && !p->driver)
+			await_output(p);
+		else if (p->started)
+			lxe_process_drain(p);
 		return;
+	}
 	p->client = NULL;
 	if (c->holds && !p->finished) {
 		if (p == k->main)

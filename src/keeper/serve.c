@@ -7,12 +7,13 @@
 
 #include "base/cleanup.h"
 #include "keeper/keeper.h"
+#include "keeper/seat.h"
 #include "sys/fd.h"
 
 #define SPEC_MAX (16 * 1024 * 1024)
 
 /* A request that cannot be met: an outcome of its own, and nothing else happens. */
-static void refuse(struct lxe_channel *c, const struct lxe_err *err)
+void lxe_channel_send_refusal(struct lxe_channel *c, const struct lxe_err *err)
 {
 	struct lxe_outcome o = { .cause = LXE_CAUSE_ERROR,
 		.error = LXE_EXIT_ERROR,
@@ -33,7 +34,7 @@ static void refuse_state(struct lxe_channel *c, const char *what, const char *hi
 	lxe_fail_msg(&err, -EBUSY, "%s: sandbox '%s' is %s", what,
 		k->outcome.name[0] ? k->outcome.name : k->sandbox.id, lxe_state_name(k->state));
 	lxe_hint(&err, "%s", hint);
-	refuse(c, &err);
+	lxe_channel_send_refusal(c, &err);
 }
 
 /* What the sandbox's own command begins with, and then what this one is given. */
@@ -88,7 +89,7 @@ static void exec(struct lxe_channel *c, struct lxe_msg *msg)
 	p = lxe_process_new(k, msg, c);
 	if (!p) {
 		lxe_fail(&err, -ENOMEM, "exec");
-		refuse(c, &err);
+		lxe_channel_send_refusal(c, &err);
 		return;
 	}
 	c->process = p;
@@ -181,7 +182,7 @@ static void take_control(struct lxe_channel *c, struct lxe_msg *msg)
 		stop(c, msg);
 		break;
 	case LXE_MSG_DRAINED:
-		if (p && p->client == c && !p->drained) {
+		if (p && (p->client == c || p->driver == c) && !p->drained) {
 			p->drained = true;
 			if (p->state == LXE_PROCESS_ENDED)
 				lxe_keeper_finish(p);
@@ -190,6 +191,7 @@ static void take_control(struct lxe_channel *c, struct lxe_msg *msg)
 	case LXE_MSG_BYE:
 		if (p && p->client == c)
 			p->bye = true;
+		c->bye = true;
 		break;
 	case LXE_MSG_WAIT:
 		c->waits = true;
@@ -207,15 +209,44 @@ static void take_control(struct lxe_channel *c, struct lxe_msg *msg)
 	case LXE_MSG_EXITED:
 	case LXE_MSG_DONE:
 	case LXE_MSG_OK:
-		lxe_channel_refuse(c, "not a message for a keeper");
+	case LXE_MSG_ATTACH:
+	case LXE_MSG_YIELD:
+	case LXE_MSG_YIELDED:
+	case LXE_MSG_BELL:
+	case LXE_MSG_WATCH:
+	case LXE_MSG_SNAPSHOT:
+	case LXE_MSG_DATA:
+		lxe_channel_refuse(c, "not a message for this role");
 		break;
 	}
 }
 
-void lxe_keeper_take(struct lxe_channel *c, struct lxe_msg *msg)
+static void take_drive(struct lxe_channel *c, struct lxe_msg *msg)
 {
-	if (c->role == LXE_ROLE_CONTROL)
+	if (msg->type == LXE_MSG_ATTACH)
+		lxe_seat_attach(c, msg);
+	else if (msg->type == LXE_MSG_YIELDED)
+		lxe_seat_yielded(c, msg);
+	else if (msg->type == LXE_MSG_DRAINED || msg->type == LXE_MSG_BYE)
 		take_control(c, msg);
 	else
-		lxe_channel_refuse(c, "not a message for its role");
+		lxe_channel_refuse(c, "not a message for a driver");
+}
+
+void lxe_keeper_take(struct lxe_channel *c, struct lxe_msg *msg)
+{
+	switch (c->role) {
+	case LXE_ROLE_CONTROL:
+		take_control(c, msg);
+		break;
+	case LXE_ROLE_DRIVE:
+		take_drive(c, msg);
+		break;
+	case LXE_ROLE_WATCH:
+		if (msg->type == LXE_MSG_WATCH && !c->watches)
+			lxe_seat_watch(c);
+		else
+			lxe_channel_refuse(c, "not a message for a watcher");
+		break;
+	}
 }

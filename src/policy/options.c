@@ -7,7 +7,9 @@
 /* What makes a sandbox, and what runs a command in one. */
 #define MAKES (LXE_VERB_RUN | LXE_VERB_SHELL | LXE_VERB_CREATE)
 #define RUNS (MAKES | LXE_VERB_EXEC)
-#define HANDLES (LXE_VERB_START | LXE_VERB_WAIT | LXE_VERB_KILL | LXE_VERB_STOP | LXE_VERB_DESTROY)
+#define HANDLES                                                                              \
+	(LXE_VERB_START | LXE_VERB_WAIT | LXE_VERB_KILL | LXE_VERB_STOP | LXE_VERB_DESTROY | \
+		LXE_VERB_ATTACH | LXE_VERB_LOGS)
 #define WITH_OUTPUT                                                                           \
 	(LXE_VERB_IMAGE_LS | LXE_VERB_GC | LXE_VERB_DOCTOR | LXE_VERB_VERSION | LXE_VERB_PS | \
 		LXE_VERB_STATS)
@@ -200,6 +202,42 @@ static const struct lxe_option table[] = {
 		.in_profile = LXE_PROFILE_NO,
 		.set = lxe_set_flag,
 		AT(force),
+	},
+	{
+		.name = "detach-keys",
+		.placeholder = "KEYS",
+		.help = "keys that leave the terminal, or none (default: ctrl-])",
+		.detail = "One key, or several with commas between them, such as ctrl-p,ctrl-q.",
+		.values = "ctrl- and a letter or one of @ [ \\ ] ^ _, or none",
+		.verbs = LXE_VERB_ATTACH,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_text,
+		AT(detach_keys),
+	},
+	{
+		.name = "read-only",
+		.help = "watch only; Ctrl-C leaves as well",
+		.values = "yes or no",
+		.verbs = LXE_VERB_ATTACH,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_flag,
+		AT(read_only),
+	},
+	{
+		.name = "take-over",
+		.help = "drive it even if somebody else does, who has to leave",
+		.verbs = LXE_VERB_ATTACH,
+		.in_profile = LXE_PROFILE_NO,
+		.set = lxe_set_flag,
+		AT(take_over),
+	},
+	{
+		.name = "follow",
+		.help = "go on until the command has ended",
+		.verbs = LXE_VERB_LOGS,
+		.in_profile = LXE_PROFILE_NO,
+		.set = lxe_set_flag,
+		AT(follow),
 	},
 	{
 		.name = "dry-run",

@@ -32,6 +32,8 @@ enum lxe_verb {
 	LXE_VERB_PS = 1 << 16,
 	LXE_VERB_INSPECT = 1 << 17,
 	LXE_VERB_STATS = 1 << 18,
+	LXE_VERB_ATTACH = 1 << 19,
+	LXE_VERB_LOGS = 1 << 20,
 };
 
 /* Where an option may stand in a profile. */

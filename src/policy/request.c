@@ -15,5 +15,6 @@ void lxe_request_release(struct lxe_request *req)
 {
 	lxe_spec_release(&req->spec);
 	free(req->profile);
+	free(req->detach_keys);
 	*req = (struct lxe_request){ 0 };
 }

@@ -17,6 +17,9 @@ struct lxe_request {
 	enum lxe_output output;
 	bool dry_run;
 	bool force;
+	bool read_only, take_over;
+	bool follow;
+	char *detach_keys;	  /* NULL: the usual one */
 	int signal;		  /* 0: the verb's own */
 	uint64_t stop_timeout_ms; /* between the stop signal and the end by force */
 	bool help;

@@ -25,6 +25,13 @@
  *     SIGNAL  signal                    ───►   send it, answered by OK
  *     WAIT                              ───►   answered by DONE, when it has ended
  *     DETACH                            ───►   the end of this connection means nothing any more
+ *     ATTACH  flags, tty                ───►   role drive: answered by STARTED, or DONE
+ *             ◄───  YIELD                      somebody takes the terminal over
+ *     YIELDED unsent input              ───►   it was let go of
+ *             ◄───  BELL     eventfd           somebody watches: ring for every output (none: no more)
+ *     WATCH                             ───►   role watch
+ *             ◄───  SNAPSHOT modes, size       the next `size` bytes of DATA are what is there already
+ *             ◄───  DATA     bytes
  *     BUILD   image                     ───►   instead of CREATE: build an image, answered by DONE
  */
 #ifndef LXE_PROTO_MSG_H
@@ -57,9 +64,16 @@ enum lxe_msg_type {
 	LXE_MSG_WAIT,
 	LXE_MSG_DETACH,
 	LXE_MSG_OK,
+	LXE_MSG_ATTACH,
+	LXE_MSG_YIELD,
+	LXE_MSG_YIELDED,
+	LXE_MSG_BELL,
+	LXE_MSG_WATCH,
+	LXE_MSG_SNAPSHOT,
+	LXE_MSG_DATA,
 };
 
-#define LXE_MSG_LAST LXE_MSG_OK
+#define LXE_MSG_LAST LXE_MSG_DATA
 
 /* What a connection may do. */
 enum lxe_role {
@@ -74,8 +88,11 @@ enum lxe_role {
 #define LXE_CREATE_START 1u /* release the command at once */
 /* Of STOP: remove the sandbox as well, also one that is kept. */
 #define LXE_STOP_DESTROY 1u
-/* Of HELLO, to drive: whoever drives now is asked to leave. */
-#define LXE_HELLO_TAKE_OVER 1u
+/* Of ATTACH: whoever drives now is asked to leave. */
+#define LXE_ATTACH_TAKE_OVER 1u
+
+#define LXE_MODES_MAX 768 /* bytes of a struct lxe_modes (terminal/modes.h), and room */
+#define LXE_DATA_MAX 4096
 
 enum lxe_fd_role {
 	LXE_FD_PARENT, /* the directory of all sandboxes */
@@ -89,9 +106,11 @@ enum lxe_fd_role {
 	LXE_FD_RESULT, /* where the result record goes */
 	LXE_FD_MASTER, /* the pty master */
 	LXE_FD_PROCS,  /* cgroup.procs of the command's group */
+	LXE_FD_INPUT,  /* memfd with input that was not sent yet */
+	LXE_FD_BELL,   /* eventfd */
 };
 
-#define LXE_FD_ROLES 11
+#define LXE_FD_ROLES 13
 
 struct lxe_msg {
 	enum lxe_msg_type type;
@@ -104,7 +123,7 @@ struct lxe_msg {
 	char id[LXE_ID_LEN + 1]; /* of the sandbox */
 	/* BUILD */
 	char image[256];
-	/* CREATE, STOP, HELLO: the bits above */
+	/* CREATE, STOP, ATTACH: the bits above */
 	uint32_t flags;
 	/* HELLO */
 	unsigned char nonce[LXE_NONCE_LEN]; /* the sandbox's */
@@ -118,6 +137,13 @@ struct lxe_msg {
 	uint64_t grace_ms;
 	/* DONE */
 	struct lxe_outcome outcome;
+	/* SNAPSHOT: of the terminal, before the bytes that follow */
+	unsigned char modes[LXE_MODES_MAX];
+	uint16_t rows, cols;
+	uint64_t size;
+	/* DATA */
+	unsigned char bytes[LXE_DATA_MAX];
+	size_t n_bytes;
 };
 
 void lxe_msg_init(struct lxe_msg *msg, enum lxe_msg_type type);

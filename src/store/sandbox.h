@@ -69,6 +69,9 @@ int lxe_sandbox_remove(struct lxe_sandbox *s);
 #define LXE_SANDBOX_RECORD_NEW "record.new"
 #define LXE_SANDBOX_OUTCOME "outcome"
 #define LXE_SANDBOX_OUTCOME_NEW "outcome.new"
+/* What its terminal had shown: LXE_MODES_MAX bytes of modes, and then the output. */
+#define LXE_SANDBOX_SCROLLBACK "scrollback"
+#define LXE_SANDBOX_SCROLLBACK_NEW "scrollback.new"
 
 bool lxe_id_valid(const char *id);
 

@@ -25,9 +25,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "terminal/input.h"
 #include "terminal/ring.h"
 
-#define LXE_RELAY_INPUT_MAX (64 * 1024)
 #define LXE_RELAY_BACKLOG (128 * 1024)
 
 enum lxe_relay_end { LXE_RELAY_IN, LXE_RELAY_OUT, LXE_RELAY_MASTER };
@@ -59,6 +59,20 @@ bool lxe_relay_holds_input(
  * (VINTR, VQUIT, VSUSP with ISIG set; termios(3))?
  */
 bool lxe_relay_holds_signal(const struct lxe_relay *r);
+
+/*
+ * The keys in the input that leave the terminal, as its end does then; and whether they were typed,
+ * and everything before them was sent. They are not passed on.
+ */
+void lxe_relay_set_detach(struct lxe_relay *r, const struct lxe_detach_keys *keys);
+bool lxe_relay_detached(const struct lxe_relay *r);
+
+/* An eventfd that is written to whenever something was read from the master; negative: none. */
+void lxe_relay_set_bell(struct lxe_relay *r, int bell);
+
+/* What was read from `in` and not sent: for whoever drives next, who begins with it. See input.h. */
+size_t lxe_relay_unsent(const struct lxe_relay *r, unsigned char *bytes);
+void lxe_relay_preload(struct lxe_relay *r, const unsigned char *bytes, size_t n);
 
 /* The command is gone: drop the input, deliver what is still in the pty. */
 void lxe_relay_finish(struct lxe_relay *r);

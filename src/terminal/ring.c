@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "terminal/modes.h"
 
 #define RING_MAGIC 0x6c786572u /* "lxer" */
-#define RING_VERSION 1u
+#define RING_VERSION 2u
+#define LOOKS 1000
 #define RING_HEADER 4096
 #define RING_MASK ((uint64_t)LXE_RING_SIZE - 1)
 
@@ -24,6 +26,13 @@ struct lxe_ring {
 	uint32_t magic, version, size;
 	_Alignas(64) _Atomic uint64_t written;
 	_Atomic uint64_t reserved;
+	/*
+	 * What had been set on the terminal up to `tracked`: the bytes before it may be overwritten.
+	 * `turn` is odd while they are changed.
+	 */
+	_Atomic uint64_t turn;
+	uint64_t tracked;
+	struct lxe_modes_tracker modes;
 	_Alignas(RING_HEADER) unsigned char data[LXE_RING_SIZE];
 };
 
@@ -50,6 +59,7 @@ int lxe_ring_new(struct lxe_ring **ret, int *ret_fd)
 	ring = map(fd);
 	if (!ring)
 		return -errno;
+	lxe_modes_tracker_init(&ring->modes);
 	ring->version = RING_VERSION;
 	ring->size = LXE_RING_SIZE;
 	ring->magic = RING_MAGIC;
@@ -130,6 +140,45 @@ static size_t until_wrap(uint64_t position)
 	return (size_t)(LXE_RING_SIZE - (position & RING_MASK));
 }
 
+/* Before bytes are overwritten: remember what they had set. */
+static void track(struct lxe_ring *ring, uint64_t end)
+{
+	uint64_t from = ring->tracked;
+
+	if (end <= from)
+		return;
+	atomic_fetch_add_explicit(&ring->turn, 1, memory_order_acq_rel);
+	atomic_thread_fence(memory_order_seq_cst);
+	while (from < end) {
+		size_t len = until_wrap(from);
+
+		if (len > end - from)
+			len = (size_t)(end - from);
+		lxe_modes_feed(&ring->modes, ring->data + (from & RING_MASK), len);
+		from += len;
+	}
+	ring->tracked = end;
+	atomic_thread_fence(memory_order_seq_cst);
+	atomic_fetch_add_explicit(&ring->turn, 1, memory_order_acq_rel);
+}
+
+uint64_t lxe_ring_start(const struct lxe_ring *ring, struct lxe_modes *modes)
+{
+	uint64_t position = 0, turn;
+
+	for (int look = 0; look < LOOKS; look++) {
+		turn = atomic_load_explicit(&ring->turn, memory_order_acquire);
+		*modes = ring->modes.modes;
+		position = ring->tracked;
+		atomic_thread_fence(memory_order_seq_cst);
+		if (!(turn & 1) && turn == atomic_load_explicit(&ring->turn, memory_order_acquire))
+			break;
+	}
+	/* A writer that was killed in the middle: whatever it says, it is made harmless. */
+	lxe_modes_repair(modes, 0, 0);
+	return lxe_ring_clamp(ring, position);
+}
+
 struct iovec lxe_ring_room(struct lxe_ring *ring, size_t max)
 {
 	uint64_t written = atomic_load_explicit(&ring->written, memory_order_relaxed);
@@ -137,6 +186,10 @@ struct iovec lxe_ring_room(struct lxe_ring *ring, size_t max)
 
 	if (len > max)
 		len = max;
+	if (len > LXE_RING_ROOM_MAX)
+		len = LXE_RING_ROOM_MAX;
+	if (written + len > LXE_RING_SIZE)
+		track(ring, written + len - LXE_RING_SIZE);
 	atomic_store_explicit(&ring->reserved, written + len, memory_order_relaxed);
 	/* Readers must see the reservation before the first byte that it lets change. */
 	atomic_thread_fence(memory_order_seq_cst);

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 
 #define LXE_RING_SIZE (256 * 1024)
+#define LXE_RING_ROOM_MAX ((size_t)8 * 1024) /* a pty gives at most 4095 bytes at once */
 
 struct lxe_ring; /* mapped, shared */
 
@@ -25,7 +26,7 @@ void lxe_ring_unmap(struct lxe_ring *ring);
 uint64_t lxe_ring_written(const struct lxe_ring *ring); /* position of the next byte */
 
 /*
- * The contiguous room at the writing position, at most `max`; publish makes the first `n` bytes of
+ * The contiguous room at the writing position, at most `max` and LXE_RING_ROOM_MAX; publish makes the first `n` bytes of
  * it visible and gives the rest back (n = 0: all of it). The writer alone calls both, in turn.
  */
 struct iovec lxe_ring_room(struct lxe_ring *ring, size_t max);
@@ -36,6 +37,13 @@ uint64_t lxe_ring_oldest(const struct lxe_ring *ring);
 
 /* The position nearest to `position` from which reading is possible: oldest..written. */
 uint64_t lxe_ring_clamp(const struct lxe_ring *ring, uint64_t position);
+
+/*
+ * Where a reader begins who wants to know what the terminal shows: the oldest position for which it
+ * is known what had been set before it, which goes to *modes.
+ */
+struct lxe_modes;
+uint64_t lxe_ring_start(const struct lxe_ring *ring, struct lxe_modes *modes);
 
 /*
  * The contiguous bytes from lxe_ring_clamp(position) on; empty when that is the end. A reader that

@@ -85,7 +85,21 @@ static void random_msg(struct lxe_msg *msg, enum lxe_msg_type type, uint64_t *st
 		random_bytes(msg->nonce, sizeof(msg->nonce), state);
 		msg->role = (enum lxe_role)(LXE_ROLE_CONTROL + rnd_below(state, 3));
 		msg->process = (uint32_t)rnd_below(state, INT32_MAX);
+		break;
+	case LXE_MSG_ATTACH:
 		msg->flags = (uint32_t)rnd_below(state, 2);
+		random_bytes(&msg->tty_saved, sizeof(msg->tty_saved), state);
+		random_bytes(&msg->tty_raw, sizeof(msg->tty_raw), state);
+		break;
+	case LXE_MSG_SNAPSHOT:
+		random_bytes(msg->modes, sizeof(msg->modes), state);
+		msg->rows = (uint16_t)rnd(state);
+		msg->cols = (uint16_t)rnd(state);
+		msg->size = rnd(state);
+		break;
+	case LXE_MSG_DATA:
+		msg->n_bytes = rnd_below(state, sizeof(msg->bytes) + 1);
+		random_bytes(msg->bytes, msg->n_bytes, state);
 		break;
 	case LXE_MSG_CREATED:
 	case LXE_MSG_STARTED:
@@ -110,6 +124,10 @@ static void random_msg(struct lxe_msg *msg, enum lxe_msg_type type, uint64_t *st
 	case LXE_MSG_WAIT:
 	case LXE_MSG_DETACH:
 	case LXE_MSG_OK:
+	case LXE_MSG_YIELD:
+	case LXE_MSG_YIELDED:
+	case LXE_MSG_BELL:
+	case LXE_MSG_WATCH:
 		break;
 	}
 }
