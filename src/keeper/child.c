@@ -96,7 +96,9 @@ static int close_others(const struct lxe_child *c)
 static int change_directory(const struct lxe_child *c)
 {
 	umask(022);
-	return chdir(c->cwd) < 0 ? -errno : 0;
+	if (chdir(c->cwd) == 0 || (c->cwd_optional && chdir("/") == 0))
+		return 0;
+	return -errno;
 }
 
 /*

@@ -40,7 +40,8 @@ struct lxe_child {
 	char *const *argv;
 	char *const *envp;
 	const char *cwd;
-	uid_t uid; /* inside */
+	bool cwd_optional; /* nobody asked for it: / will do */
+	uid_t uid;	   /* inside */
 	gid_t gid;
 	int stdio[3]; /* with a terminal: the slave, three times */
 	bool terminal;

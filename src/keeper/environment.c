@@ -16,22 +16,31 @@ static int put(struct lxe_strv *env, const char *entry)
 	return lxe_strv_add(env, entry);
 }
 
-static int put_term(struct lxe_strv *env, const char *term)
+static int put_pair(struct lxe_strv *env, const char *name, const char *value)
 {
-	char entry[256];
+	char entry[512];
 	int r;
 
-	r = lxe_format(entry, sizeof(entry), "TERM=%s", term);
+	r = lxe_format(entry, sizeof(entry), "%s=%s", name, value);
 	return r < 0 ? r : put(env, entry);
 }
 
-int lxe_environment(struct lxe_strv *ret, const struct lxe_spec *spec, struct lxe_err *err)
+static int put_user(struct lxe_strv *env, const struct lxe_user *user)
+{
+	int r = put_pair(env, "HOME", user->home);
+
+	if (r == 0 && user->name[0])
+		r = put_pair(env, "USER", user->name);
+	if (r == 0 && user->name[0])
+		r = put_pair(env, "LOGNAME", user->name);
+	return r;
+}
+
+int lxe_environment(struct lxe_strv *ret, const struct lxe_spec *spec, const struct lxe_user *user,
+	struct lxe_err *err)
 {
 	static const char *const always[] = {
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOME=/root",
-		"USER=root",
-		"LOGNAME=root",
 		"LANG=C.UTF-8",
 		/* How systemd and others recognise a container (systemd.io/CONTAINER_INTERFACE). */
 		"container=lxc",
@@ -41,8 +50,10 @@ int lxe_environment(struct lxe_strv *ret, const struct lxe_spec *spec, struct lx
 
 	for (size_t i = 0; r == 0 && i < sizeof(always) / sizeof(always[0]); i++)
 		r = put(&env, always[i]);
+	if (r == 0)
+		r = put_user(&env, user);
 	if (r == 0 && spec->term)
-		r = put_term(&env, spec->term);
+		r = put_pair(&env, "TERM", spec->term);
 	for (size_t i = 0; r == 0 && i < spec->env.n; i++)
 		r = put(&env, spec->env.v[i]);
 	if (r < 0) {

@@ -3,11 +3,11 @@
 #define LXE_KEEPER_ENVIRONMENT_H
 
 #include "base/err.h"
+#include "keeper/user.h"
 #include "policy/spec.h"
 
-#define LXE_DEFAULT_CWD "/root"
-
 /* K=V strings; of a name that was set twice the last one stays. Pure. */
-int lxe_environment(struct lxe_strv *ret, const struct lxe_spec *spec, struct lxe_err *err);
+int lxe_environment(struct lxe_strv *ret, const struct lxe_spec *spec, const struct lxe_user *user,
+	struct lxe_err *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include "cgroup/cgroup.h"
 #include "keeper/loop.h"
 #include "keeper/state.h"
+#include "keeper/user.h"
 #include "policy/spec.h"
 #include "proto/msg.h"
 #include "store/outcome.h"
@@ -31,6 +32,7 @@ struct lxe_process {
 
 	struct lxe_msg request; /* CREATE or EXEC, with its descriptors */
 	struct lxe_spec spec;
+	struct lxe_user user;	    /* whom it runs as */
 	struct lxe_channel *client; /* whom its end concerns; NULL: nobody, or gone */
 	struct lxe_channel *driver; /* who reads the pty; NULL: we do */
 	struct lxe_source drained_by_us;

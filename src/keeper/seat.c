@@ -170,6 +170,8 @@ void lxe_seat_lost(struct lxe_channel *c)
 	}
 	if (p->driver == c) {
 		p->driver = NULL;
+		if (p->ring)
+			lxe_ring_recover(p->ring);
 		if (p->claimant)
 			grant(p, p->claimant, -EBADF);
 	}

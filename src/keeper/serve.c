@@ -47,6 +47,8 @@ static int inherit(struct lxe_process *p, const struct lxe_spec *from)
 		r = lxe_strv_add(&env, from->env.v[i]);
 	for (size_t i = 0; r == 0 && i < p->spec.env.n; i++)
 		r = lxe_strv_add(&env, p->spec.env.v[i]);
+	if (r == 0 && !p->spec.user && from->user)
+		r = lxe_str_set(&p->spec.user, from->user);
 	if (r == 0 && !p->spec.cwd && from->cwd)
 		r = lxe_str_set(&p->spec.cwd, from->cwd);
 	if (r < 0) {

@@ -8,6 +8,7 @@
 #include "keeper/child.h"
 #include "keeper/environment.h"
 #include "keeper/keeper.h"
+#include "keeper/view.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
@@ -22,8 +23,8 @@ static int open_terminal(struct lxe_process *p, struct lxe_err *err)
 	r = lxe_ring_new(&p->ring, &p->ring_fd);
 	if (r < 0)
 		return lxe_fail(err, r, "make the terminal's ring");
-	return lxe_pty_open(&p->pty, devpts, k->idmap.host_start, k->idmap.host_start + TTY_GROUP,
-		p->spec.rows, p->spec.cols, err);
+	return lxe_pty_open(&p->pty, devpts, k->idmap.host_start + p->user.uid,
+		k->idmap.host_start + TTY_GROUP, p->spec.rows, p->spec.cols, err);
 }
 
 static void fill_stdio(const struct lxe_process *p, struct lxe_child *child)
@@ -100,13 +101,14 @@ static int fork_starter(
 
 static int prepare(struct lxe_process *p, struct lxe_strv *env, struct lxe_err *err)
 {
-	int r = 0;
+	int r;
 
-	if (!p->leaf)
+	r = lxe_user_find(&p->user, p->spec.user, LXE_VIEW_DIR "/m", p->keeper->idmap.count, err);
+	if (r == 0 && !p->leaf)
 		r = lxe_cgroup_leaf_exec(&p->leaf, p->keeper->cgroup, p->number, err);
 	if (r == 0 && p->spec.tty == LXE_TTY_ON)
 		r = open_terminal(p, err);
-	return r < 0 ? r : lxe_environment(env, &p->spec, err);
+	return r < 0 ? r : lxe_environment(env, &p->spec, &p->user, err);
 }
 
 /*
@@ -135,7 +137,10 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 		child.nofile = p->keeper->nofile;
 		child.argv = p->spec.argv.v;
 		child.envp = env.v;
-		child.cwd = p->spec.cwd ? p->spec.cwd : LXE_DEFAULT_CWD;
+		child.cwd = p->spec.cwd ? p->spec.cwd : p->user.home;
+		child.cwd_optional = !p->spec.cwd;
+		child.uid = p->user.uid;
+		child.gid = p->user.gid;
 		fill_stdio(p, &child);
 		r = make_pipes(p, &child, &answer, err);
 	}

@@ -65,6 +65,19 @@ static const struct lxe_option table[] = {
 		AT(spec.cwd),
 	},
 	{
+		.name = "user",
+		.letter = 'u',
+		.placeholder = "UID[:GID]|NAME",
+		.help = "run the command as this user of the container (default: root)",
+		.detail = "A name is looked up in the container's own /etc/passwd. Supplementary "
+			  "groups are dropped.",
+		.values = "a number, two with a ':' between, or a name",
+		.verbs = RUNS,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_user,
+		AT(spec.user),
+	},
+	{
 		.name = "image",
 		.placeholder = "NAME",
 		.help = "image to start from (default: host)",

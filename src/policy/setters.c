@@ -11,6 +11,7 @@
 #include "base/str.h"
 
 /* Less memory than this cannot even hold pid 1 and a shell: a forgotten unit, almost always. */
+#define USER_MAX 32
 #define MEMORY_MIN (1024 * 1024)
 #define PIDS_MAX 4194304 /* PID_MAX_LIMIT of the kernel */
 
@@ -62,6 +63,25 @@ LXE_SETTER(lxe_set_path)
 	if (text[0] != '/') {
 		bad(err, as, text, "is not an absolute path");
 		lxe_hint(err, "it is a path inside the container and begins with /");
+		return -EINVAL;
+	}
+	return lxe_set_text(req, o, as, text, err);
+}
+
+/* As useradd(8) takes names, and numbers; whether there is such a user only the sandbox knows. */
+LXE_SETTER(lxe_set_user)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+	static const char digits[] = "0123456789";
+	size_t n = strspn(text, digits), len = strlen(text);
+	bool number = n && (!text[n] || (text[n] == ':' && text[n + 1] &&
+						n + 1 + strspn(text + n + 1, digits) == len));
+	bool name = strchr(letters, text[0]) && len <= USER_MAX && text[0] &&
+		    strcspn(text, ":/ \t\n") == len && !lxe_has_controls(text, len);
+
+	if (!number && !name) {
+		bad(err, as, text, "is not a user");
+		lxe_hint(err, "UID, UID:GID, or a name of the container's /etc/passwd");
 		return -EINVAL;
 	}
 	return lxe_set_text(req, o, as, text, err);

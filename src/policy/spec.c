@@ -22,6 +22,7 @@ void lxe_spec_release(struct lxe_spec *spec)
 {
 	free(spec->name);
 	free(spec->image);
+	free(spec->user);
 	free(spec->cwd);
 	free(spec->term);
 	free(spec->result);

@@ -26,6 +26,7 @@ enum tag {
 	TAG_COLS,
 	TAG_VERBOSE,
 	TAG_KEEP,
+	TAG_USER,
 };
 
 #define VERBOSE_BIAS 1 /* numbers on the wire have no sign, and -1 is quiet */
@@ -50,6 +51,7 @@ int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *re
 	put_list(&w, TAG_ARG, &spec->argv);
 	put_list(&w, TAG_ENV, &spec->env);
 	lxe_put_text(&w, TAG_CWD, spec->cwd);
+	lxe_put_text(&w, TAG_USER, spec->user);
 	lxe_put_text(&w, TAG_TERM, spec->term);
 	lxe_put_text(&w, TAG_RESULT, spec->result);
 	lxe_put_u64(&w, TAG_TTY, spec->tty);
@@ -140,6 +142,7 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_CWD:
 	case TAG_TERM:
 	case TAG_RESULT:
+	case TAG_USER:
 		break;
 	}
 	return -EBADMSG;
@@ -158,6 +161,8 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 		return get_env(f, &spec->env);
 	case TAG_CWD:
 		return lxe_field_text(f, &spec->cwd);
+	case TAG_USER:
+		return lxe_field_text(f, &spec->user);
 	case TAG_TERM:
 		return lxe_field_text(f, &spec->term);
 	case TAG_RESULT:

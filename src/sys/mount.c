@@ -59,6 +59,20 @@ int sys_open_beneath(int dirfd, const char *path)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+int sys_open_in_root(int root, const char *path)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd;
+
+	do {
+		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+	} while (fd < 0 && (errno == EAGAIN || errno == EINTR));
+	return fd < 0 ? -errno : (int)fd;
+}
+
 int sys_filesystem_name(int fd, char *buf, unsigned int size)
 {
 	char line[4096], wanted[32];

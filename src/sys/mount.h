@@ -23,6 +23,9 @@ int sys_mount_change(int fd, bool recursive, uint64_t set, int userns);
 /* Attach a detached mount at a path below dirfd, or at dirfd itself when the path is empty. */
 int sys_mount_attach(int fd, int dirfd, const char *path);
 
+/* Open for reading in the tree `root` as in a chroot(2) of it: no symlink leads out. Never blocks. */
+int sys_open_in_root(int root, const char *path);
+
 /* Open with O_PATH below dirfd, never through a symlink or out of it. See openat2(2). */
 int sys_open_beneath(int dirfd, const char *path);
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -193,7 +194,24 @@ struct iovec lxe_ring_room(struct lxe_ring *ring, size_t max)
 	atomic_store_explicit(&ring->reserved, written + len, memory_order_relaxed);
 	/* Readers must see the reservation before the first byte that it lets change. */
 	atomic_thread_fence(memory_order_seq_cst);
+	/* What a writer that is killed has read and not published is told by it: lxe_ring_recover(). */
+	memset(ring->data + (written & RING_MASK), 0, len);
 	return (struct iovec){ .iov_base = ring->data + (written & RING_MASK), .iov_len = len };
+}
+
+void lxe_ring_recover(struct lxe_ring *ring)
+{
+	uint64_t written = atomic_load_explicit(&ring->written, memory_order_acquire);
+	uint64_t reserved = atomic_load_explicit(&ring->reserved, memory_order_acquire);
+	const unsigned char *room = ring->data + (written & RING_MASK);
+	size_t n = 0;
+
+	if (reserved > written && reserved - written <= until_wrap(written))
+		n = (size_t)(reserved - written);
+	while (n && !room[n - 1])
+		n--;
+	atomic_store_explicit(&ring->reserved, written + n, memory_order_release);
+	lxe_ring_publish(ring, n);
 }
 
 void lxe_ring_publish(struct lxe_ring *ring, size_t n)

@@ -32,6 +32,12 @@ uint64_t lxe_ring_written(const struct lxe_ring *ring); /* position of the next 
 struct iovec lxe_ring_room(struct lxe_ring *ring, size_t max);
 void lxe_ring_publish(struct lxe_ring *ring, size_t n);
 
+/*
+ * After the writer has died: what it had read into its room and could not publish any more, which is
+ * everything up to the last byte there that is not NUL.
+ */
+void lxe_ring_recover(struct lxe_ring *ring);
+
 /* The oldest position whose byte is still there: 256 KiB back, less what is being written now. */
 uint64_t lxe_ring_oldest(const struct lxe_ring *ring);
 

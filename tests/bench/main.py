@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import cold
+import living
 import measure
 import memory
 import peers
@@ -19,7 +20,7 @@ from workspace import Workspace
 
 TOP = Path(__file__).resolve().parent.parent.parent
 BIN = Path(os.environ.get("LXE_BIN", TOP / "build" / "lxc-exec")).resolve()
-PARTS = ("cold", "phases", "script", "pty", "memory")
+PARTS = ("cold", "phases", "script", "pty", "memory", "living")
 
 
 def parse(words):
@@ -74,6 +75,7 @@ def sections(work, options):
         ("script", script.script),
         ("pty", terminal.terminal),
         ("memory", memory.memory),
+        ("living", living.living),
     ):
         if name in wanted:
             yield from part(work, options)

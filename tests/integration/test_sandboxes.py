@@ -373,3 +373,34 @@ def test_a_run_directory_with_a_very_long_path(world, tmp_path):
     lxe.ok(world.run("start", NAME, env=env))
     lxe.ok(world.run("exec", NAME, "--", "true", env=env))
     lxe.ok(world.run("destroy", "--force", NAME, env=env))
+
+
+def test_exec_as_another_user(world):
+    running(world, "sleep", "1000")
+    lxe.ok(world.run("exec", NAME, "--", "sh", "-c", "echo dev:x:1000:1001::/home/dev:/bin/sh >>/etc/passwd;"
+                     "mkdir -p /home/dev && chown 1000:1001 /home/dev"))
+    show = ["sh", "-c", "id -u; id -g; id -G; echo $HOME $USER; pwd; touch mine && stat -c %u mine"]
+    done = lxe.ok(world.run("exec", "--user", "dev", NAME, "--", *show))
+    assert done.stdout.split() == b"1000 1001 1001 /home/dev dev /home/dev 1000".split()
+    done = lxe.ok(world.run("exec", "-u", "33:44", NAME, "--", "sh", "-c", "id -u; id -g; pwd; "
+                            "grep CapEff /proc/self/status"))
+    assert done.stdout.split()[:2] == [b"33", b"44"] and done.stdout.endswith(b"0000000000000000\n")
+    lxe.refusal(world.run("exec", "-u", "ghost", NAME, "--", "true"), says="no user 'ghost'")
+    lxe.refusal(world.run("exec", "-u", "99999", NAME, "--", "true"), says="no user")
+    lxe.refusal(world.run("exec", "-u", "a b", NAME, "--", "true"), says="is not a user")
+    with world.pty("exec", "-u", "dev", NAME, "--", "sh", "-c", "stat -c 'owner %u' $(tty); echo x >$(tty)") as terminal:
+        terminal.expect(rb"owner 1000")
+        terminal.expect(rb"x")
+        assert terminal.wait() == 0
+    destroy(world)
+    assert lxe.ok(world.run("run", "-u", "7", "--", "id", "-u")).stdout == b"7\n"
+
+
+def test_passwd_is_not_followed_out_of_the_sandbox(world):
+    running(world, "sleep", "1000")
+    for target in ("/proc/1/root/etc/passwd", "../../../../../etc/passwd", "/dev/zero"):
+        lxe.ok(world.run("exec", NAME, "--", "sh", "-c", f"rm -f /etc/passwd; ln -s {target} /etc/passwd"))
+        assert world.run("exec", "-u", "nobody", NAME, "--", "true").returncode in (0, 125)
+    lxe.ok(world.run("exec", NAME, "--", "sh", "-c", "rm -f /etc/passwd; mkfifo /etc/passwd"))
+    lxe.refusal(world.run("exec", "-u", "nobody", NAME, "--", "true"))
+    destroy(world)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 /* The value of a name that must be there exactly once; NULL when it is not there. */
+static const struct lxe_user root = { .name = "root", .home = "/root" };
 static const char *value_of(const struct lxe_strv *env, const char *name)
 {
 	const char *value = NULL;
@@ -29,7 +30,7 @@ static void make(struct lxe_strv *env, const char *term, const char *const *entr
 	cr_assert_eq(lxe_str_set(&spec.term, term), 0);
 	for (; *entries; entries++)
 		cr_assert_eq(lxe_strv_add(&spec.env, *entries), 0);
-	cr_assert_eq(lxe_environment(env, &spec, &err), 0);
+	cr_assert_eq(lxe_environment(env, &spec, &root, &err), 0);
 	cr_assert_null(env->v[env->n]);
 	lxe_spec_release(&spec);
 }
@@ -86,13 +87,13 @@ Test(environment, a_term_that_does_not_fit_is_an_error)
 	struct lxe_strv env = { 0 };
 	struct lxe_err err = { 0 };
 	struct lxe_spec spec;
-	char term[300];
+	char term[600];
 
 	memset(term, 'x', sizeof(term) - 1);
 	term[sizeof(term) - 1] = '\0';
 	lxe_spec_init(&spec);
 	cr_assert_eq(lxe_str_set(&spec.term, term), 0);
-	cr_assert_eq(lxe_environment(&env, &spec, &err), -ENAMETOOLONG);
+	cr_assert_eq(lxe_environment(&env, &spec, &root, &err), -ENAMETOOLONG);
 	cr_assert_null(env.v);
 	cr_assert_neq(err.msg[0], '\0');
 	lxe_spec_release(&spec);

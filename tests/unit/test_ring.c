@@ -246,3 +246,25 @@ Test(ring, a_ring_cannot_be_cut_under_its_readers)
 	lxe_ring_unmap(ring);
 	close(fd);
 }
+
+Test(ring, what_a_killed_writer_had_read_is_not_lost)
+{
+	int fd = -1;
+	struct lxe_ring *ring = new_ring(&fd);
+	struct iovec v;
+
+	put(ring, 100000);
+	v = lxe_ring_room(ring, 5000);
+	memcpy(v.iov_base, "read\0and not published", 22);
+	lxe_ring_recover(ring);
+	cr_assert_eq(lxe_ring_written(ring), 100022);
+	v = lxe_ring_peek(ring, 100000);
+	cr_assert_arr_eq(v.iov_base, "read\0and not published", 22);
+	/* Nothing was read, or all of it was published. */
+	lxe_ring_room(ring, 5000);
+	lxe_ring_recover(ring);
+	lxe_ring_recover(ring);
+	cr_assert_eq(lxe_ring_written(ring), 100022);
+	lxe_ring_unmap(ring);
+	close(fd);
+}

@@ -11,6 +11,7 @@ static void fill(struct lxe_spec *spec)
 	lxe_spec_init(spec);
 	lxe_str_set(&spec->name, "web \xc3\xa4");
 	lxe_str_set(&spec->cwd, "/srv");
+	lxe_str_set(&spec->user, "33:44");
 	lxe_str_set(&spec->term, "xterm");
 	lxe_str_set(&spec->result, "fd:3");
 	lxe_strv_add(&spec->argv, "printf");
@@ -39,6 +40,7 @@ static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
 	cr_assert_str_eq(a->name, b->name);
 	cr_assert_str_eq(a->image, b->image);
 	cr_assert_str_eq(a->cwd, b->cwd);
+	cr_assert_str_eq(a->user, b->user);
 	cr_assert_str_eq(a->term, b->term);
 	cr_assert_str_eq(a->result, b->result);
 	assert_same_strv(&a->argv, &b->argv);
