@@ -98,6 +98,19 @@ struct lxe_cgroup_stats {
 
 void lxe_cgroup_stats(const struct lxe_cgroup *cg, struct lxe_cgroup_stats *ret);
 
+#define LXE_CGROUP_UNKNOWN UINT64_MAX /* no hierarchy of this host counts it */
+
+struct lxe_cgroup_usage {
+	uint64_t cpu_us; /* where there is a v2 hierarchy */
+	uint64_t memory, peak_memory;
+	uint64_t pids; /* pid 1 and its monitor included */
+};
+
+/* What is used at this moment. At most four small files are read; of the other two one each. */
+void lxe_cgroup_usage(const struct lxe_cgroup *cg, struct lxe_cgroup_usage *ret);
+uint64_t lxe_cgroup_cpu_us(const struct lxe_cgroup *cg);
+uint64_t lxe_cgroup_oom_kills(const struct lxe_cgroup *cg); /* 0 where they are not counted */
+
 /*
  * In the keeper's own mount namespace (private or slave to the host's, or the host loses its view):
  * cover /sys/fs/cgroup with an empty tmpfs, so that liblxc finds no hierarchy and does nothing. What

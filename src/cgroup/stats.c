@@ -74,6 +74,15 @@ static void add_v2(const struct lxe_group_dir *d, struct lxe_cgroup_stats *s)
 	s->system_us = counter(d->fd, "cpu.stat", "system_usec");
 }
 
+uint64_t lxe_cgroup_oom_kills(const struct lxe_cgroup *cg)
+{
+	for (size_t i = 0; i < cg->n; i++)
+		if (cg->dir[i].controllers & LXE_CONTROLLER_MEMORY)
+			return counter(cg->dir[i].fd,
+				cg->dir[i].v2 ? "memory.events" : "memory.oom_control", "oom_kill");
+	return 0;
+}
+
 void lxe_cgroup_stats(const struct lxe_cgroup *cg, struct lxe_cgroup_stats *ret)
 {
 	struct lxe_cgroup_stats s = { 0 };

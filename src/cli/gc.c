@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "cli/print.h"
+#include "keeper/metrics.h"
 #include "keeper/teardown.h"
 #include "rootfs/images.h"
 #include "store/outcome.h"
@@ -71,6 +72,8 @@ static int collect_all(struct lxe_cli *cli, struct tally *t)
 		r = lxe_gc(&cli->dirs, 0, report_sandbox, t, &cli->err);
 	if (r < 0)
 		return r;
+	if (!cli->req.dry_run)
+		lxe_metrics_collect(cli->dirs.run, NULL);
 	return lxe_image_collect(cli->dirs.state, cli->req.dry_run, report_build, t, &cli->err);
 }
 

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "cli/print.h"
+#include "client/registry.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
@@ -56,6 +57,19 @@ static int put(FILE *out, const struct lxe_request *req, const struct lxe_stats 
 		return put_json(out, stats);
 	}
 	return -EINVAL;
+}
+
+struct name {
+	const struct lxe_dirs *dirs;
+	char text[LXE_STATS_NAME_MAX + 1];
+};
+
+static const char *name_of(void *arg, const char *id)
+{
+	struct name *name = arg;
+
+	lxe_registry_name(name->dirs, id, name->text);
+	return name->text;
 }
 
 static int once(struct lxe_cli *cli, const struct lxe_stats_names *names)
@@ -179,8 +193,9 @@ static int watch_until_signal(struct lxe_cli *cli, const struct lxe_stats_names 
 
 int lxe_cli_stats(int argc, char **argv)
 {
-	const struct lxe_stats_names names = { 0 };
 	struct lxe_cli cli;
+	struct name name = { .dirs = &cli.dirs };
+	const struct lxe_stats_names names = { .of = name_of, .arg = &name };
 	int r, signal = 0;
 
 	r = lxe_cli_begin(&cli, LXE_VERB_STATS, false, argc, argv);

@@ -146,7 +146,9 @@ static int remove_unowned(
 	const struct lxe_place *place, struct lxe_outcome *outcome, struct lxe_err *err)
 {
 	struct lxe_sandbox sandbox = LXE_SANDBOX_NONE;
-	struct lxe_teardown t = { .sandbox = &sandbox, .outcome = outcome, .result = -EBADF };
+	struct lxe_teardown t = {
+		.sandbox = &sandbox, .outcome = outcome, .run = place->run, .result = -EBADF
+	};
 	int r;
 
 	r = lxe_sandbox_claim(&sandbox, place->base, place->id, CLAIM_MS, err);

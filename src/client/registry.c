@@ -28,6 +28,7 @@ static bool place(const struct lxe_dirs *dirs, const char *id, struct lxe_place 
 			continue;
 		memcpy(ret->id, id, sizeof(ret->id));
 		ret->base = bases[i];
+		ret->run = dirs->run;
 		return true;
 	}
 	return false;
@@ -162,12 +163,31 @@ void lxe_info_release(struct lxe_info *info)
 	lxe_spec_release(&info->spec);
 }
 
+void lxe_registry_name(const struct lxe_dirs *dirs, const char *id, char name[129])
+{
+	LXE_AUTOFREE unsigned char *bytes = NULL;
+	struct lxe_record record = { 0 };
+	struct lxe_place where;
+	size_t len = 0;
+	int dir = place(dirs, id, &where) ? lxe_sandbox_open(where.base, id) : -ENOENT;
+
+	name[0] = '\0';
+	if (dir < 0)
+		return;
+	if (lxe_sandbox_get(dir, LXE_SANDBOX_RECORD, &bytes, &len) == 0 &&
+		lxe_record_decode(&record, bytes, len) == 0)
+		memcpy(name, record.name, sizeof(record.name));
+	lxe_record_release(&record);
+	lxe_close(dir);
+}
+
 const char *lxe_info_name(const struct lxe_info *info)
 {
 	return info->record.name[0] ? info->record.name : info->place.id;
 }
 
-static int add_all(const char *base, struct lxe_info **list, size_t *n, struct lxe_err *err)
+static int add_all(const struct lxe_dirs *dirs, const char *base, struct lxe_info **list, size_t *n,
+	struct lxe_err *err)
 {
 	struct lxe_strv ids = { 0 };
 	struct lxe_info *grown;
@@ -182,7 +202,7 @@ static int add_all(const char *base, struct lxe_info **list, size_t *n, struct l
 	}
 	*list = grown;
 	for (size_t i = 0; i < ids.n; i++) {
-		struct lxe_place where = { .base = base };
+		struct lxe_place where = { .base = base, .run = dirs->run };
 
 		memcpy(where.id, ids.v[i], sizeof(where.id));
 		/* What has gone meanwhile is not listed. */
@@ -210,9 +230,9 @@ int lxe_registry_list(
 
 	*ret = NULL;
 	*n = 0;
-	r = add_all(dirs->run, ret, n, err);
+	r = add_all(dirs, dirs->run, ret, n, err);
 	if (r == 0)
-		r = add_all(dirs->state, ret, n, err);
+		r = add_all(dirs, dirs->state, ret, n, err);
 	if (r < 0) {
 		lxe_registry_free(*ret, *n);
 		return r;

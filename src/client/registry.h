@@ -17,6 +17,7 @@
 struct lxe_place {
 	char id[LXE_ID_LEN + 1];
 	const char *base; /* of dirs: the run or the state directory */
+	const char *run;  /* of dirs: the run directory */
 };
 
 struct lxe_info {
@@ -40,6 +41,9 @@ int lxe_registry_find(
 /* -ENOENT: it is gone; everything else that is wrong shows in *ret, which is to be released. */
 int lxe_registry_read(const struct lxe_place *where, struct lxe_info *ret);
 void lxe_info_release(struct lxe_info *info);
+
+/* The name of the sandbox with this id, empty when it has none, or there is no such sandbox. */
+void lxe_registry_name(const struct lxe_dirs *dirs, const char *id, char name[129]);
 
 /* The name, or the id of one that has none. */
 const char *lxe_info_name(const struct lxe_info *info);

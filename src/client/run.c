@@ -198,6 +198,7 @@ static void tear_down(struct lxe_session *s)
 		.outcome = s->outcome,
 		.result = s->result,
 		.keep = s->spec->keep && s->started,
+		.run = s->dirs->run,
 	};
 	char id[LXE_ID_LEN + 1];
 	int r;

@@ -17,18 +17,15 @@
 #define START_TIMEOUT_MS 20000
 #define START_LOOK_MS 250 /* a healthy start is over by then, and never looks */
 
-/*
- * Processes of ours in the sandbox's group: pid 1 and its monitor for good, the starter and liblxc's
- * helper while a command is put in. The user's limit is on his own processes.
- */
-#define OWN_PROCESSES 2
+/* Beside pid 1 and its monitor: the starter and liblxc's helper, while a command is put in. */
 #define STARTING_PROCESSES 2
 
 static uint64_t pids_limit(const struct lxe_keeper *k)
 {
 	uint64_t users = k->main->spec.pids;
 
-	return users ? users + OWN_PROCESSES + STARTING_PROCESSES * k->starting : 0;
+	/* The user's limit is on his own processes. */
+	return users ? users + LXE_OWN_PROCESSES + STARTING_PROCESSES * k->starting : 0;
 }
 
 int lxe_keeper_limit_pids(struct lxe_keeper *k, struct lxe_err *err)

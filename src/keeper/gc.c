@@ -82,6 +82,7 @@ static int tear_down_orphan(const struct collection *c, const char *base, const 
 		.result = -EBADF,
 		.timeout_ms = c->timeout_ms,
 		.keep = keep,
+		.run = c->dirs->run,
 	};
 	int r;
 

@@ -41,6 +41,7 @@ void lxe_keeper_move(struct lxe_keeper *k, enum lxe_state to)
 	/* For whoever looks; a full disk must not end what runs. */
 	if (k->live >= 0 && to != LXE_GONE)
 		lxe_live_write(k->live, &k->now);
+	lxe_metrics_moved(k);
 }
 
 void lxe_keeper_lap(struct lxe_keeper *k, enum lxe_span span)
@@ -250,6 +251,7 @@ static void await_byes(struct lxe_keeper *k)
 
 static void release(struct lxe_keeper *k)
 {
+	lxe_metrics_close(k);
 	lxe_keeper_clean_up(k);
 	lxe_cgroup_leaf_free(k->init_leaf);
 	lxe_cgroup_free(k->cgroup);
@@ -318,6 +320,7 @@ static int begin(struct lxe_keeper *k, char *title, struct lxe_err *err)
 		r = lxe_channels_listen(k, err);
 	if (r < 0)
 		return r;
+	lxe_metrics_open(k);
 	return serve(k, err);
 }
 

@@ -17,12 +17,16 @@
 #include "container/container.h"
 #include "keeper/channel.h"
 #include "keeper/loop.h"
+#include "keeper/metrics.h"
 #include "keeper/process.h"
 #include "keeper/state.h"
 #include "rootfs/rootfs.h"
 #include "store/live.h"
 #include "store/outcome.h"
 #include "store/sandbox.h"
+
+/* Processes of ours in the sandbox's group: pid 1 and its monitor, for good. */
+#define LXE_OWN_PROCESSES 2
 
 /* A child that was reaped before anybody knew who it was. */
 struct lxe_ended {
@@ -54,6 +58,7 @@ struct lxe_keeper {
 	unsigned char nonce[LXE_NONCE_LEN];
 	int live; /* where its state is written (store/live.h) */
 	struct lxe_live now;
+	struct lxe_keeper_metrics metrics;
 
 	struct lxe_cgroup_host *cgroups;
 	struct lxe_cgroup *cgroup;

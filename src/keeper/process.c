@@ -65,6 +65,7 @@ void lxe_process_free(struct lxe_process *p)
 	lxe_close(p->report);
 	lxe_close(p->release);
 	lxe_pty_release(&p->pty);
+	lxe_metrics_gone(p);
 	lxe_ring_unmap(p->ring);
 	lxe_close(p->ring_fd);
 	lxe_cgroup_leaf_free(p->leaf);

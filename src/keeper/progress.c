@@ -157,9 +157,13 @@ void lxe_keeper_moved(struct lxe_process *p)
 			lxe_keeper_move(k, LXE_RUNNING);
 		if (p == k->main)
 			tell_starters(k);
+		else
+			lxe_metrics_publish(k);
 		break;
 	case LXE_PROCESS_ENDED:
 		lxe_keeper_count_starting(p, false);
+		if (p != k->main)
+			lxe_metrics_publish(k);
 		ended(p);
 		break;
 	}

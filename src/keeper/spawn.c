@@ -48,6 +48,7 @@ static void run_starter(
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
 		_exit(1);
+	lxe_metrics_forget(p->keeper);
 	report.pid = lxe_cgroup_leaf_enter(p->leaf);
 	if (report.pid < 0)
 		lxe_fail(&report.err, report.pid, "enter the command's cgroup");
@@ -127,11 +128,9 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 	struct lxe_child child = {
 		.report = -EBADF, .release = -EBADF, .filter = &p->keeper->filter
 	};
-	struct lxe_cgroup_stats stats = { 0 };
 	int answer = -EBADF, r;
 
-	lxe_cgroup_stats(p->keeper->cgroup, &stats);
-	p->oom_before = stats.oom_kills;
+	p->oom_before = lxe_cgroup_oom_kills(p->keeper->cgroup);
 	r = prepare(p, &env, err);
 	if (r == 0) {
 		child.nofile = p->keeper->nofile;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "keeper/metrics.h"
 #include "keeper/state.h"
 #include "proto/outcome_wire.h"
 #include "proto/wire.h"
@@ -201,6 +202,8 @@ int lxe_teardown(const struct lxe_teardown *t)
 	if (with_cgroups(&p, &found) == 0)
 		replay_journal(&p);
 	reap_children(&p);
+	if (t->run)
+		lxe_metrics_collect(t->run, t->sandbox->id);
 	if (p.r == 0 && !t->keep)
 		remove_directory(&p);
 	t->outcome->teardown_ok = p.r == 0;

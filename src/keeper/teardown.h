@@ -29,7 +29,8 @@ struct lxe_teardown {
 	struct lxe_outcome *outcome;
 	/* What is outside the sandbox's directory goes, the rest stays and says how it ended. */
 	bool keep;
-	int timeout_ms;	   /* for the processes of one cgroup to end; 0: the usual 10 s */
+	const char *run; /* the run directory, for the metrics slot of a dead keeper; may be NULL */
+	int timeout_ms;	 /* for the processes of one cgroup to end; 0: the usual 10 s */
 	uint64_t begun_us; /* CLOCK_MONOTONIC, for its teardown span; 0: not wanted */
 	int result; /* where the record goes; negative: to the path in the journal, if it is empty */
 };

@@ -107,6 +107,7 @@ int lxe_keeper_set_up(struct lxe_keeper *k, int control, struct lxe_err *err)
 	int r;
 
 	k->signals = k->listening = k->connected.fd = k->signalled.fd = -EBADF;
+	k->metrics.asked = k->metrics.asking.fd = -EBADF;
 	r = lxe_loop_new(&k->loop);
 	if (r < 0) {
 		lxe_close(control);

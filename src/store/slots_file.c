@@ -192,9 +192,9 @@ void lxe_slots_close(struct lxe_slots *s)
 	if (!s)
 		return;
 	if (s->header && s->pid == getpid()) {
-		for (uint32_t i = 0; i < LXE_SLOTS_MAX; i++)
-			if (slot_is_own(s, i))
-				lxe_slots_vacate(s, i);
+		for (uint32_t i = 0; i < SLOTS_WORDS; i++)
+			while (s->own[i])
+				lxe_slots_vacate(s, i * 64 + (uint32_t)__builtin_ctzll(s->own[i]));
 		munmap(s->header, SLOTS_SIZE);
 	}
 	lxe_close(s->fd);

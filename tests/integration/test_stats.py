@@ -66,6 +66,7 @@ def rows_of(world):
 
 
 def test_without_slots_the_table_is_empty(world):
+    (world.run_dir / "slots").unlink(missing_ok=True)
     text = stdout_of(world.run("stats"))
     assert text.splitlines()[0].split() == "ID NAME STATE CPU% MEMORY PEAK PIDS IN OUT UPTIME".split()
     assert len(text.splitlines()) == 1

@@ -108,6 +108,51 @@ Test(cgroup, somebody_elses_path, .timeout = 30)
 	tear_down(&f);
 }
 
+static void burn(void)
+{
+	static volatile unsigned char page[8 << 20];
+
+	for (size_t i = 0; i < sizeof(page); i += 4096)
+		page[i] = 1;
+	for (volatile unsigned int i = 0; i < 50000000; i++)
+		;
+}
+
+Test(cgroup, usage_is_that_of_the_processes_inside, .timeout = 60)
+{
+	for (int mode = 0; mode < modes(); mode++) {
+		struct lxe_cgroup_usage u, before;
+		struct fixture f;
+		int ends[2], status;
+		pid_t pid;
+
+		set_up(&f, mode, 0, 0);
+		lxe_cgroup_usage(f.cg, &before);
+		cr_expect_eq(before.pids, 0);
+		cr_expect_eq(lxe_cgroup_oom_kills(f.cg), 0);
+		cr_assert_eq(sys_pipe(ends), 0);
+		pid = spawn(&f);
+		if (pid == 0) {
+			burn();
+			sys_write_all(ends[1], "!", 1);
+			stay();
+		}
+		await_byte(ends);
+		lxe_cgroup_usage(f.cg, &u);
+		cr_expect_eq(u.pids, 1, "mode %d: %lu", mode, u.pids);
+		cr_expect_geq(u.memory, 8 << 20, "mode %d: %lu", mode, u.memory);
+		cr_expect_geq(u.peak_memory, u.memory);
+		/* Without v2 nobody counts it. */
+		cr_expect_eq(u.cpu_us == LXE_CGROUP_UNKNOWN, before.cpu_us == LXE_CGROUP_UNKNOWN);
+		if (u.cpu_us != LXE_CGROUP_UNKNOWN)
+			cr_expect_gt(u.cpu_us, before.cpu_us + 1000);
+		cr_expect_geq(lxe_cgroup_cpu_us(f.cg), u.cpu_us);
+		lxe_close(ends[0]);
+		tear_down(&f);
+		cr_expect_eq(sys_wait(pid, &status), 0);
+	}
+}
+
 Test(cgroup, refuses_what_is_not_ours, .timeout = 30)
 {
 	static const struct {
