@@ -148,7 +148,9 @@ void lxe_print_outcome(const struct lxe_outcome *o, uint64_t timeout_ms, int ver
 		put_message(o->message[0] ? o->message : "failed", o->hint);
 		break;
 	case LXE_CAUSE_TIMEOUT:
-		if (verbose >= 0)
+		if (verbose >= 0 && o->message[0])
+			put_message(o->message, o->hint);
+		else if (verbose >= 0)
 			print_timeout(timeout_ms);
 		break;
 	case LXE_CAUSE_OOM:

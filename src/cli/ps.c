@@ -57,13 +57,22 @@ static json_t *ending_of(const struct lxe_info *i)
 		lxe_json_text(i->outcome.message[0] ? i->outcome.message : NULL));
 }
 
+/* When it is ended at the latest, 0: never, or it has ended. */
+static uint64_t expiry_of(const struct lxe_info *i)
+{
+	bool ends = i->owned && i->spec.ttl_ms && i->spec.ttl_ms < UINT64_MAX / 2;
+
+	return ends ? i->record.created_at_ms + i->spec.ttl_ms : 0;
+}
+
 static json_t *summary_of(const struct lxe_info *i)
 {
-	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "id", i->place.id, "name",
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", i->place.id, "name",
 		name_or_null(i), "state", i->state, "pid",
 		number_or_null((uint64_t)(i->owned ? i->live.pid : 0)), "image",
 		lxe_json_text(i->spec.image), "created_at", time_or_null(i->record.created_at_ms),
-		"command", command_of(i));
+		"expires_at", time_or_null(expiry_of(i)), "idle_ms",
+		number_or_null(i->spec.idle_ms), "command", command_of(i));
 }
 
 static json_t *details_of(const struct lxe_info *i)
@@ -79,10 +88,11 @@ static json_t *details_of(const struct lxe_info *i)
 			     time_or_null(i->live.started_at_ms), "ended_at",
 			     time_or_null(i->has_outcome ? i->outcome.ended_at_ms : 0)));
 	json_object_update_new(
-		all, json_pack("{s:[], s:s, s:{s:o, s:o, s:o}, s:o}", "mounts", "network", "none",
-			     "limits", "memory", number_or_null(i->spec.memory), "pids",
+		all, json_pack("{s:[], s:s, s:{s:o, s:o, s:o, s:o}, s:o}", "mounts", "network",
+			     "none", "limits", "memory", number_or_null(i->spec.memory), "pids",
 			     number_or_null(i->spec.pids), "timeout_ms",
-			     number_or_null(i->spec.timeout_ms), "ending", ending_of(i)));
+			     number_or_null(i->spec.timeout_ms), "ttl_ms",
+			     number_or_null(i->spec.ttl_ms), "ending", ending_of(i)));
 	json_object_set_new(all, "cause",
 		i->has_outcome ? json_string(lxe_cause_name(i->outcome.cause)) : json_null());
 	return all;
@@ -102,14 +112,15 @@ static void print_command(const struct lxe_info *i)
 
 static void print_row(const struct lxe_info *i)
 {
-	char created[32];
+	char created[32], expires[32];
 
 	format_time(i->record.created_at_ms, created, sizeof(created));
+	format_time(expiry_of(i), expires, sizeof(expires));
 	lxe_print("%-12s  ", i->place.id);
 	lxe_print_field(i->record.name[0] ? i->record.name : "-", 16);
 	lxe_print("  %-10s  %-8d  ", i->state, i->owned ? (int)i->live.pid : 0);
 	lxe_print_field(i->spec.image ? i->spec.image : "-", 8);
-	lxe_print("  %-20s  ", created);
+	lxe_print("  %-20s  %-20s  ", created, expires[0] ? expires : "-");
 	print_command(i);
 	lxe_print("\n");
 }
@@ -124,8 +135,8 @@ static int print_list(struct lxe_cli *cli, const struct lxe_info *list, size_t n
 			json_array_append_new(array, summary_of(&list[i]));
 		return lxe_print_json(array);
 	}
-	lxe_print("%-12s  %-16s  %-10s  %-8s  %-8s  %-20s  %s\n", "ID", "NAME", "STATE", "PID",
-		"IMAGE", "CREATED", "COMMAND");
+	lxe_print("%-12s  %-16s  %-10s  %-8s  %-8s  %-20s  %-20s  %s\n", "ID", "NAME", "STATE",
+		"PID", "IMAGE", "CREATED", "EXPIRES", "COMMAND");
 	for (size_t i = 0; i < n; i++)
 		print_row(&list[i]);
 	return 0;

@@ -15,6 +15,7 @@ static void take_output(void *process, uint32_t events)
 	ssize_t n = 1;
 
 	(void)events;
+	lxe_life_used(p->keeper);
 	while (n > 0 && taken < FAIR_SHARE) {
 		struct iovec room = lxe_ring_room(p->ring, FAIR_SHARE);
 

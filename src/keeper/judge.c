@@ -1,5 +1,6 @@
 /* How a process ended: from what the keeper has seen to the outcome. See process.h. */
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 
 #include "keeper/keeper.h"
@@ -9,6 +10,20 @@ static bool was_killed(int status)
 {
 	return WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL
 				   : WEXITSTATUS(status) == LXE_EXIT_SIGNAL + SIGKILL;
+}
+
+static void say_timeout(struct lxe_process *p)
+{
+	struct lxe_outcome *o = &p->outcome;
+	char duration[32];
+
+	o->hint[0] = '\0';
+	if (p->keeper->life.expired) {
+		lxe_life_message(p->keeper, o->message, sizeof(o->message));
+		return;
+	}
+	lxe_life_duration(duration, sizeof(duration), p->spec.timeout_ms);
+	snprintf(o->message, sizeof(o->message), "command timed out after %s", duration);
 }
 
 void lxe_process_judge(struct lxe_process *p)
@@ -23,7 +38,10 @@ void lxe_process_judge(struct lxe_process *p)
 	o->has_status = p->reaped;
 	o->status = p->status;
 	o->bytes_out = p->ring ? (int64_t)lxe_ring_written(p->ring) : -1;
-	if (k->stopping || p->stopping) {
+	if (k->life.expired && p->timed_out) {
+		o->cause = LXE_CAUSE_TIMEOUT;
+		say_timeout(p);
+	} else if (k->stopping || p->stopping) {
 		int signal = p->stopping ? p->stop_signal : k->stop_signal;
 
 		o->cause = LXE_CAUSE_KILLED;
@@ -33,6 +51,7 @@ void lxe_process_judge(struct lxe_process *p)
 		o->cause = LXE_CAUSE_ERROR;
 	} else if (p->timed_out) {
 		o->cause = LXE_CAUSE_TIMEOUT;
+		say_timeout(p);
 	} else if (!p->reaped) {
 		/* The sandbox has ended with it inside. */
 		o->cause = LXE_CAUSE_KILLED;

@@ -280,7 +280,7 @@ static int adopt(struct lxe_keeper *k, char *title, struct lxe_err *err)
 }
 
 /* Who it is and what is to be executed, as its maker wrote it down. */
-static int read_record(struct lxe_keeper *k, struct lxe_err *err)
+static int read_record(struct lxe_keeper *k, uint64_t *created_at_ms, struct lxe_err *err)
 {
 	LXE_AUTOFREE unsigned char *bytes = NULL;
 	struct lxe_record record = { 0 };
@@ -294,6 +294,7 @@ static int read_record(struct lxe_keeper *k, struct lxe_err *err)
 	if (r == 0)
 		r = lxe_spec_decode(&p->spec, record.spec, record.spec_len);
 	memcpy(k->nonce, record.nonce, sizeof(k->nonce));
+	*created_at_ms = record.created_at_ms;
 	lxe_record_release(&record);
 	if (r < 0)
 		return lxe_fail(err, r, "read the record of sandbox '%s'", k->sandbox.id);
@@ -305,6 +306,7 @@ static int read_record(struct lxe_keeper *k, struct lxe_err *err)
 
 static int begin(struct lxe_keeper *k, char *title, struct lxe_err *err)
 {
+	uint64_t created_at_ms = 0;
 	int r;
 
 	r = lxe_keeper_await_request(k, LXE_MSG_CREATE, err);
@@ -315,11 +317,12 @@ static int begin(struct lxe_keeper *k, char *title, struct lxe_err *err)
 		return r;
 	k->lap_us = k->main->request.begun_us;
 	lxe_keeper_lap(k, LXE_SPAN_SPAWN);
-	r = read_record(k, err);
+	r = read_record(k, &created_at_ms, err);
 	if (r == 0)
 		r = lxe_channels_listen(k, err);
 	if (r < 0)
 		return r;
+	lxe_life_begin(k, created_at_ms);
 	lxe_metrics_open(k);
 	return serve(k, err);
 }
@@ -344,6 +347,7 @@ int lxe_keeper_run(int control, char *title)
 		r = begin(&k, title, &err);
 	if (r < 0)
 		fail(&k, &err);
+	lxe_life_end(&k);
 	settle(&k);
 	tear_down(&k);
 	/* Before anybody is told: what is kept is free for the next verb. */

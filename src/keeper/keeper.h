@@ -16,6 +16,7 @@
 #include "confine/confine.h"
 #include "container/container.h"
 #include "keeper/channel.h"
+#include "keeper/life.h"
 #include "keeper/loop.h"
 #include "keeper/metrics.h"
 #include "keeper/process.h"
@@ -59,6 +60,7 @@ struct lxe_keeper {
 	int live; /* where its state is written (store/live.h) */
 	struct lxe_live now;
 	struct lxe_keeper_metrics metrics;
+	struct lxe_keeper_life life;
 
 	struct lxe_cgroup_host *cgroups;
 	struct lxe_cgroup *cgroup;

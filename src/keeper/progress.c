@@ -211,6 +211,7 @@ void lxe_keeper_lost(struct lxe_channel *c)
 	struct lxe_keeper *k = c->keeper;
 	struct lxe_process *p = c->process;
 
+	lxe_life_used(k);
 	if (!p) {
 		/* The creator, before it has asked for anything. */
 		k->creator_gone = true;

@@ -237,6 +237,7 @@ static void take_drive(struct lxe_channel *c, struct lxe_msg *msg)
 
 void lxe_keeper_take(struct lxe_channel *c, struct lxe_msg *msg)
 {
+	lxe_life_used(c->keeper);
 	switch (c->role) {
 	case LXE_ROLE_CONTROL:
 		take_control(c, msg);

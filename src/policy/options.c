@@ -143,6 +143,33 @@ static const struct lxe_option table[] = {
 		AT(spec.timeout_ms),
 	},
 	{
+		.name = "ttl",
+		.placeholder = "DURATION",
+		.help = "end the sandbox this long after it was made (default: none)",
+		.detail =
+			"Whatever runs in it then ends with it, and the exit status is 124. One that "
+			"is kept is stopped, and its files stay.",
+		.values = "a whole number with ms, s, m or h, or none",
+		.verbs = MAKES,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_duration,
+		AT(spec.ttl_ms),
+	},
+	{
+		.name = "idle",
+		.placeholder = "DURATION",
+		.help = "end the sandbox when nobody has used it for so long (default: none)",
+		.detail =
+			"It is used while a client runs a command in it or drives its terminal, and "
+			"whenever a client talks to it or its terminal puts something out. Otherwise "
+			"as --ttl.",
+		.values = "a whole number with ms, s, m or h, or none",
+		.verbs = MAKES,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_duration,
+		AT(spec.idle_ms),
+	},
+	{
 		.name = "result",
 		.placeholder = "FILE|fd:N",
 		.help = "write how the run ended, as one JSON object",

@@ -27,6 +27,8 @@ enum tag {
 	TAG_VERBOSE,
 	TAG_KEEP,
 	TAG_USER,
+	TAG_TTL,
+	TAG_IDLE,
 };
 
 #define VERBOSE_BIAS 1 /* numbers on the wire have no sign, and -1 is quiet */
@@ -59,6 +61,8 @@ int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *re
 	lxe_put_u64(&w, TAG_PIDS, spec->pids);
 	lxe_put_u64(&w, TAG_KEEP, spec->keep);
 	lxe_put_u64(&w, TAG_TIMEOUT, spec->timeout_ms);
+	lxe_put_u64(&w, TAG_TTL, spec->ttl_ms);
+	lxe_put_u64(&w, TAG_IDLE, spec->idle_ms);
 	lxe_put_u64(&w, TAG_ROWS, spec->rows);
 	lxe_put_u64(&w, TAG_COLS, spec->cols);
 	lxe_put_u64(&w, TAG_VERBOSE, (uint64_t)verbose + VERBOSE_BIAS);
@@ -123,6 +127,10 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 		return get_number(f, UINT64_MAX, &spec->pids);
 	case TAG_TIMEOUT:
 		return get_number(f, UINT64_MAX, &spec->timeout_ms);
+	case TAG_TTL:
+		return get_number(f, UINT64_MAX, &spec->ttl_ms);
+	case TAG_IDLE:
+		return get_number(f, UINT64_MAX, &spec->idle_ms);
 	case TAG_ROWS:
 		r = get_number(f, UINT16_MAX, &value);
 		spec->rows = (uint16_t)value;
@@ -173,6 +181,8 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_MEMORY:
 	case TAG_PIDS:
 	case TAG_TIMEOUT:
+	case TAG_TTL:
+	case TAG_IDLE:
 	case TAG_ROWS:
 	case TAG_COLS:
 	case TAG_VERBOSE:

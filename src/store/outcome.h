@@ -53,7 +53,7 @@ struct lxe_outcome {
 	int status;		       /* its wait status, when has_status */
 	int signal;		       /* LXE_CAUSE_KILLED: the signal that the client got */
 	int error;		       /* LXE_CAUSE_ERROR: LXE_EXIT_ERROR, _NOEXEC or _NOTFOUND */
-	char message[LXE_ERR_MSG_MAX]; /* LXE_CAUSE_ERROR, _POLICY, _LIMIT */
+	char message[LXE_ERR_MSG_MAX]; /* LXE_CAUSE_ERROR, _TIMEOUT, _POLICY, _LIMIT */
 	char hint[LXE_ERR_HINT_MAX];
 	uint64_t created_at_ms, started_at_ms, ended_at_ms; /* since the Epoch, 0: never */
 	uint64_t user_us, system_us, max_rss; /* of the command's tree; microseconds, bytes */

@@ -23,6 +23,8 @@ static void fill(struct lxe_spec *spec)
 	spec->memory = UINT64_MAX;
 	spec->pids = 7;
 	spec->timeout_ms = 1500;
+	spec->ttl_ms = 86400000;
+	spec->idle_ms = UINT64_MAX;
 	spec->rows = 65535;
 	spec->cols = 1;
 	spec->verbose = -1;
@@ -49,6 +51,8 @@ static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
 	cr_assert_eq(a->memory, b->memory);
 	cr_assert_eq(a->pids, b->pids);
 	cr_assert_eq(a->timeout_ms, b->timeout_ms);
+	cr_assert_eq(a->ttl_ms, b->ttl_ms);
+	cr_assert_eq(a->idle_ms, b->idle_ms);
 	cr_assert_eq(a->rows, b->rows);
 	cr_assert_eq(a->cols, b->cols);
 	cr_assert_eq(a->verbose, b->verbose);
@@ -64,6 +68,8 @@ Test(spec, defaults)
 	cr_assert_eq(spec.memory, 0);
 	cr_assert_eq(spec.pids, 2048);
 	cr_assert_eq(spec.timeout_ms, LXE_TIMEOUT_NONE);
+	cr_assert_eq(spec.ttl_ms, 0);
+	cr_assert_eq(spec.idle_ms, 0);
 	cr_assert_eq(spec.verbose, 0);
 	lxe_spec_release(&spec);
 	lxe_spec_release(&spec);
