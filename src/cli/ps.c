@@ -67,8 +67,9 @@ static uint64_t expiry_of(const struct lxe_info *i)
 
 static json_t *summary_of(const struct lxe_info *i)
 {
-	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", i->place.id, "name",
-		name_or_null(i), "state", i->state, "pid",
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", i->place.id,
+		"name", name_or_null(i), "state", i->state, "reason",
+		lxe_json_text(i->why[0] ? i->why : NULL), "pid",
 		number_or_null((uint64_t)(i->owned ? i->live.pid : 0)), "image",
 		lxe_json_text(i->spec.image), "created_at", time_or_null(i->record.created_at_ms),
 		"expires_at", time_or_null(expiry_of(i)), "idle_ms",
@@ -98,7 +99,7 @@ static json_t *details_of(const struct lxe_info *i)
 	return all;
 }
 
-static void print_command(const struct lxe_info *i)
+static void print_words(const struct lxe_info *i)
 {
 	char line[64] = "";
 	size_t len = 0;
@@ -108,6 +109,18 @@ static void print_command(const struct lxe_info *i)
 		len = strlen(line);
 	}
 	lxe_print_field(line, 0);
+}
+
+static void print_command(const struct lxe_info *i)
+{
+	/* Of one that waits for somebody this is of more use. */
+	if (i->why[0]) {
+		lxe_print("(");
+		lxe_print_field(i->why, 0);
+		lxe_print(")");
+		return;
+	}
+	print_words(i);
 }
 
 static void print_row(const struct lxe_info *i)

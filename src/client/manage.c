@@ -16,6 +16,8 @@ static int wrong_state(const struct lxe_info *info, const char *verb, struct lxe
 	lxe_fail_msg(err, -EBUSY, "%s: sandbox '%s' is %s", verb, lxe_info_name(info), info->state);
 	if (strcmp(info->state, "crashed") == 0)
 		lxe_hint(err, "lxc-exec gc ends what is left of it");
+	else if (strcmp(info->state, "deferred") == 0)
+		lxe_hint(err, "lxc-exec gc tries again; left behind: %s", info->why);
 	return -EBUSY;
 }
 
@@ -81,6 +83,16 @@ int lxe_client_signal(const struct lxe_place *place, int signal, struct lxe_err 
 	return r;
 }
 
+/* What could not be removed makes it a failure of ours. */
+static int left_behind(const struct lxe_place *place, const char *verb,
+	const struct lxe_outcome *outcome, struct lxe_err *err)
+{
+	if (outcome->teardown_ok)
+		return 0;
+	lxe_hint(err, "lxc-exec gc tries again");
+	return lxe_fail_msg(err, -EBUSY, "%s sandbox '%s': %s", verb, place->id, outcome->residue);
+}
+
 int lxe_client_stop(const struct lxe_place *place, int signal, uint64_t grace_ms,
 	struct lxe_outcome *outcome, struct lxe_err *err)
 {
@@ -91,8 +103,10 @@ int lxe_client_stop(const struct lxe_place *place, int signal, uint64_t grace_ms
 	msg.signal = signal;
 	msg.grace_ms = grace_ms;
 	r = ask(place, "stop", &msg, LXE_ANSWER_MS + (int)grace_ms, &answer, err);
-	if (r == 0)
+	if (r == 0) {
 		*outcome = answer.outcome;
+		r = left_behind(place, "stop", outcome, err);
+	}
 	lxe_msg_release(&answer);
 	return r;
 }
@@ -175,14 +189,11 @@ static int destroy_owned(
 	msg.signal = SIGKILL;
 	msg.flags = LXE_STOP_DESTROY;
 	r = lxe_ask(place, &msg, LXE_ANSWER_MS, &answer, err);
-	if (r == 0)
+	if (r == 0) {
 		*outcome = answer.outcome;
-	lxe_msg_release(&answer);
-	if (r == 0 && !outcome->teardown_ok) {
-		lxe_hint(err, "lxc-exec gc tries again");
-		r = lxe_fail_msg(
-			err, -EBUSY, "destroy sandbox '%s': %s", place->id, outcome->residue);
+		r = left_behind(place, "destroy", outcome, err);
 	}
+	lxe_msg_release(&answer);
 	return r;
 }
 

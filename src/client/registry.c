@@ -140,6 +140,7 @@ int lxe_registry_read(const struct lxe_place *where, struct lxe_info *ret)
 {
 	LXE_AUTOCLOSE int dir = lxe_sandbox_open(where->base, where->id);
 	int record, live;
+	bool keep;
 
 	*ret = (struct lxe_info){ .place = *where };
 	if (dir < 0)
@@ -152,6 +153,8 @@ int lxe_registry_read(const struct lxe_place *where, struct lxe_info *ret)
 	if (record < 0)
 		ret->state =
 			record == -ENOENT ? (ret->owned ? "creating" : "crashed") : "unreadable";
+	if (!ret->owned && lxe_deferred_get(dir, &keep, ret->why) == 0)
+		ret->state = "deferred";
 	read_outcome(dir, ret);
 	memcpy(ret->record.id, where->id, sizeof(ret->record.id));
 	return 0;

@@ -9,6 +9,7 @@
 
 #include "policy/spec.h"
 #include "proto/record.h"
+#include "store/deferred.h"
 #include "store/dirs.h"
 #include "store/live.h"
 #include "store/outcome.h"
@@ -22,8 +23,10 @@ struct lxe_place {
 
 struct lxe_info {
 	struct lxe_place place;
-	const char *state;	  /* "creating" … "stopped", "failed", "crashed", "unreadable" */
-	bool owned;		  /* its keeper lives */
+	/* "creating" … "stopped", "failed"; "crashed", "deferred", "unreadable" */
+	const char *state;
+	char why[LXE_DEFERRED_MAX]; /* it is so, where the state alone does not say it; may be empty */
+	bool owned;		    /* its keeper lives */
 	struct lxe_record record; /* spec and record are empty when it is unreadable */
 	struct lxe_spec spec;
 	struct lxe_live live;

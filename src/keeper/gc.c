@@ -6,7 +6,9 @@
 #include "base/cleanup.h"
 #include "keeper/state.h"
 #include "keeper/teardown.h"
+#include "proto/outcome_wire.h"
 #include "proto/record.h"
+#include "store/deferred.h"
 #include "store/live.h"
 
 /* What can be said of a run whose client and keeper are both gone. */
@@ -17,12 +19,25 @@ static void orphan_outcome(struct lxe_outcome *o, const char *id)
 	snprintf(o->message, sizeof(o->message), "lxc-exec and its keeper were killed");
 }
 
+/* One whose teardown had to wait has said before how it ended. */
+static void stored_outcome(struct lxe_outcome *o, int dir, const char *id)
+{
+	LXE_AUTOFREE unsigned char *bytes = NULL;
+	size_t len = 0;
+
+	if (lxe_sandbox_get(dir, LXE_SANDBOX_OUTCOME, &bytes, &len) < 0 ||
+		lxe_outcome_decode(o, bytes, len) < 0)
+		orphan_outcome(o, id);
+}
+
 /* What an unowned record is. */
 enum find {
-	FIND_NOTHING, /* of a sandbox that has ended and is kept, or that is gone */
-	FIND_ORPHAN,  /* belongs to nobody: all of it goes */
-	FIND_CRASHED, /* is kept, but nobody has ended it properly */
-	FIND_STRANGE, /* not ours to judge */
+	FIND_NOTHING,	    /* of a sandbox that has ended and is kept, or that is gone */
+	FIND_ORPHAN,	    /* belongs to nobody: all of it goes */
+	FIND_CRASHED,	    /* is kept, but nobody has ended it properly */
+	FIND_DEFERRED_KEPT, /* the same, and known: somebody else still used it */
+	FIND_DEFERRED,	    /* and nothing of it is kept */
+	FIND_STRANGE,	    /* not ours to judge */
 };
 
 static enum find look_at(int dir, const char **why)
@@ -52,16 +67,26 @@ static enum find look_at(int dir, const char **why)
 	return FIND_STRANGE;
 }
 
+static enum find look_at_deferred(int dir, enum find otherwise)
+{
+	char reason[LXE_DEFERRED_MAX];
+	bool keep;
+
+	if (lxe_deferred_get(dir, &keep, reason) < 0)
+		return otherwise;
+	return keep ? FIND_DEFERRED_KEPT : FIND_DEFERRED;
+}
+
 /* In the run directory nothing outlives its keeper; in the state directory it depends. */
 static enum find find(
 	const struct lxe_dirs *dirs, const char *base, const char *id, const char **why)
 {
 	LXE_AUTOCLOSE int dir = -EBADF;
 
-	if (base == dirs->run)
-		return FIND_ORPHAN;
 	dir = lxe_sandbox_open(base, id);
-	return dir < 0 ? FIND_NOTHING : look_at(dir, why);
+	if (dir < 0)
+		return FIND_NOTHING;
+	return look_at_deferred(dir, base == dirs->run ? FIND_ORPHAN : look_at(dir, why));
 }
 
 struct collection {
@@ -72,7 +97,16 @@ struct collection {
 	void *arg;
 };
 
-static int tear_down_orphan(const struct collection *c, const char *base, const char *id, bool keep)
+/* Who is on the way to something else waits as good as not at all for what had to wait before. */
+static int timeout_of(const struct collection *c, enum find found)
+{
+	bool waits = found == FIND_DEFERRED || found == FIND_DEFERRED_KEPT;
+
+	return c->timeout_ms && waits ? 1 : c->timeout_ms;
+}
+
+static int tear_down_orphan(
+	const struct collection *c, const char *base, const char *id, enum find found)
 {
 	struct lxe_sandbox sandbox;
 	struct lxe_outcome outcome;
@@ -80,8 +114,8 @@ static int tear_down_orphan(const struct collection *c, const char *base, const 
 		.sandbox = &sandbox,
 		.outcome = &outcome,
 		.result = -EBADF,
-		.timeout_ms = c->timeout_ms,
-		.keep = keep,
+		.timeout_ms = timeout_of(c, found),
+		.keep = found == FIND_CRASHED || found == FIND_DEFERRED_KEPT,
 		.run = c->dirs->run,
 	};
 	int r;
@@ -93,7 +127,7 @@ static int tear_down_orphan(const struct collection *c, const char *base, const 
 		c->report(c->arg, id, "its directory cannot be opened");
 		return 1;
 	}
-	orphan_outcome(&outcome, id);
+	stored_outcome(&outcome, sandbox.dir, id);
 	r = lxe_teardown(&t);
 	c->report(c->arg, id, r < 0 ? outcome.residue : NULL);
 	lxe_sandbox_release(&sandbox);
@@ -114,7 +148,7 @@ static int collect(const struct collection *c, const char *base, const char *id)
 		return 1;
 	}
 	if (!c->dry)
-		return tear_down_orphan(c, base, id, found == FIND_CRASHED);
+		return tear_down_orphan(c, base, id, found);
 	if (lxe_sandbox_is_owned(base, id) != 0)
 		return 0;
 	c->report(c->arg, id, NULL);

@@ -13,6 +13,7 @@
 #include "keeper/state.h"
 #include "proto/outcome_wire.h"
 #include "proto/wire.h"
+#include "store/deferred.h"
 #include "store/live.h"
 #include "store/names.h"
 #include "sys/proc.h"
@@ -185,10 +186,23 @@ static void keep_outcome(struct replay *p)
 	fd = lxe_live_open(s->dir);
 	if (r == 0)
 		r = fd < 0 ? fd : lxe_live_write(fd, &live);
+	if (r == 0 && o->teardown_ok)
+		lxe_deferred_drop(s->dir);
 	if (r < 0) {
 		add_residue(p, r, "the record of how it ended cannot be written");
 		o->teardown_ok = false;
 	}
+}
+
+/*
+ * The journal says what is left; this note, why, and what is to become of the files. Without it one
+ * that is kept must not look as if it had ended properly.
+ */
+static int defer(const struct replay *p)
+{
+	const struct lxe_teardown *t = p->t;
+
+	return p->r < 0 ? lxe_deferred_put(t->sandbox->dir, t->keep, t->outcome->residue) : 0;
 }
 
 int lxe_teardown(const struct lxe_teardown *t)
@@ -207,7 +221,7 @@ int lxe_teardown(const struct lxe_teardown *t)
 	if (p.r == 0 && !t->keep)
 		remove_directory(&p);
 	t->outcome->teardown_ok = p.r == 0;
-	if (p.r == 0 && t->keep)
+	if (defer(&p) == 0 && t->keep)
 		keep_outcome(&p);
 	if (t->begun_us)
 		t->outcome->spans_us[LXE_SPAN_TEARDOWN] = sys_now_us() - t->begun_us;

@@ -37,7 +37,7 @@ struct lxe_teardown {
 
 /*
  * 0 when everything is gone. Otherwise a negative errno: what is left is in outcome->residue, a line
- * each, and the directory with its journal stays for the next gc.
+ * each, and the directory with its journal and a note of that (store/deferred.h) stays for the next gc.
  */
 int lxe_teardown(const struct lxe_teardown *t);
 

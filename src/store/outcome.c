@@ -151,6 +151,8 @@ static json_t *to_json(const struct lxe_outcome *o)
 	json_object_set_new(usage, "max_rss", json_integer((json_int_t)o->max_rss));
 	json_object_set_new(teardown, "ok", json_boolean(o->teardown_ok));
 	json_object_set_new(teardown, "residue", json_lines(o->residue));
+	/* What is left is on record, and gc tries again. */
+	json_object_set_new(teardown, "deferred", json_boolean(!o->teardown_ok));
 
 	json_object_set_new(root, "id", json_text(o->id));
 	json_object_set_new(root, "name", json_text(o->name));

@@ -349,7 +349,8 @@ int lxe_sandbox_remove(struct lxe_sandbox *s)
 	/* The record first: without it nothing here is kept, whoever finds it. */
 	static const char *const files[] = { LXE_SANDBOX_RECORD, LXE_SANDBOX_RECORD_NEW,
 		LXE_SANDBOX_OUTCOME, LXE_SANDBOX_OUTCOME_NEW, LXE_SANDBOX_SCROLLBACK,
-		LXE_SANDBOX_SCROLLBACK_NEW, LXE_LIVE_FILE, LXE_SANDBOX_SOCKET, LXE_SANDBOX_LOG };
+		LXE_SANDBOX_SCROLLBACK_NEW, LXE_LIVE_FILE, LXE_SANDBOX_DEFERRED,
+		LXE_SANDBOX_DEFERRED_NEW, LXE_SANDBOX_SOCKET, LXE_SANDBOX_LOG };
 	int r;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)

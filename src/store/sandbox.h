@@ -72,6 +72,9 @@ int lxe_sandbox_remove(struct lxe_sandbox *s);
 /* What its terminal had shown: LXE_MODES_MAX bytes of modes, and then the output. */
 #define LXE_SANDBOX_SCROLLBACK "scrollback"
 #define LXE_SANDBOX_SCROLLBACK_NEW "scrollback.new"
+/* Why its teardown has to wait (store/deferred.h). */
+#define LXE_SANDBOX_DEFERRED "deferred"
+#define LXE_SANDBOX_DEFERRED_NEW "deferred.new"
 
 bool lxe_id_valid(const char *id);
 
