@@ -6,6 +6,7 @@ LIBEXECDIR ?= $(PREFIX)/libexec/lxc-exec
 DATADIR ?= $(PREFIX)/share/lxc-exec
 MANDIR ?= $(PREFIX)/share/man
 SYSCONFDIR ?= /etc
+SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
 
 VERSION := 0.1.0
 VARIANT ?= release
@@ -105,6 +106,13 @@ install: all
 	install -d $(DESTDIR)$(DATADIR)/lxc-templates $(DESTDIR)$(DATADIR)/conf
 	install -m 755 lxc-templates/lxc-* $(DESTDIR)$(DATADIR)/lxc-templates/
 	install -m 644 conf/*.conf $(DESTDIR)$(DATADIR)/conf/
+
+install: install-units
+.PHONY: install-units
+install-units:
+	install -d $(DESTDIR)$(SYSTEMDUNITDIR)
+	install -m 644 conf/systemd/lxc-exec-gc.* $(DESTDIR)$(SYSTEMDUNITDIR)/
+	sed -i 's|@BINDIR@|$(BINDIR)|' $(DESTDIR)$(SYSTEMDUNITDIR)/lxc-exec-gc.service
 
 .PHONY: clean
 clean:
