@@ -16,6 +16,7 @@
 #include "keeper/teardown.h"
 #include "proto/record.h"
 #include "store/names.h"
+#include "sys/boot.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 #include "sys/socket.h"
@@ -62,18 +63,6 @@ static uint64_t epoch_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-static int read_boot_id(char boot[LXE_BOOT_ID_LEN + 1])
-{
-	char line[LXE_BOOT_ID_LEN + 8];
-	ssize_t n = sys_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", line, sizeof(line));
-
-	if (n < LXE_BOOT_ID_LEN)
-		return n < 0 ? (int)n : -EBADMSG;
-	memcpy(boot, line, LXE_BOOT_ID_LEN);
-	boot[LXE_BOOT_ID_LEN] = '\0';
-	return 0;
-}
-
 static int fill_record(const struct lxe_session *s, struct lxe_record *record)
 {
 	int r;
@@ -88,7 +77,7 @@ static int fill_record(const struct lxe_session *s, struct lxe_record *record)
 	/* What is longer than 255 bytes is cut. */
 	snprintf(record->origin, sizeof(record->origin), "%s", program_invocation_name);
 	if (r == 0)
-		r = read_boot_id(record->boot);
+		r = sys_boot_id(record->boot);
 	if (r == 0 && getrandom(record->nonce, sizeof(record->nonce), 0) !=
 			      (ssize_t)sizeof(record->nonce))
 		r = -EIO;

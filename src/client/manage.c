@@ -13,7 +13,10 @@
 
 static int wrong_state(const struct lxe_info *info, const char *verb, struct lxe_err *err)
 {
-	lxe_fail_msg(err, -EBUSY, "%s: sandbox '%s' is %s", verb, lxe_info_name(info), info->state);
+	bool restarted = strcmp(info->why, LXE_RESTARTED) == 0;
+
+	lxe_fail_msg(err, -EBUSY, "%s: sandbox '%s' is %s%s", verb, lxe_info_name(info),
+		info->state, restarted ? ": " LXE_RESTARTED : "");
 	if (strcmp(info->state, "crashed") == 0)
 		lxe_hint(err, "lxc-exec gc ends what is left of it");
 	else if (strcmp(info->state, "deferred") == 0)

@@ -153,6 +153,11 @@ int lxe_registry_read(const struct lxe_place *where, struct lxe_info *ret)
 	if (record < 0)
 		ret->state =
 			record == -ENOENT ? (ret->owned ? "creating" : "crashed") : "unreadable";
+	if (strcmp(ret->state, "crashed") == 0 && ret->record.keep &&
+		lxe_record_is_of_earlier_boot(&ret->record)) {
+		ret->state = lxe_state_name(LXE_STOPPED);
+		lxe_format(ret->why, sizeof(ret->why), "%s", LXE_RESTARTED);
+	}
 	if (!ret->owned && lxe_deferred_get(dir, &keep, ret->why) == 0)
 		ret->state = "deferred";
 	read_outcome(dir, ret);

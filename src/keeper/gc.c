@@ -19,15 +19,44 @@ static void orphan_outcome(struct lxe_outcome *o, const char *id)
 	snprintf(o->message, sizeof(o->message), "lxc-exec and its keeper were killed");
 }
 
+static int read_record(struct lxe_record *record, int dir)
+{
+	LXE_AUTOFREE unsigned char *bytes = NULL;
+	size_t len = 0;
+	int r = lxe_sandbox_get(dir, LXE_SANDBOX_RECORD, &bytes, &len);
+
+	return r < 0 ? r : lxe_record_decode(record, bytes, len);
+}
+
 /* One whose teardown had to wait has said before how it ended. */
-static void stored_outcome(struct lxe_outcome *o, int dir, const char *id)
+static bool stored_outcome(struct lxe_outcome *o, int dir)
 {
 	LXE_AUTOFREE unsigned char *bytes = NULL;
 	size_t len = 0;
 
-	if (lxe_sandbox_get(dir, LXE_SANDBOX_OUTCOME, &bytes, &len) < 0 ||
-		lxe_outcome_decode(o, bytes, len) < 0)
-		orphan_outcome(o, id);
+	return lxe_sandbox_get(dir, LXE_SANDBOX_OUTCOME, &bytes, &len) == 0 &&
+	       lxe_outcome_decode(o, bytes, len) == 0;
+}
+
+/*
+ * What an earlier boot has left in the journal needs no case of its own: cgroups are gone with that
+ * kernel, which is success, and what has their names cannot be anybody else's, because the id is in
+ * them.
+ */
+static void tell_ending(struct lxe_outcome *o, int dir, const char *id)
+{
+	struct lxe_record record = { 0 };
+
+	if (stored_outcome(o, dir))
+		return;
+	orphan_outcome(o, id);
+	if (read_record(&record, dir) == 0) {
+		snprintf(o->name, sizeof(o->name), "%s", record.name);
+		o->created_at_ms = record.created_at_ms;
+		if (lxe_record_is_of_earlier_boot(&record))
+			snprintf(o->message, sizeof(o->message), "%s", LXE_RESTARTED);
+	}
+	lxe_record_release(&record);
 }
 
 /* What an unowned record is. */
@@ -42,18 +71,13 @@ enum find {
 
 static enum find look_at(int dir, const char **why)
 {
-	LXE_AUTOFREE unsigned char *bytes = NULL;
 	struct lxe_record record = { 0 };
 	struct lxe_live live;
-	size_t len = 0;
-	int r;
+	int r = read_record(&record, dir);
 
-	r = lxe_sandbox_get(dir, LXE_SANDBOX_RECORD, &bytes, &len);
+	lxe_record_release(&record);
 	if (r == -ENOENT)
 		return FIND_ORPHAN;
-	if (r == 0)
-		r = lxe_record_decode(&record, bytes, len);
-	lxe_record_release(&record);
 	if (r == 0) {
 		r = lxe_live_read(dir, &live);
 		if (r == -ENOENT)
@@ -127,7 +151,7 @@ static int tear_down_orphan(
 		c->report(c->arg, id, "its directory cannot be opened");
 		return 1;
 	}
-	stored_outcome(&outcome, sandbox.dir, id);
+	tell_ending(&outcome, sandbox.dir, id);
 	r = lxe_teardown(&t);
 	c->report(c->arg, id, r < 0 ? outcome.residue : NULL);
 	lxe_sandbox_release(&sandbox);

@@ -28,6 +28,13 @@ void lxe_record_release(struct lxe_record *r)
 	*r = (struct lxe_record){ 0 };
 }
 
+bool lxe_record_is_of_earlier_boot(const struct lxe_record *r)
+{
+	char boot[LXE_BOOT_ID_LEN + 1];
+
+	return r->boot[0] && sys_boot_id(boot) == 0 && strcmp(r->boot, boot) != 0;
+}
+
 int lxe_record_encode(const struct lxe_record *r, unsigned char **ret, size_t *len)
 {
 	struct lxe_writer w = { 0 };

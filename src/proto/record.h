@@ -13,8 +13,9 @@
 
 #include "proto/msg.h"
 #include "store/outcome.h"
+#include "sys/boot.h"
 
-#define LXE_BOOT_ID_LEN 36
+#define LXE_BOOT_ID_LEN SYS_BOOT_ID_LEN
 
 struct lxe_record {
 	char id[LXE_ID_LEN + 1];
@@ -29,6 +30,14 @@ struct lxe_record {
 	unsigned char *spec; /* encoded; the record's own */
 	size_t spec_len;
 };
+
+/*
+ * Was the machine restarted since? Then nothing of the kernel's is left of what is kept: it is
+ * stopped, although nobody has ended it. False when nobody knows.
+ */
+bool lxe_record_is_of_earlier_boot(const struct lxe_record *r);
+
+#define LXE_RESTARTED "the machine was restarted"
 
 void lxe_record_release(struct lxe_record *r);
 
