@@ -14,6 +14,8 @@
 #include "sys/proc.h"
 #include "sys/socket.h"
 
+#define KEEPER_END_MS 2000 /* for one that has said its last word */
+
 static int read_nonce(int dir, unsigned char nonce[LXE_NONCE_LEN])
 {
 	LXE_AUTOFREE unsigned char *bytes = NULL;
@@ -70,19 +72,42 @@ int lxe_await(int fd, int timeout_ms, struct lxe_msg *ret, struct lxe_err *err)
 	return 0;
 }
 
+static int ask_on(int fd, const struct lxe_place *place, const struct lxe_msg *msg, int timeout_ms,
+	struct lxe_msg *ret, struct lxe_err *err)
+{
+	int r = lxe_msg_send(fd, msg);
+
+	if (r < 0)
+		return lxe_fail(err, r, "talk to sandbox '%s'", place->id);
+	return lxe_await(fd, timeout_ms, ret, err);
+}
+
 int lxe_ask(const struct lxe_place *place, const struct lxe_msg *msg, int timeout_ms,
 	struct lxe_msg *ret, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int fd = lxe_join(place, LXE_ROLE_CONTROL, err);
+
+	lxe_msg_init(ret, 0);
+	return fd < 0 ? fd : ask_on(fd, place, msg, timeout_ms, ret, err);
+}
+
+int lxe_ask_for_end(const struct lxe_place *place, const struct lxe_msg *msg, int timeout_ms,
+	struct lxe_msg *ret, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int fd = lxe_join(place, LXE_ROLE_CONTROL, err);
+	LXE_AUTOCLOSE int keeper = -EBADF;
+	uid_t uid;
 	int r;
 
 	lxe_msg_init(ret, 0);
 	if (fd < 0)
 		return fd;
-	r = lxe_msg_send(fd, msg);
-	if (r < 0)
-		return lxe_fail(err, r, "talk to sandbox '%s'", place->id);
-	return lxe_await(fd, timeout_ms, ret, err);
+	/* Before it can have ended and its number be somebody else's. */
+	keeper = sys_pidfd_open(sys_peer(fd, &uid));
+	r = ask_on(fd, place, msg, timeout_ms, ret, err);
+	if (r == 0 && keeper >= 0)
+		sys_pidfd_wait(keeper, KEEPER_END_MS);
+	return r;
 }
 
 static int spec_memfd(const struct lxe_spec *spec, struct lxe_err *err)

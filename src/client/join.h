@@ -20,4 +20,8 @@ int lxe_await(int fd, int timeout_ms, struct lxe_msg *ret, struct lxe_err *err);
 int lxe_ask(const struct lxe_place *place, const struct lxe_msg *msg, int timeout_ms,
 	struct lxe_msg *ret, struct lxe_err *err);
 
+/* The same for a request that is answered by the sandbox's end: its keeper has ended, too. */
+int lxe_ask_for_end(const struct lxe_place *place, const struct lxe_msg *msg, int timeout_ms,
+	struct lxe_msg *ret, struct lxe_err *err);
+
 #endif

@@ -34,26 +34,26 @@ static int refused(const struct lxe_outcome *o, struct lxe_err *err)
 }
 
 /* One that nobody owns cannot be talked to. */
-static int look(
-	const struct lxe_place *place, const char *verb, struct lxe_info *info, struct lxe_err *err)
+static int look(const struct lxe_place *place, const char *verb, struct lxe_err *err)
 {
-	int r = lxe_registry_read(place, info);
+	struct lxe_info info = { 0 };
+	int r = lxe_registry_read(place, &info);
 
 	if (r < 0)
-		return lxe_fail(err, r, "%s: open sandbox '%s'", verb, place->id);
-	if (info->owned)
-		return 0;
-	return wrong_state(info, verb, err);
+		lxe_fail(err, r, "%s: open sandbox '%s'", verb, place->id);
+	else if (!info.owned)
+		r = wrong_state(&info, verb, err);
+	lxe_info_release(&info);
+	return r;
 }
 
 static int ask(const struct lxe_place *place, const char *verb, const struct lxe_msg *msg,
-	int timeout_ms, struct lxe_msg *answer, struct lxe_err *err)
+	struct lxe_msg *answer, struct lxe_err *err)
 {
-	struct lxe_info info = { 0 };
-	int r = look(place, verb, &info, err);
+	int r = look(place, verb, err);
 
-	lxe_info_release(&info);
-	return r < 0 ? r : lxe_ask(place, msg, timeout_ms, answer, err);
+	lxe_msg_init(answer, 0);
+	return r < 0 ? r : lxe_ask(place, msg, LXE_ANSWER_MS, answer, err);
 }
 
 int lxe_client_start(
@@ -63,7 +63,7 @@ int lxe_client_start(
 	int r;
 
 	lxe_msg_init(&msg, LXE_MSG_START);
-	r = ask(place, "start", &msg, LXE_ANSWER_MS, &answer, err);
+	r = ask(place, "start", &msg, &answer, err);
 	if (r == 0 && answer.type == LXE_MSG_DONE) {
 		*outcome = answer.outcome;
 		r = refused(&answer.outcome, err);
@@ -79,7 +79,7 @@ int lxe_client_signal(const struct lxe_place *place, int signal, struct lxe_err 
 
 	lxe_msg_init(&msg, LXE_MSG_SIGNAL);
 	msg.signal = signal;
-	r = ask(place, "kill", &msg, LXE_ANSWER_MS, &answer, err);
+	r = ask(place, "kill", &msg, &answer, err);
 	if (r == 0 && answer.type == LXE_MSG_DONE)
 		r = refused(&answer.outcome, err);
 	lxe_msg_release(&answer);
@@ -105,7 +105,10 @@ int lxe_client_stop(const struct lxe_place *place, int signal, uint64_t grace_ms
 	lxe_msg_init(&msg, LXE_MSG_STOP);
 	msg.signal = signal;
 	msg.grace_ms = grace_ms;
-	r = ask(place, "stop", &msg, LXE_ANSWER_MS + (int)grace_ms, &answer, err);
+	lxe_msg_init(&answer, 0);
+	r = look(place, "stop", err);
+	if (r == 0)
+		r = lxe_ask_for_end(place, &msg, LXE_ANSWER_MS + (int)grace_ms, &answer, err);
 	if (r == 0) {
 		*outcome = answer.outcome;
 		r = left_behind(place, "stop", outcome, err);
@@ -121,7 +124,7 @@ static int wait_for_keeper(const struct lxe_place *place, int timeout_ms,
 	int r;
 
 	lxe_msg_init(&msg, LXE_MSG_WAIT);
-	r = lxe_ask(place, &msg, timeout_ms, &answer, err);
+	r = lxe_ask_for_end(place, &msg, timeout_ms, &answer, err);
 	if (r == 0)
 		*outcome = answer.outcome;
 	lxe_msg_release(&answer);
@@ -191,7 +194,7 @@ static int destroy_owned(
 	lxe_msg_init(&msg, LXE_MSG_STOP);
 	msg.signal = SIGKILL;
 	msg.flags = LXE_STOP_DESTROY;
-	r = lxe_ask(place, &msg, LXE_ANSWER_MS, &answer, err);
+	r = lxe_ask_for_end(place, &msg, LXE_ANSWER_MS, &answer, err);
 	if (r == 0) {
 		*outcome = answer.outcome;
 		r = left_behind(place, "destroy", outcome, err);

@@ -130,17 +130,6 @@ static void take(void *channel, uint32_t events)
 	lxe_msg_release(&msg);
 }
 
-static pid_t peer_of(int fd, uid_t *uid)
-{
-	struct ucred cred = { 0 };
-	socklen_t len = sizeof(cred);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-		return -errno;
-	*uid = cred.uid;
-	return cred.pid;
-}
-
 struct lxe_channel *lxe_channel_new(struct lxe_keeper *k, int fd, enum lxe_role role)
 {
 	struct lxe_channel *c = calloc(1, sizeof(*c));
@@ -153,7 +142,7 @@ struct lxe_channel *lxe_channel_new(struct lxe_keeper *k, int fd, enum lxe_role 
 	c->keeper = k;
 	c->fd = fd;
 	c->role = role;
-	c->peer = peer_of(fd, &uid);
+	c->peer = sys_peer(fd, &uid);
 	c->source = (struct lxe_source){ .fd = -EBADF, .ready = take, .arg = c };
 	c->hello = (struct lxe_timer){ .passed = hello_late, .arg = c };
 	c->next = k->channels;
@@ -211,7 +200,7 @@ static void accept_one(void *keeper, uint32_t events)
 	(void)events;
 	if (fd < 0)
 		return;
-	if (peer_of(fd, &uid) < 0 || (uid != 0 && uid != geteuid())) {
+	if (sys_peer(fd, &uid) < 0 || (uid != 0 && uid != geteuid())) {
 		lxe_format(line, sizeof(line), "connection of user %u closed: not the owner", uid);
 		lxe_sandbox_log(&k->sandbox, line);
 		return;

@@ -34,12 +34,14 @@ void lxe_keeper_move(struct lxe_keeper *k, enum lxe_state to)
 {
 	if (lxe_state_move(&k->state, to) < 0)
 		abort();
-	k->now.state = to;
+	/* That it has ended is written when it has: with how (lxe_teardown()), or not at all. */
+	if (to < LXE_STOPPED)
+		k->now.state = to;
 	k->now.pid = k->main ? k->main->pid : 0;
 	k->now.started_at_ms = k->main ? k->main->outcome.started_at_ms : 0;
 	k->now.idmap_start = k->idmap.host_start;
 	/* For whoever looks; a full disk must not end what runs. */
-	if (k->live >= 0 && to != LXE_GONE)
+	if (k->live >= 0 && to < LXE_STOPPED)
 		lxe_live_write(k->live, &k->now);
 	lxe_metrics_moved(k);
 }
@@ -251,7 +253,6 @@ static void await_byes(struct lxe_keeper *k)
 
 static void release(struct lxe_keeper *k)
 {
-	lxe_metrics_close(k);
 	lxe_keeper_clean_up(k);
 	lxe_cgroup_leaf_free(k->init_leaf);
 	lxe_cgroup_free(k->cgroup);
@@ -352,6 +353,7 @@ int lxe_keeper_run(int control, char *title)
 	tear_down(&k);
 	/* Before anybody is told: what is kept is free for the next verb. */
 	lxe_sandbox_release(&k.sandbox);
+	lxe_metrics_close(&k);
 	lxe_keeper_sweep(&k, true);
 	lxe_keeper_send_done(&k);
 	await_byes(&k);

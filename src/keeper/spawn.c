@@ -137,7 +137,7 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 		child.argv = p->spec.argv.v;
 		child.envp = env.v;
 		child.cwd = p->spec.cwd ? p->spec.cwd : p->user.home;
-		child.cwd_optional = !p->spec.cwd;
+		child.cwd_optional = !p->spec.cwd && p->user.uid != 0;
 		child.uid = p->user.uid;
 		child.gid = p->user.gid;
 		fill_stdio(p, &child);

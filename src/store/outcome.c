@@ -152,7 +152,8 @@ static json_t *to_json(const struct lxe_outcome *o)
 	json_object_set_new(teardown, "ok", json_boolean(o->teardown_ok));
 	json_object_set_new(teardown, "residue", json_lines(o->residue));
 	/* What is left is on record, and gc tries again. */
-	json_object_set_new(teardown, "deferred", json_boolean(!o->teardown_ok));
+	if (!o->teardown_ok)
+		json_object_set_new(teardown, "deferred", json_true());
 
 	json_object_set_new(root, "id", json_text(o->id));
 	json_object_set_new(root, "name", json_text(o->name));

@@ -44,6 +44,17 @@ int sys_listen(int dir, const char *name)
 	return take_fd(&fd);
 }
 
+pid_t sys_peer(int fd, uid_t *uid)
+{
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return -errno;
+	*uid = cred.uid;
+	return cred.pid;
+}
+
 int sys_connect(int dir, const char *name)
 {
 	LXE_AUTOCLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);

@@ -20,6 +20,9 @@ int sys_socketpair(int ends[2]);
 int sys_listen(int dir, const char *name);
 int sys_connect(int dir, const char *name);
 
+/* Who is at the other end, or listens there: its pid (unix(7), SO_PEERCRED), and its user. */
+pid_t sys_peer(int fd, uid_t *uid);
+
 /*
  * Send one record with n_fds descriptors (0..SYS_SOCKET_FDS_MAX; they stay the caller's). Never
  * raises SIGPIPE: a peer that is gone is -EPIPE.

@@ -141,6 +141,16 @@ def test_one_whose_client_was_killed_is_idle(world):
     destroy(world)
 
 
+@pytest.mark.parametrize("options", [[], ["--read-only"]])
+def test_who_is_attached_keeps_it(world, options):
+    running(world, "sleep", "1000", options=["--idle", "600ms"])
+    with world.pty("attach", *options, NAME):
+        lxe.pause(1.5)
+        assert state(world) == "running"
+    ends_after(world, 0.6, time.monotonic())
+    destroy(world)
+
+
 def test_ps_and_inspect_tell(world):
     create(world, "sleep", "1000", options=["--ttl", "1h", "--idle", "90s"])
     one, = json.loads(world.run("ps", "--format", "json").stdout)

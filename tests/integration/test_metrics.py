@@ -46,7 +46,9 @@ def test_the_states_of_a_life(world):
     assert row(world) is None
     pid = create(world, "sleep", "1000")
     seen = row(world)
-    assert (seen["state"], seen["pid"], seen["cpu_us"], seen["execs"]) == ("created", pid, 0, 0)
+    assert (seen["state"], seen["pid"], seen["execs"]) == ("created", pid, 0)
+    # Not what it took to make it: milliseconds.
+    assert seen["cpu_us"] < 1000 * lxe.SLACK ** 2
     assert seen["uptime_ms"] is None and seen["cpu_percent"] is None
     lxe.ok(world.run("start", NAME))
     seen = row(world)
