@@ -32,7 +32,7 @@ CFLAGS_cover := -O0 -g --coverage
 LDFLAGS_release := -Wl,-z,relro,-z,now
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_cover := --coverage
-CFLAGS_ALL = -std=gnu17 -fPIE $(WARN) $(CFLAGS_$(VARIANT)) $(CFLAGS)
+CFLAGS_ALL = -std=gnu17 -fPIC -fvisibility=hidden $(WARN) $(CFLAGS_$(VARIANT)) $(CFLAGS)
 LDFLAGS_ALL = -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
 
 # Small and static, because loading a library costs each run more than it does.

@@ -103,7 +103,7 @@ check-shell:
 
 check-headers:
 	@for header in $(HEADERS); do \
-		$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(CFLAGS_ALL)) -Werror -fsyntax-only -x c \
+		$(CC) $(CPPFLAGS) $(filter-out -fPIC,$(CFLAGS_ALL)) -Werror -fsyntax-only -x c \
 			/dev/null -include $$header || exit 1; \
 	done; echo "check-headers: $(words $(HEADERS)) compile alone"
 

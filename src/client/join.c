@@ -1,4 +1,5 @@
-/* A sandbox that is there: talking to its keeper. See client.h and session.h. */
+#include "client/join.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -6,8 +7,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "client/join.h"
-#include "client/session.h"
 #include "proto/record.h"
 #include "store/sandbox.h"
 #include "sys/fd.h"
@@ -110,7 +109,7 @@ int lxe_ask_for_end(const struct lxe_place *place, const struct lxe_msg *msg, in
 	return r;
 }
 
-static int spec_memfd(const struct lxe_spec *spec, struct lxe_err *err)
+int lxe_spec_memfd(const struct lxe_spec *spec, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int fd = sys_memfd("lxe-spec", 0);
 	LXE_AUTOFREE unsigned char *bytes = NULL;
@@ -123,23 +122,4 @@ static int spec_memfd(const struct lxe_spec *spec, struct lxe_err *err)
 	if (r == 0)
 		r = sys_write_all(fd, bytes, len);
 	return r < 0 ? lxe_fail(err, r, "encode the spec") : take_fd(&fd);
-}
-
-int lxe_session_join(struct lxe_session *s, struct lxe_err *err)
-{
-	LXE_AUTOCLOSE int spec = spec_memfd(s->spec, err);
-	struct lxe_msg msg;
-	int r;
-
-	if (spec < 0)
-		return spec;
-	s->control = lxe_join(&s->place, LXE_ROLE_CONTROL, err);
-	if (s->control < 0)
-		return s->control;
-	lxe_msg_init(&msg, LXE_MSG_EXEC);
-	msg.begun_us = s->begun_us;
-	msg.fds[LXE_FD_SPEC] = spec;
-	lxe_session_give_stdio(s, &msg);
-	r = lxe_msg_send(s->control, &msg);
-	return r < 0 ? lxe_fail(err, r, "talk to sandbox '%s'", s->place.id) : 0;
 }

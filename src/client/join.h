@@ -24,4 +24,7 @@ int lxe_ask(const struct lxe_place *place, const struct lxe_msg *msg, int timeou
 int lxe_ask_for_end(const struct lxe_place *place, const struct lxe_msg *msg, int timeout_ms,
 	struct lxe_msg *ret, struct lxe_err *err);
 
+/* What an EXEC carries: the spec, encoded in a memory file, the caller's. */
+int lxe_spec_memfd(const struct lxe_spec *spec, struct lxe_err *err);
+
 #endif

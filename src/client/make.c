@@ -1,4 +1,5 @@
-/* A new sandbox: its keeper, its directory, its record and the request. See session.h. */
+#include "client/make.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "client/session.h"
 #include "client/spawn.h"
 #include "keeper/teardown.h"
 #include "proto/record.h"
@@ -21,38 +21,36 @@
 #include "sys/proc.h"
 #include "sys/socket.h"
 
-/* What an earlier run left and cannot be ended so fast is not this run's to wait for. */
-#define RECONCILE_MS 200
-
 /* So that gc can say how the run ended when neither of us is left to say it. */
-static int journal_result(struct lxe_session *s, struct lxe_err *err)
+static int journal_result(struct lxe_make *m, struct lxe_err *err)
 {
 	char path[PATH_MAX];
 	struct lxe_entry entry = { LXE_ENTRY_RESULT, path };
 	struct stat st;
 
-	if (!s->spec->result || lxe_starts_with(s->spec->result, "fd:"))
+	if (!m->spec->result || lxe_starts_with(m->spec->result, "fd:"))
 		return 0;
 	/* Only a file is still there for somebody else to write to. */
-	if (fstat(s->result, &st) < 0 || !S_ISREG(st.st_mode) || !realpath(s->spec->result, path))
+	if (fstat(m->request.fds[LXE_FD_RESULT], &st) < 0 || !S_ISREG(st.st_mode) ||
+		!realpath(m->spec->result, path))
 		return 0;
-	return lxe_journal_add(&s->sandbox, &entry, 1, err);
+	return lxe_journal_add(&m->sandbox, &entry, 1, err);
 }
 
 /* The name is ours before anything is made under it. */
-static int take_name(struct lxe_session *s, struct lxe_err *err)
+static int take_name(struct lxe_make *m, struct lxe_err *err)
 {
 	char path[PATH_MAX];
 	struct lxe_entry entry = { LXE_ENTRY_NAME, path };
 	int r;
 
-	if (!s->spec->name)
+	if (!m->spec->name)
 		return 0;
-	r = lxe_name_path(s->dirs, s->spec->name, path, sizeof(path));
+	r = lxe_name_path(m->dirs, m->spec->name, path, sizeof(path));
 	if (r < 0)
-		return lxe_fail(err, r, "take the name '%s'", s->spec->name);
-	r = lxe_journal_add(&s->sandbox, &entry, 1, err);
-	return r < 0 ? r : lxe_name_take(s->dirs, s->spec->name, s->sandbox.id, err);
+		return lxe_fail(err, r, "take the name '%s'", m->spec->name);
+	r = lxe_journal_add(&m->sandbox, &entry, 1, err);
+	return r < 0 ? r : lxe_name_take(m->dirs, m->spec->name, m->sandbox.id, err);
 }
 
 static uint64_t epoch_ms(void)
@@ -63,17 +61,17 @@ static uint64_t epoch_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-static int fill_record(const struct lxe_session *s, struct lxe_record *record)
+static int fill_record(const struct lxe_make *m, struct lxe_record *record)
 {
 	int r;
 
-	record->keep = s->spec->keep;
+	record->keep = m->spec->keep;
 	record->owner = geteuid();
 	record->creator = getpid();
 	record->created_at_ms = epoch_ms();
-	memcpy(record->id, s->sandbox.id, sizeof(record->id));
+	memcpy(record->id, m->sandbox.id, sizeof(record->id));
 	r = lxe_format(
-		record->name, sizeof(record->name), "%s", s->spec->name ? s->spec->name : "");
+		record->name, sizeof(record->name), "%s", m->spec->name ? m->spec->name : "");
 	/* What is longer than 255 bytes is cut. */
 	snprintf(record->origin, sizeof(record->origin), "%s", program_invocation_name);
 	if (r == 0)
@@ -81,52 +79,55 @@ static int fill_record(const struct lxe_session *s, struct lxe_record *record)
 	if (r == 0 && getrandom(record->nonce, sizeof(record->nonce), 0) !=
 			      (ssize_t)sizeof(record->nonce))
 		r = -EIO;
-	return r < 0 ? r : lxe_spec_encode(s->spec, &record->spec, &record->spec_len);
+	return r < 0 ? r : lxe_spec_encode(m->spec, &record->spec, &record->spec_len);
 }
 
-static int write_record(struct lxe_session *s, struct lxe_err *err)
+static int write_record(struct lxe_make *m, struct lxe_err *err)
 {
 	struct lxe_record record = { 0 };
 	LXE_AUTOFREE unsigned char *bytes = NULL;
 	size_t len = 0;
 	int r;
 
-	r = fill_record(s, &record);
+	r = fill_record(m, &record);
 	if (r == 0)
 		r = lxe_record_encode(&record, &bytes, &len);
 	if (r == 0)
-		r = lxe_sandbox_put(s->sandbox.dir, LXE_SANDBOX_RECORD, bytes, len);
+		r = lxe_sandbox_put(m->sandbox.dir, LXE_SANDBOX_RECORD, bytes, len);
 	lxe_record_release(&record);
 	if (r < 0) {
-		lxe_fail(err, r, "write the record of sandbox '%s'", s->sandbox.id);
+		lxe_fail(err, r, "write the record of sandbox '%s'", m->sandbox.id);
 		lxe_hint(err, "free space in the run directory, or set LXC_EXEC_RUN_DIR");
 	}
 	return r;
 }
 
-static int start_keeper(struct lxe_session *s, struct lxe_err *err)
+static int start_keeper(struct lxe_make *m, struct lxe_err *err)
 {
 	int ends[2], r;
-	pid_t pid;
+	pid_t pid = 0;
 
 	r = sys_socketpair(ends);
 	if (r < 0)
 		return lxe_fail(err, r, "make the control socket");
-	s->control = ends[0];
-	pid = lxe_spawn_keeper(s->dirs, LXE_KEEPER_RUN, &ends[1], 1, err);
+	m->control = ends[0];
+	if (m->apart)
+		r = lxe_spawn_keeper_apart(m->dirs, ends[1], err);
+	else
+		pid = lxe_spawn_keeper(m->dirs, LXE_KEEPER_RUN, &ends[1], 1, err);
 	lxe_close(ends[1]);
-	if (pid < 0)
-		return pid;
-	s->keeper = pid;
+	if (r < 0 || pid < 0)
+		return r < 0 ? r : pid;
+	m->keeper = pid;
 	return 0;
 }
 
 /* A keeper that could not even begin has said why before it went. */
-static int refused(const struct lxe_session *s, int r, struct lxe_err *err)
+static int refused(const struct lxe_make *m, int r, struct lxe_err *err)
 {
 	struct lxe_msg msg;
 
-	if (lxe_msg_recv(s->control, &msg) > 0 && msg.type == LXE_MSG_DONE &&
+	if (lxe_msg_recv(m->control, &msg) > 0 && msg.type == LXE_MSG_DONE &&
 		msg.outcome.message[0]) {
 		lxe_fail_msg(err, r, "%s", msg.outcome.message);
 		if (msg.outcome.hint[0])
@@ -138,21 +139,16 @@ static int refused(const struct lxe_session *s, int r, struct lxe_err *err)
 	return r;
 }
 
-static int send_create(struct lxe_session *s, struct lxe_err *err)
+static int send_create(struct lxe_make *m, struct lxe_err *err)
 {
-	struct lxe_msg msg;
 	int r;
 
-	lxe_msg_init(&msg, LXE_MSG_CREATE);
-	msg.dirs = *s->dirs;
-	msg.flags = s->kind == LXE_SESSION_RUN ? LXE_CREATE_START : 0;
-	msg.begun_us = s->begun_us;
-	memcpy(msg.id, s->sandbox.id, sizeof(msg.id));
-	msg.fds[LXE_FD_PARENT] = s->sandbox.parent;
-	msg.fds[LXE_FD_DIR] = s->sandbox.dir;
-	lxe_session_give_stdio(s, &msg);
-	r = lxe_msg_send(s->control, &msg);
-	return r < 0 ? refused(s, r, err) : 0;
+	m->request.dirs = *m->dirs;
+	memcpy(m->request.id, m->sandbox.id, sizeof(m->request.id));
+	m->request.fds[LXE_FD_PARENT] = m->sandbox.parent;
+	m->request.fds[LXE_FD_DIR] = m->sandbox.dir;
+	r = lxe_msg_send(m->control, &m->request);
+	return r < 0 ? refused(m, r, err) : 0;
 }
 
 static void ignore_report(void *arg, const char *id, const char *residue)
@@ -162,22 +158,23 @@ static void ignore_report(void *arg, const char *id, const char *residue)
 	(void)residue;
 }
 
-int lxe_session_make(struct lxe_session *s, struct lxe_err *err)
+int lxe_make(struct lxe_make *m, struct lxe_err *err)
 {
 	int r;
 
 	/* First of all: while its program is loaded there is something to do here. */
-	r = start_keeper(s, err);
+	r = start_keeper(m, err);
 	if (r < 0)
 		return r;
 	/* What cannot be removed now is reported by `gc`. */
-	lxe_gc(s->dirs, RECONCILE_MS, ignore_report, NULL, NULL);
-	r = lxe_sandbox_new(&s->sandbox, s->spec->keep ? s->dirs->state : s->dirs->run, err);
+	if (m->reconcile_ms)
+		lxe_gc(m->dirs, m->reconcile_ms, ignore_report, NULL, NULL);
+	r = lxe_sandbox_new(&m->sandbox, m->spec->keep ? m->dirs->state : m->dirs->run, err);
 	if (r == 0)
-		r = take_name(s, err);
+		r = take_name(m, err);
 	if (r == 0)
-		r = write_record(s, err);
+		r = write_record(m, err);
 	if (r == 0)
-		r = journal_result(s, err);
-	return r < 0 ? r : send_create(s, err);
+		r = journal_result(m, err);
+	return r < 0 ? r : send_create(m, err);
 }

@@ -167,7 +167,11 @@ static int remove_unowned(
 {
 	struct lxe_sandbox sandbox = LXE_SANDBOX_NONE;
 	struct lxe_teardown t = {
-		.sandbox = &sandbox, .outcome = outcome, .run = place->run, .result = -EBADF
+		.sandbox = &sandbox,
+		.outcome = outcome,
+		.run = place->run,
+		.result = -EBADF,
+		.leave_children = true,
 	};
 	int r;
 

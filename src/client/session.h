@@ -81,10 +81,10 @@ int lxe_session_run(struct lxe_session *s, struct lxe_err *err);
 /* loop.c: relay and wait until the outcome is here or the keeper is gone. */
 int lxe_session_loop(struct lxe_session *s, struct lxe_err *err);
 
-/* make.c: a new sandbox, whose keeper has its request. */
+/* begin.c: a new sandbox, whose keeper has its request. */
 int lxe_session_make(struct lxe_session *s, struct lxe_err *err);
 
-/* join.c: one more command in a sandbox that is there. */
+/* begin.c: one more command in a sandbox that is there. */
 int lxe_session_join(struct lxe_session *s, struct lxe_err *err);
 
 /* attach.c: ask for the driver's seat; draw what the terminal shows; let go of it. */

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "sys/apart.h"
 
 #define FIRST_FD 3
 #define MAX_FDS 8
@@ -104,4 +105,29 @@ pid_t lxe_spawn_keeper(const struct lxe_dirs *dirs, const char *argument, const 
 		lxe_hint(err, "the installation is incomplete: run make install again");
 	}
 	return r;
+}
+
+struct apart {
+	const struct lxe_dirs *dirs;
+	int control;
+	struct lxe_err *err;
+	pid_t keeper;
+};
+
+static int spawn_apart(void *arg)
+{
+	struct apart *a = arg;
+
+	a->keeper = lxe_spawn_keeper(a->dirs, LXE_KEEPER_RUN, &a->control, 1, a->err);
+	return 0;
+}
+
+int lxe_spawn_keeper_apart(const struct lxe_dirs *dirs, int control, struct lxe_err *err)
+{
+	struct apart a = { .dirs = dirs, .control = control, .err = err };
+	int r = sys_call_apart(spawn_apart, &a);
+
+	if (r < 0)
+		return lxe_fail(err, r, "start the keeper");
+	return a.keeper < 0 ? a.keeper : 0;
 }

@@ -19,4 +19,10 @@
 pid_t lxe_spawn_keeper(const struct lxe_dirs *dirs, const char *argument, const int *fds,
 	size_t n_fds, struct lxe_err *err);
 
+/*
+ * The same for a sandbox's keeper that is nobody's child here: the caller hears nothing of its end
+ * but on the other end of `control`. For programs that have children of their own.
+ */
+int lxe_spawn_keeper_apart(const struct lxe_dirs *dirs, int control, struct lxe_err *err);
+
 #endif

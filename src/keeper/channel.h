@@ -32,6 +32,8 @@ struct lxe_channel {
 	bool behind;	   /* a watcher who does not take more for now */
 	uint64_t position; /* in the ring: what a watcher has */
 	bool starts;	   /* it wants to know whether the start succeeds */
+	bool detached;	   /* its end means nothing any more */
+	bool over;	   /* its own process is: it has no say about another one */
 };
 
 /* Take `fd`; a role that is not 0 needs no HELLO. NULL: it was closed. */

@@ -139,6 +139,7 @@ static int tear_down_orphan(
 		.outcome = &outcome,
 		.result = -EBADF,
 		.timeout_ms = timeout_of(c, found),
+		.leave_children = true, /* none of them is in a sandbox of somebody who is gone */
 		.keep = found == FIND_CRASHED || found == FIND_DEFERRED_KEPT,
 		.run = c->dirs->run,
 	};

@@ -185,7 +185,7 @@ static void collect_unclaimed(const struct lxe_keeper *k)
 		lxe_format(dirs.state, sizeof(dirs.state), "%s", state) < 0)
 		return;
 	/* Its end of the socket may close before its lock does: with the process both are gone. */
-	client = sys_pidfd_open(k->parent);
+	client = sys_pidfd_open(k->creator);
 	if (client >= 0)
 		sys_pidfd_wait(client, CLIENT_END_MS);
 	lxe_gc(&dirs, 0, ignore_report, NULL, NULL);
@@ -331,7 +331,6 @@ static int begin(struct lxe_keeper *k, char *title, struct lxe_err *err)
 int lxe_keeper_run(int control, char *title)
 {
 	struct lxe_keeper k = {
-		.parent = getppid(),
 		.sandbox = LXE_SANDBOX_NONE,
 		.host_view = -EBADF,
 		.live = -EBADF,

@@ -41,7 +41,7 @@ struct lxe_keeper {
 	struct lxe_loop *loop;
 	int signals; /* signalfd: SIGCHLD and what ends us */
 	struct lxe_source signalled;
-	pid_t parent; /* who started us */
+	pid_t creator; /* who holds the other end of our first connection */
 	struct lxe_channel *channels;
 	bool creator_gone;
 	int listening; /* the sandbox's socket */

@@ -50,10 +50,10 @@ static void await_output(struct lxe_process *p)
 	lxe_process_drain(p);
 }
 
-static void tell_starters(struct lxe_keeper *k)
+static void tell_starters(const struct lxe_process *p)
 {
-	for (struct lxe_channel *c = k->channels; c; c = c->next) {
-		if (!c->starts)
+	for (struct lxe_channel *c = p->keeper->channels; c; c = c->next) {
+		if (!c->starts || c->process != p)
 			continue;
 		c->starts = false;
 		lxe_channel_say(c, LXE_MSG_OK);
@@ -103,6 +103,13 @@ static void send_started(struct lxe_process *p)
 	lxe_channel_send(p->client, &msg);
 }
 
+static bool holds(const struct lxe_process *p)
+{
+	if (p->client->detached)
+		return false;
+	return p != p->keeper->main || !p->spec.keep || (p->request.flags & LXE_CREATE_HOLD);
+}
+
 void lxe_keeper_start(struct lxe_process *p)
 {
 	p->started = true;
@@ -111,7 +118,7 @@ void lxe_keeper_start(struct lxe_process *p)
 	/* Who asked for it reads its terminal; of one that is kept, the client's end is no end. */
 	p->driver = p->client;
 	if (p->client) {
-		p->client->holds = p != p->keeper->main || !p->spec.keep;
+		p->client->holds = holds(p);
 		send_started(p);
 	}
 	p->outcome.started_at_ms = lxe_epoch_ms();
@@ -155,9 +162,8 @@ void lxe_keeper_moved(struct lxe_process *p)
 	case LXE_PROCESS_RUNNING:
 		if (p == k->main)
 			lxe_keeper_move(k, LXE_RUNNING);
-		if (p == k->main)
-			tell_starters(k);
-		else
+		tell_starters(p);
+		if (p != k->main)
 			lxe_metrics_publish(k);
 		break;
 	case LXE_PROCESS_ENDED:
@@ -257,6 +263,18 @@ static void answer(struct lxe_process *p)
 		lxe_channel_send_outcome(p->client, &p->outcome);
 }
 
+/* Who talked about it has nothing more to say. */
+static void leave_channels(const struct lxe_process *p)
+{
+	for (struct lxe_channel *c = p->keeper->channels; c; c = c->next) {
+		if (c->process != p)
+			continue;
+		c->process = p->keeper->main;
+		c->over = true;
+		c->starts = c->waits = c->holds = false;
+	}
+}
+
 void lxe_keeper_sweep(struct lxe_keeper *k, bool all)
 {
 	struct lxe_process *next;
@@ -270,8 +288,7 @@ void lxe_keeper_sweep(struct lxe_keeper *k, bool all)
 		/* The keeper restores the caller's terminal if the client cannot. */
 		if (p->client && !p->bye && p->request.fds[LXE_FD_TTY] >= 0)
 			continue;
-		if (p->client)
-			p->client->process = k->main;
+		leave_channels(p);
 		lxe_process_free(p);
 	}
 }

@@ -96,6 +96,7 @@ static void exec(struct lxe_channel *c, struct lxe_msg *msg)
 	}
 	c->process = p;
 	c->holds = true;
+	c->starts = p->request.flags & LXE_EXEC_TELL;
 	memcpy(p->outcome.name, k->outcome.name, sizeof(p->outcome.name));
 	r = read_spec(p, &err);
 	if (r == 0)
@@ -145,6 +146,7 @@ static void send_signal(struct lxe_channel *c, int signal)
 static void detach(struct lxe_channel *c)
 {
 	c->holds = false;
+	c->detached = true;
 	if (c->process && c->process == c->keeper->main)
 		c->keeper->established = true;
 }
@@ -165,6 +167,9 @@ static void take_control(struct lxe_channel *c, struct lxe_msg *msg)
 {
 	struct lxe_process *p = c->process;
 
+	/* It crossed the word of its end: meant for that process, and for no other. */
+	if (c->over)
+		return;
 	switch (msg->type) {
 	case LXE_MSG_CREATE:
 	case LXE_MSG_BUILD:

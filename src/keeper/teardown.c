@@ -161,6 +161,8 @@ static void reap_children(struct replay *p)
 	int status;
 	pid_t pid;
 
+	if (p->t->leave_children)
+		return;
 	while ((pid = sys_reap(-1, &status, &usage)) > 0)
 		reaped(p, pid, status, &usage);
 }

@@ -27,6 +27,8 @@ struct lxe_teardown {
 	void *arg;
 	/* How the run ended; its teardown_ok and residue are filled in. */
 	struct lxe_outcome *outcome;
+	/* The caller's children are not ours to reap: it is a program that waits for its own. */
+	bool leave_children;
 	/* What is outside the sandbox's directory goes, the rest stays and says how it ended. */
 	bool keep;
 	const char *run; /* the run directory, for the metrics slot of a dead keeper; may be NULL */

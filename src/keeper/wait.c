@@ -116,6 +116,7 @@ int lxe_keeper_set_up(struct lxe_keeper *k, int control, struct lxe_err *err)
 	if (!lxe_channel_new(k, control, LXE_ROLE_CONTROL))
 		return lxe_fail(err, -ENOMEM, "listen to the client");
 	k->channels->holds = true;
+	k->creator = k->channels->peer;
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++)
 		sigaddset(&set, handled[i]);

@@ -30,9 +30,9 @@ static dictionary *load(const char *text, size_t len)
 	if (fd < 0 || sys_write_all(fd, text, len) < 0)
 		return NULL;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	/* For good: another thread may be reading, and what is set is always the same. */
 	iniparser_set_error_callback(silent);
 	dict = iniparser_load(path);
-	iniparser_set_error_callback(NULL);
 	return dict;
 }
 

@@ -13,12 +13,13 @@
  *     CREATE  spec, stdio or tty        ───►   makes the sandbox and parks its command
  *             ◄───  BUILDING (only if the image has to be built first: that takes its time)
  *             ◄───  CREATED  pid             (CREATE without LXE_CREATE_START ends here)
- *     START                             ───►   releases it
+ *     START                             ───►   releases it, answered by OK when it was executed
  *     EXEC    spec, stdio or tty        ───►   one more command; goes on as below
  *             ◄───  STARTED  pid, master, ring, procs
  *             ◄───  EXITED   the command is gone; with a terminal the client delivers the rest
  *     DRAINED                           ───►   goes on to the end
- *             ◄───  DONE     outcome           (also after any refusal, and instead of the above)
+ *             ◄───  DONE     outcome           (also after any refusal, and instead of the above; that
+ *                                              of a refusal was never created: it has no times)
  *     BYE                               ───►   the caller's terminal is his again; without it, or
  *                                              an end of the connection, the keeper restores it
  *     STOP    signal, grace, destroy    ───►   at any time: end it
@@ -86,6 +87,9 @@ enum lxe_role {
 
 /* Of CREATE. */
 #define LXE_CREATE_START 1u /* release the command at once */
+#define LXE_CREATE_HOLD 2u  /* the end of this connection ends one that is kept as well */
+/* Of EXEC: say OK when the command was executed. */
+#define LXE_EXEC_TELL 1u
 /* Of STOP: remove the sandbox as well, also one that is kept. */
 #define LXE_STOP_DESTROY 1u
 /* Of ATTACH: whoever drives now is asked to leave. */
@@ -123,7 +127,7 @@ struct lxe_msg {
 	char id[LXE_ID_LEN + 1]; /* of the sandbox */
 	/* BUILD */
 	char image[256];
-	/* CREATE, STOP, ATTACH: the bits above */
+	/* CREATE, EXEC, STOP, ATTACH: the bits above */
 	uint32_t flags;
 	/* HELLO */
 	unsigned char nonce[LXE_NONCE_LEN]; /* the sandbox's */

@@ -73,7 +73,8 @@ uint32_t lxe_msg_fields_of(enum lxe_msg_type type)
 		       BIT(FIELD_DATA) | BIT(FIELD_IMAGE) | BIT(FIELD_ID) | BIT(FIELD_TTY_SAVED) |
 		       BIT(FIELD_TTY_RAW) | BIT(FIELD_FLAGS);
 	case LXE_MSG_EXEC:
-		return always | BIT(FIELD_BEGUN) | BIT(FIELD_TTY_SAVED) | BIT(FIELD_TTY_RAW);
+		return always | BIT(FIELD_BEGUN) | BIT(FIELD_TTY_SAVED) | BIT(FIELD_TTY_RAW) |
+		       BIT(FIELD_FLAGS);
 	case LXE_MSG_HELLO:
 		return always | BIT(FIELD_NONCE) | BIT(FIELD_ROLE) | BIT(FIELD_PROCESS);
 	case LXE_MSG_ATTACH:
@@ -258,7 +259,7 @@ static int get_manner(struct lxe_msg *msg, const struct lxe_field *f)
 
 	switch ((enum field)f->tag) {
 	case FIELD_FLAGS:
-		r = get_int(f, 0, 1, &value);
+		r = get_int(f, 0, LXE_CREATE_START | LXE_CREATE_HOLD, &value);
 		if (r == 0)
 			msg->flags = (uint32_t)value;
 		return r;

@@ -74,10 +74,11 @@ static void random_msg(struct lxe_msg *msg, enum lxe_msg_type type, uint64_t *st
 		random_bytes(&msg->tty_raw, sizeof(msg->tty_raw), state);
 		random_text(msg->image, sizeof(msg->image), state);
 		random_text(msg->id, sizeof(msg->id), state);
-		msg->flags = (uint32_t)rnd_below(state, 2);
+		msg->flags = (uint32_t)rnd_below(state, 4);
 		break;
 	case LXE_MSG_EXEC:
 		msg->begun_us = rnd(state);
+		msg->flags = (uint32_t)rnd_below(state, 2);
 		random_bytes(&msg->tty_saved, sizeof(msg->tty_saved), state);
 		random_bytes(&msg->tty_raw, sizeof(msg->tty_raw), state);
 		break;
