@@ -5,6 +5,8 @@ BINDIR ?= $(PREFIX)/bin
 LIBEXECDIR ?= $(PREFIX)/libexec/lxc-exec
 DATADIR ?= $(PREFIX)/share/lxc-exec
 MANDIR ?= $(PREFIX)/share/man
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
 SYSCONFDIR ?= /etc
 SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
 
@@ -48,9 +50,11 @@ OBJS := $(SRCS:src/%.c=$(OBJ)/%.o)
 LIB := $(OBJ)/liblxe.a
 PROGS := $(OUT)/lxc-exec $(OUT)/lxc-exec-keeper $(OUT)/lxc-exec-init
 LINKS := $(OUT)/lxc-templates $(OUT)/conf
+SONAME := liblxc-exec.so.0
+SHARED := $(OUT)/$(SONAME)
 
 .PHONY: all
-all: $(PROGS) $(LINKS)
+all: $(PROGS) $(LINKS) $(SHARED)
 
 # The installation's paths are compiled in: other paths, other objects.
 FLAGS_STAMP := $(OBJ)/flags
@@ -70,6 +74,16 @@ $(OUT)/lxc-exec: $(OBJ)/cli/main.o $(LIB)
 
 $(OUT)/lxc-exec-keeper: $(OBJ)/keeper/main.o $(LIB)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $^ $(KEEPER_LIBS)
+
+# The public library: the API's objects, and of the archive what they need. Its symbols are what the
+# map lists; the client does not use it.
+API_OBJS := $(addprefix $(OBJ)/client/,api.o api_handle.o api_make.o api_process.o api_sandbox.o)
+LIB_MAP := src/client/lxc-exec.map
+
+$(SHARED): $(LIB) $(LIB_MAP)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -shared -Wl,-soname,$(SONAME) \
+		-Wl,--version-script=$(LIB_MAP) -Wl,--gc-sections -o $@ $(API_OBJS) $(LIB) \
+		-liniparser -ljansson
 
 # pid 1 of every sandbox: static and without a C library, so that it starts in any root filesystem.
 $(OUT)/lxc-exec-init: $(INIT_SRC)
@@ -98,8 +112,16 @@ help:
 include tests/tests.mk
 include docs/docs.mk
 
-.PHONY: install
-install: all
+.PHONY: install install-library
+install-library: all
+	install -D -m 755 build/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sfn $(SONAME) $(DESTDIR)$(LIBDIR)/liblxc-exec.so
+	install -D -m 644 src/include/lxc-exec.h $(DESTDIR)$(INCLUDEDIR)/lxc-exec.h
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	sed -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+		src/client/lxc-exec.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/lxc-exec.pc
+
+install: all install-library
 	install -D -m 755 build/lxc-exec $(DESTDIR)$(BINDIR)/lxc-exec
 	install -D -m 755 build/lxc-exec-keeper $(DESTDIR)$(LIBEXECDIR)/lxc-exec-keeper
 	install -D -m 755 build/lxc-exec-init $(DESTDIR)$(LIBEXECDIR)/lxc-exec-init

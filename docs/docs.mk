@@ -1,6 +1,6 @@
 # Manual pages: their option, verb and key lists come from the tables that the program uses.
 GENMAN := $(OBJ)/genman
-MAN_PAGES := build/man/lxc-exec.1 build/man/lxc-exec.conf.5
+MAN_PAGES := build/man/lxc-exec.1 build/man/lxc-exec.3 build/man/lxc-exec.conf.5
 
 .PHONY: man
 man: $(MAN_PAGES)
@@ -25,6 +25,7 @@ check: check-man
 .PHONY: install-man
 install-man: $(MAN_PAGES)
 	install -D -m 644 build/man/lxc-exec.1 $(DESTDIR)$(MANDIR)/man1/lxc-exec.1
+	install -D -m 644 build/man/lxc-exec.3 $(DESTDIR)$(MANDIR)/man3/lxc-exec.3
 	install -D -m 644 build/man/lxc-exec.conf.5 $(DESTDIR)$(MANDIR)/man5/lxc-exec.conf.5
 
 install: install-man

@@ -85,7 +85,7 @@ $(OBJ)/fuzz/%: tests/fuzz/%.c $(LIB)
 .PHONY: check check-format check-rules check-shell check-headers check-cppcheck check-tidy
 check: check-format check-rules check-shell check-headers check-cppcheck check-tidy
 
-C_FILES := $(sort $(shell find src tests -name '*.[ch]'))
+C_FILES := $(sort $(shell find src tests docs/examples -name '*.[ch]'))
 CHECK_SRCS := $(MAINS) $(SRCS)
 HEADERS := $(sort $(wildcard src/*/*.h))
 SHELL_FILES := $(sort $(shell grep -lE '^\#!.*(/sh|bash)' /dev/null .ci/* scripts/* tests/run-* \

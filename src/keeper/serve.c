@@ -209,6 +209,11 @@ static void take_control(struct lxe_channel *c, struct lxe_msg *msg)
 	case LXE_MSG_SIGNAL:
 		send_signal(c, msg->signal);
 		break;
+	case LXE_MSG_YIELDED:
+		/* Who made it, or its exec, drives without a connection for that. */
+		if (p)
+			lxe_seat_yielded(c, msg);
+		break;
 	case LXE_MSG_HELLO:
 	case LXE_MSG_BUILDING:
 	case LXE_MSG_CREATED:
@@ -218,7 +223,6 @@ static void take_control(struct lxe_channel *c, struct lxe_msg *msg)
 	case LXE_MSG_OK:
 	case LXE_MSG_ATTACH:
 	case LXE_MSG_YIELD:
-	case LXE_MSG_YIELDED:
 	case LXE_MSG_BELL:
 	case LXE_MSG_WATCH:
 	case LXE_MSG_SNAPSHOT:

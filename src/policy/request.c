@@ -1,8 +1,14 @@
 #include "policy/request.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "policy/nearest.h"
+#include "policy/options.h"
 
 #define STOP_TIMEOUT_MS 10000
+#define SETTABLE (LXE_VERB_RUN | LXE_VERB_EXEC)
 
 void lxe_request_init(struct lxe_request *req)
 {
@@ -17,4 +23,30 @@ void lxe_request_release(struct lxe_request *req)
 	free(req->profile);
 	free(req->detach_keys);
 	*req = (struct lxe_request){ 0 };
+}
+
+static int unknown(const char *name, struct lxe_err *err)
+{
+	struct lxe_nearest near = { 0 };
+	char shown[128];
+
+	for (const struct lxe_option *o = lxe_options(); o->name; o++)
+		if (o->verbs & SETTABLE)
+			lxe_nearest_offer(&near, name, strlen(name), o->name);
+	if (near.best)
+		lxe_hint(err, "did you mean '%s'?", near.best);
+	lxe_escape(shown, sizeof(shown), name, strlen(name));
+	return lxe_fail_msg(err, -EINVAL, "option '%s' is not known", shown);
+}
+
+int lxe_request_set(
+	struct lxe_request *req, const char *name, const char *value, struct lxe_err *err)
+{
+	const struct lxe_option *o = lxe_option_find(name, strlen(name), SETTABLE);
+
+	if (!o || strcmp(o->name, "help") == 0)
+		return unknown(name, err);
+	if (o->placeholder && (!value || !*value))
+		return lxe_fail_msg(err, -EINVAL, "option '%s' wants a value", o->name);
+	return o->set(req, o, o->name, value, err);
 }

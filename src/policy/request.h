@@ -30,4 +30,11 @@ struct lxe_request {
 void lxe_request_init(struct lxe_request *req); /* the built-in defaults */
 void lxe_request_release(struct lxe_request *req);
 
+/*
+ * Set one option of `run` or `exec` by its long name, as the command line would: a flag without a
+ * value is set. -EINVAL for one that is unknown, or for its value.
+ */
+int lxe_request_set(
+	struct lxe_request *req, const char *name, const char *value, struct lxe_err *err);
+
 #endif

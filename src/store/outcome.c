@@ -75,7 +75,7 @@ int lxe_outcome_exit_status(const struct lxe_outcome *o)
 	return LXE_EXIT_ERROR;
 }
 
-static int signal_of(const struct lxe_outcome *o)
+int lxe_outcome_signal(const struct lxe_outcome *o)
 {
 	if (o->cause == LXE_CAUSE_KILLED)
 		return o->signal;
@@ -144,7 +144,7 @@ static json_t *json_spans(const struct lxe_outcome *o)
 static json_t *to_json(const struct lxe_outcome *o)
 {
 	json_t *root = json_object(), *usage = json_object(), *teardown = json_object();
-	int signal = signal_of(o);
+	int signal = lxe_outcome_signal(o);
 
 	json_object_set_new(usage, "user_us", json_integer((json_int_t)o->user_us));
 	json_object_set_new(usage, "system_us", json_integer((json_int_t)o->system_us));
@@ -176,18 +176,26 @@ static json_t *to_json(const struct lxe_outcome *o)
 	return root;
 }
 
-int lxe_outcome_write(const struct lxe_outcome *o, int fd, struct lxe_err *err)
+char *lxe_outcome_json(const struct lxe_outcome *o)
 {
 	json_t *root = to_json(o);
 	LXE_AUTOFREE char *text = json_dumps(root, JSON_COMPACT);
-	int r;
+	char *line = NULL;
 
 	json_decref(root);
+	if (text && asprintf(&line, "%s\n", text) < 0)
+		return NULL;
+	return line;
+}
+
+int lxe_outcome_write(const struct lxe_outcome *o, int fd, struct lxe_err *err)
+{
+	LXE_AUTOFREE char *text = lxe_outcome_json(o);
+	int r;
+
 	if (!text)
 		return lxe_fail(err, -ENOMEM, "write the result record");
-	/* The newline takes the place of the terminating NUL: one write, whole or not at all. */
-	size_t len = strlen(text);
-	text[len] = '\n';
-	r = sys_write_all(fd, text, len + 1);
+	/* One write, whole or not at all. */
+	r = sys_write_all(fd, text, strlen(text));
 	return r < 0 ? lxe_fail(err, r, "write the result record") : 0;
 }

@@ -71,6 +71,12 @@ const char *lxe_span_name(enum lxe_span span);
 /* The status to exit with: a failed teardown makes every other status 125. */
 int lxe_outcome_exit_status(const struct lxe_outcome *o);
 
+/* The signal that ended it, 0: none. */
+int lxe_outcome_signal(const struct lxe_outcome *o);
+
+/* The record as one JSON object and a newline, allocated; NULL: no memory. */
+char *lxe_outcome_json(const struct lxe_outcome *o);
+
 /* Write the record as one JSON object and a newline, where the descriptor stands. */
 int lxe_outcome_write(const struct lxe_outcome *o, int fd, struct lxe_err *err);
 

@@ -1,0 +1,152 @@
+/* The public library: a new sandbox. See include/lxc-exec.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "client/api.h"
+#include "client/client.h"
+#include "client/make.h"
+#include "keeper/teardown.h"
+#include "sys/proc.h"
+
+#define RECONCILE_MS 200 /* for what earlier runs left, when there is time for it */
+
+/* Nobody but us knows of it yet, or any more: a connection that says so ends a keeper at once. */
+static void abandon(struct lxe_make *m)
+{
+	struct lxe_outcome outcome = { .cause = LXE_CAUSE_ERROR, .bytes_out = -1 };
+	struct lxe_teardown t = { .sandbox = &m->sandbox,
+		.outcome = &outcome,
+		.result = -EBADF,
+		.leave_children = true,
+		.run = m->dirs->run };
+	struct lxe_msg msg;
+
+	lxe_msg_init(&msg, LXE_MSG_STOP);
+	if (m->control >= 0)
+		lxe_msg_send(m->control, &msg);
+	lxe_drop_fd(&m->control);
+	if (m->sandbox.id[0])
+		lxe_teardown(&t);
+	lxe_sandbox_release(&m->sandbox);
+}
+
+static bool is_created(const struct lxe_process_handle *p)
+{
+	return p->created;
+}
+
+static void adopt(struct lxe_sandbox_handle *s, const struct lxe_options *o, struct lxe_make *m)
+{
+	lxe_handle_init(&s->main, take_fd(&m->control));
+	s->main.is_main = s->main.armed = true;
+	s->dirs = o->dirs;
+	s->keep = o->req.spec.keep;
+	s->place.run = s->dirs.run;
+	s->place.base = s->keep ? s->dirs.state : s->dirs.run;
+	memcpy(s->place.id, m->sandbox.id, sizeof(s->place.id));
+	if (o->req.spec.name)
+		lxe_format(s->name, sizeof(s->name), "%s", o->req.spec.name);
+	/* The lock is the keeper's alone: with its end the record belongs to nobody. */
+	lxe_sandbox_release(&m->sandbox);
+}
+
+static int await_created(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_err *err)
+{
+	struct lxe_process_handle *p = &s->main;
+	int r = lxe_handle_await(p, is_created, end, err);
+
+	if (r < 0)
+		return lxe_fail(err, r, "create the sandbox");
+	if (p->created)
+		return 0;
+	r = lxe_handle_failure(p, err);
+	/* A keeper that failed before it had taken the sandbox over names none. */
+	p->lost |= !p->outcome.id[0];
+	lxe_sandbox_settle(s, end);
+	return r;
+}
+
+static int check(const struct lxe_options *o, struct lxe_err *err)
+{
+	if (geteuid() != 0)
+		return lxe_fail_msg(err, -EPERM, "this needs root for now");
+	if (!o->req.spec.argv.n)
+		return lxe_fail_msg(err, -EINVAL, "the command is missing");
+	return 0;
+}
+
+static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint64_t end,
+	struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int null = -EBADF;
+	LXE_AUTOCLOSE int result = -EBADF;
+	struct lxe_spec spec = lxe_api_spec(o);
+	int left = lxe_api_left(end), r;
+	struct lxe_make m = {
+		.spec = &spec,
+		.dirs = &o->dirs,
+		.apart = true,
+		.reconcile_ms = left < 0 || left > RECONCILE_MS ? RECONCILE_MS : 0,
+		.sandbox = LXE_SANDBOX_NONE,
+		.control = -EBADF,
+	};
+
+	lxe_msg_init(&m.request, LXE_MSG_CREATE);
+	m.request.flags = LXE_CREATE_HOLD;
+	m.request.begun_us = sys_now_us();
+	r = lxe_api_give_stdio(o, &m.request, &null, err);
+	if (r == 0 && spec.result)
+		r = result = lxe_client_open_result(spec.result, err);
+	if (r < 0)
+		return r;
+	m.request.fds[LXE_FD_RESULT] = result;
+	r = lxe_make(&m, err);
+	if (r < 0) {
+		abandon(&m);
+		return r;
+	}
+	adopt(s, o, &m);
+	return await_created(s, end, err);
+}
+
+/* Made, and with `runs` started; nothing is left of one that failed. */
+static int new_sandbox(const struct lxe_options *o, bool runs, int timeout_ms, lxe_sandbox **ret,
+	struct lxe_err *err)
+{
+	uint64_t end = lxe_api_end(timeout_ms);
+	struct lxe_sandbox_handle *s;
+	int r = check(o, err);
+
+	if (r < 0)
+		return r;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return lxe_fail(err, -ENOMEM, "make the sandbox");
+	s->main.control = s->main.master = s->main.bell = -EBADF;
+	r = make(o, s, end, err);
+	if (r == 0 && runs)
+		r = lxe_sandbox_begin(s, end, err);
+	if (r < 0) {
+		lxe_sandbox_close(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+int lxe_create(const lxe_options *options, int timeout_ms, lxe_sandbox **ret, lxe_error *error)
+{
+	struct lxe_err err = { 0 };
+
+	return lxe_api_fail(error, new_sandbox(options, false, timeout_ms, ret, &err), &err);
+}
+
+int lxe_run(const lxe_options *options, int timeout_ms, lxe_sandbox **ret, lxe_error *error)
+{
+	struct lxe_err err = { 0 };
+
+	return lxe_api_fail(error, new_sandbox(options, true, timeout_ms, ret, &err), &err);
+}
