@@ -51,7 +51,7 @@ def test_the_example(world, tmp_path_factory):
     assert any(re.fullmatch(r"hello from lxe-[0-9a-f]{8}", line) for line in lines)
     assert "it has ended: exit, 0" in lines
     assert json.loads(record)["cause"] == "signal"
-    world.assert_clean()
+    world.assert_clean(timeout=2)
 
 
 def symbols(path):
@@ -212,7 +212,7 @@ except lxc_exec.Error as e:
     print(e, e.hint)
 """)
     assert re.search(says, said), said
-    world.assert_clean()
+    world.assert_clean(timeout=2)
 
 
 def test_names(world):
@@ -237,7 +237,7 @@ with lxc_exec.run(["sleep", "1000"], name="box") as sandbox:
     except lxc_exec.Error as e:
         assert e.errno == errno.ENOENT, e
 """)
-    world.assert_clean()
+    world.assert_clean(timeout=2)
 
 
 def test_kept_and_destroyed(world):
@@ -249,7 +249,7 @@ with lxc_exec.attach("box") as sandbox:
     sandbox.destroy(30)
     assert sandbox.state == "gone"
 """)
-    world.assert_clean()
+    world.assert_clean(timeout=2)
 
 
 def test_closing_ends_a_kept_one_as_well_but_keeps_it(world):
@@ -260,13 +260,16 @@ with lxc_exec.attach("box") as sandbox:
     assert sandbox.wait(30).cause == "killed" and sandbox.state == "stopped"
     sandbox.destroy(30)
 """)
-    world.assert_clean()
+    world.assert_clean(timeout=2)
 
 
 def test_signals_reach_that_command_alone(world):
     python(world, """
 with lxc_exec.run(["sleep", "1000"]) as sandbox:
-    a, b = sandbox.exec(["sleep", "1000"]), sandbox.exec(["sh", "-c", "trap '' TERM; while :; do sleep 1000; done"])
+    r, w = os.pipe()
+    a = sandbox.exec(["sleep", "1000"])
+    b = sandbox.exec(["sh", "-c", "trap '' TERM; echo; while :; do sleep 1000; done"], stdout=w)
+    os.read(r, 1)
     a.kill(signal.SIGTERM)
     assert (a.wait(30).signal, a.wait(30).cause) == (15, "signal")
     try:
@@ -280,7 +283,7 @@ with lxc_exec.run(["sleep", "1000"]) as sandbox:
     a.close(), b.close()
     assert sandbox.process.drain(30).signal == 15
 """)
-    world.assert_clean()
+    world.assert_clean(timeout=2)
 
 
 @pytest.mark.parametrize("code", ["sandbox.process.drain(30)", "sandbox.process.kill(); sandbox.wait(30)"])
@@ -290,7 +293,7 @@ with lxc_exec.create(["sh", "-c", "echo ran"], stdout=1) as sandbox:
     {code}
     assert sandbox.state == "gone"
 """)
-    world.assert_clean()
+    world.assert_clean(timeout=2)
 
 
 # What is left of a program that is killed.
