@@ -234,6 +234,8 @@ static ssize_t read_pty(
 
 	if (n < 0)
 		return n;
+	/* Somebody may have begun to watch, or want to drive. */
+	lxe_handle_await(p, NULL, 0, NULL);
 	if (p->master < 0)
 		return lxe_fail(err, -ENOTTY, "read the command's output");
 	if (!size)

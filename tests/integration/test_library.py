@@ -451,3 +451,69 @@ def test_it_is_found_when_it_is_installed(world, tmp_path):
     subprocess.run(["gcc", "-x", "c", "-", "-o", program, *flags], input=source.encode(), check=True)
     said = world.run(binary=program, env=world.env(LD_LIBRARY_PATH=str(prefix / "lib")))
     assert lxe.stdout_of(said).strip() == lxe.stdout_of(world.run("version")).split()[1]
+
+
+DRIVER = PRELUDE + """
+sandbox = lxc_exec.run(["sh", "-c", "while read x; do echo got-$x; done; exit 6"], pty=(24, 80))
+print(sandbox.id, flush=True)
+sys.stdin.readline()
+sandbox.disarm()
+print("disarmed", flush=True)
+try:
+    while True:
+        sandbox.process.read(timeout=60)
+except lxc_exec.Error as e:
+    print(os.strerror(e.errno), flush=True)
+print(sandbox.wait(60).exit_code, flush=True)
+"""
+
+
+def test_a_disarmed_terminal_is_watched_and_taken_over(world):
+    process = subprocess.Popen([sys.executable, "-B", "-c", DRIVER], env=python_env(world),
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    sandbox = process.stdout.readline().decode().strip()
+    assert b"belongs to the program that made it" in world.run("attach", "-t", sandbox).stderr or \
+        world.run("attach", sandbox).returncode == 125
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == b"disarmed\n"
+    with world.pty("attach", "--read-only", sandbox) as watcher, \
+            world.pty("attach", "--take-over", sandbox) as driver:
+        driver.write("words\r")
+        driver.expect(rb"got-words")
+        watcher.expect(rb"got-words")
+        assert process.stdout.readline() == b"Inappropriate ioctl for device\n"
+        driver.write("\x04")
+        driver.wait()
+    assert process.stdout.readline() == b"6\n"
+    process.stdin.close()
+    assert process.wait(lxe.DEADLINE) == 0
+    process.stdout.close()
+    world.assert_clean(timeout=2)
+
+
+def test_who_watches_sees_what_the_library_reads(world):
+    process = subprocess.Popen(
+        [sys.executable, "-B", "-c", PRELUDE + """
+sandbox = lxc_exec.run(["cat"], pty=(24, 80))
+print(sandbox.id, flush=True)
+for line in sys.stdin.buffer:
+    os.write(sandbox.process.pty, line)
+    out = b""
+    while line.strip() not in out:
+        out += sandbox.process.read(timeout=60)
+sandbox.destroy(60)
+"""], env=python_env(world), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    sandbox = process.stdout.readline().decode().strip()
+    process.stdin.write(b"before\n")
+    process.stdin.flush()
+    with world.pty("attach", "--read-only", sandbox) as watcher:
+        watcher.expect(rb"before")
+        for word in (b"one", b"two", b"three"):
+            process.stdin.write(word + b"\n")
+            process.stdin.flush()
+            watcher.expect(word)
+    process.stdin.close()
+    assert process.wait(lxe.DEADLINE) == 0
+    process.stdout.close()
+    world.assert_clean(timeout=2)
