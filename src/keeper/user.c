@@ -151,7 +151,7 @@ int lxe_user_find(struct lxe_user *ret, const char *text, const char *rootfs, ui
 		return 0;
 	}
 	/* A sandbox without the file has numbers only. */
-	if (read_passwd(rootfs, &passwd) < 0)
+	if (read_passwd(rootfs, &passwd) < 0 || !passwd)
 		return lxe_user_parse(ret, text, "", count, err);
 	return lxe_user_parse(ret, text, passwd, count, err);
 }
