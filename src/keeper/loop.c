@@ -84,7 +84,8 @@ void lxe_loop_set_timer(struct lxe_loop *loop, struct lxe_timer *timer, uint64_t
 	struct lxe_timer **at = &loop->timers;
 
 	lxe_loop_clear_timer(loop, timer);
-	timer->at_ms = sys_now_ms() + ms;
+	timer->at_ms = sys_now_ms();
+	timer->at_ms = ms < UINT64_MAX - timer->at_ms ? timer->at_ms + ms : UINT64_MAX;
 	while (*at && (*at)->at_ms <= timer->at_ms)
 		at = &(*at)->next;
 	timer->next = *at;

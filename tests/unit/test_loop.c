@@ -113,6 +113,26 @@ Test(loop, timers_pass_in_their_order_and_once)
 	lxe_loop_free(loop);
 }
 
+Test(loop, a_timer_beyond_the_end_of_time_never_passes)
+{
+	struct seen far, near;
+	struct lxe_loop *loop;
+
+	cr_assert_eq(lxe_loop_new(&loop), 0);
+	set_up(&far, loop);
+	set_up(&near, loop);
+	lxe_loop_set_timer(loop, &far.timer, UINT64_MAX);
+	cr_assert_eq(far.timer.at_ms, UINT64_MAX);
+	lxe_loop_set_timer(loop, &far.timer, UINT64_MAX - sys_now_ms() + 1);
+	cr_assert_geq(far.timer.at_ms, UINT64_MAX - 1000);
+	lxe_loop_set_timer(loop, &near.timer, 1);
+	while (!near.passed)
+		cr_assert_geq(lxe_loop_turn(loop, 1000), 0);
+	cr_assert_eq(far.passed, 0);
+	lxe_loop_clear_timer(loop, &far.timer);
+	lxe_loop_free(loop);
+}
+
 Test(loop, a_descriptor_that_is_always_ready_does_not_starve_a_timer)
 {
 	struct lxe_loop *loop;
