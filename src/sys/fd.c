@@ -3,11 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "sys/proc.h"
 
 ssize_t sys_read(int fd, void *buf, size_t len)
 {
@@ -36,6 +41,45 @@ int sys_write_all(int fd, const void *buf, size_t len)
 	while (len) {
 		ssize_t n = sys_write(fd, p, len);
 
+		if (n < 0)
+			return (int)n;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* How much of it a descriptor that poll(2) calls writable takes without waiting. */
+static ssize_t write_some(int fd, const struct stat *st, const void *buf, size_t len)
+{
+	ssize_t n;
+
+	if (S_ISSOCK(st->st_mode)) {
+		n = send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		return n < 0 ? -errno : n;
+	}
+	if (!S_ISREG(st->st_mode) && len > PIPE_BUF)
+		len = PIPE_BUF;
+	return sys_write(fd, buf, len);
+}
+
+int sys_write_within(int fd, const void *buf, size_t len, int timeout_ms)
+{
+	struct pollfd polled = { .fd = fd, .events = POLLOUT };
+	uint64_t end = sys_now_ms() + (uint64_t)timeout_ms, now;
+	const char *p = buf;
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	while (len) {
+		now = sys_now_ms();
+		if (poll(&polled, 1, now < end ? (int)(end - now) : 0) == 0)
+			return -ETIMEDOUT;
+		n = write_some(fd, &st, p, len);
+		if (n == -EAGAIN || n == -EINTR)
+			continue;
 		if (n < 0)
 			return (int)n;
 		p += n;

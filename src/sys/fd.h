@@ -15,6 +15,12 @@
 ssize_t sys_read(int fd, void *buf, size_t len);
 ssize_t sys_write(int fd, const void *buf, size_t len);
 
+/*
+ * Everything, to somebody who may not take it: -ETIMEDOUT after timeout_ms. What is no pipe, socket
+ * or terminal gets it in one write.
+ */
+int sys_write_within(int fd, const void *buf, size_t len, int timeout_ms);
+
 /* Write all of it, or a negative errno. */
 int sys_write_all(int fd, const void *buf, size_t len);
 

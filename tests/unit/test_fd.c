@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "random.h"
@@ -230,6 +231,27 @@ Test(fd, would_block_goes_back_to_the_caller)
 	cr_assert_not(fcntl(ends[0], F_GETFL) & O_NONBLOCK);
 	close(ends[0]);
 	close(ends[1]);
+}
+
+Test(fd, who_does_not_take_it_is_not_waited_for)
+{
+	char zeros[10000] = { 0 };
+	int ends[2], sockets[2];
+
+	cr_assert_eq(sys_pipe(ends), 0);
+	cr_assert_eq(sys_write_within(ends[1], zeros, sizeof(zeros), 0), 0);
+	cr_assert_eq(fcntl(ends[1], F_SETPIPE_SZ, 4 * 4096), 4 * 4096);
+	cr_assert_eq(sys_write_within(ends[1], zeros, sizeof(zeros), 20), -ETIMEDOUT);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	for (int i = 0, r = 0; r == 0; i++) {
+		cr_assert_lt(i, 10000);
+		r = sys_write_within(sockets[0], zeros, sizeof(zeros), 20);
+		cr_assert(r == 0 || r == -ETIMEDOUT);
+	}
+	for (int i = 0; i < 2; i++) {
+		close(ends[i]);
+		close(sockets[i]);
+	}
 }
 
 Test(fd, flags_change_alone)
