@@ -18,7 +18,8 @@
 #include "sys/socket.h"
 
 #define HELLO_MS 1000
-#define STRANGERS_MAX 64 /* who has not said HELLO yet */
+#define STRANGERS_MAX 512 /* who has not said HELLO yet */
+#define FULL_MS 100	  /* between two looks whether there are descriptors again */
 
 static void note(struct lxe_channel *c, const char *why)
 {
@@ -164,6 +165,23 @@ void lxe_channel_send(struct lxe_channel *c, const struct lxe_msg *msg)
 		shutdown(c->fd, SHUT_RDWR);
 }
 
+void lxe_channels_let_go(struct lxe_process *p)
+{
+	struct lxe_keeper *k = p->keeper;
+
+	for (struct lxe_channel *c = k->channels; c; c = c->next) {
+		if (c->process != p)
+			continue;
+		if (c != p->client && (c->waits || p->claimant == c))
+			lxe_channel_send_outcome(c, &p->outcome);
+		if (c->behind)
+			lxe_loop_change(k->loop, &c->source, EPOLLIN);
+		c->waits = c->starts = c->watches = c->behind = c->holds = false;
+		c->over = true;
+		c->process = k->main;
+	}
+}
+
 void lxe_channel_say(struct lxe_channel *c, enum lxe_msg_type type)
 {
 	struct lxe_msg msg;
@@ -181,32 +199,61 @@ void lxe_channel_send_outcome(struct lxe_channel *c, const struct lxe_outcome *o
 	lxe_channel_send(c, &msg);
 }
 
-static unsigned int strangers(const struct lxe_keeper *k)
+/*
+ * Who means well says HELLO at once: the one that has had the most time goes first. The newcomer
+ * instead would mean that whoever keeps all places taken keeps everybody out.
+ */
+static void make_room(struct lxe_keeper *k)
 {
+	struct lxe_channel *oldest = NULL;
 	unsigned int n = 0;
 
-	for (const struct lxe_channel *c = k->channels; c; c = c->next)
-		n += !c->role;
-	return n;
+	for (struct lxe_channel *c = k->channels; c; c = c->next) {
+		if (c->role)
+			continue;
+		oldest = c;
+		n++;
+	}
+	if (n >= STRANGERS_MAX)
+		lxe_channel_refuse(oldest, "too many have connected and said nothing");
+}
+
+static void listen_again(void *keeper)
+{
+	struct lxe_keeper *k = keeper;
+
+	if (k->connected.fd < 0)
+		lxe_loop_add(k->loop, &k->connected, k->listening, EPOLLIN);
+}
+
+/* The caller stays in the queue, which would be news again at once. */
+static void pause_listening(struct lxe_keeper *k)
+{
+	lxe_loop_remove(k->loop, &k->connected);
+	lxe_loop_set_timer(k->loop, &k->full, FULL_MS);
 }
 
 static void accept_one(void *keeper, uint32_t events)
 {
 	struct lxe_keeper *k = keeper;
 	LXE_AUTOCLOSE int fd = accept4(k->listening, NULL, NULL, SOCK_CLOEXEC);
+	int failed = errno;
 	char line[128];
 	uid_t uid = 0;
 
 	(void)events;
-	if (fd < 0)
+	if (fd < 0) {
+		if (failed == EMFILE || failed == ENFILE || failed == ENOMEM || failed == ENOBUFS)
+			pause_listening(k);
 		return;
+	}
 	if (sys_peer(fd, &uid) < 0 || (uid != 0 && uid != geteuid())) {
 		lxe_format(line, sizeof(line), "connection of user %u closed: not the owner", uid);
 		lxe_sandbox_log(&k->sandbox, line);
 		return;
 	}
-	if (strangers(k) < STRANGERS_MAX)
-		lxe_channel_new(k, take_fd(&fd), 0);
+	make_room(k);
+	lxe_channel_new(k, take_fd(&fd), 0);
 }
 
 int lxe_channels_listen(struct lxe_keeper *k, struct lxe_err *err)
@@ -218,12 +265,14 @@ int lxe_channels_listen(struct lxe_keeper *k, struct lxe_err *err)
 		return lxe_fail(
 			err, k->listening, "make the socket of sandbox '%s'", k->sandbox.id);
 	k->connected = (struct lxe_source){ .fd = -EBADF, .ready = accept_one, .arg = k };
+	k->full = (struct lxe_timer){ .passed = listen_again, .arg = k };
 	r = lxe_loop_add(k->loop, &k->connected, k->listening, EPOLLIN);
 	return r < 0 ? lxe_fail(err, r, "listen on the socket") : 0;
 }
 
 void lxe_channels_close(struct lxe_keeper *k)
 {
+	lxe_loop_clear_timer(k->loop, &k->full);
 	lxe_loop_remove(k->loop, &k->connected);
 	lxe_drop_fd(&k->listening);
 }

@@ -33,7 +33,7 @@ struct lxe_channel {
 	uint64_t position; /* in the ring: what a watcher has */
 	bool starts;	   /* it wants to know whether the start succeeds */
 	bool detached;	   /* its end means nothing any more */
-	bool over;	   /* its own process is: it has no say about another one */
+	bool over; /* what it talked about is: nothing that it says is meant for anything else */
 };
 
 /* Take `fd`; a role that is not 0 needs no HELLO. NULL: it was closed. */
@@ -44,6 +44,9 @@ void lxe_channel_free(struct lxe_channel *c);
 
 /* Note why in the sandbox's log, and close it as if its peer had gone. */
 void lxe_channel_refuse(struct lxe_channel *c, const char *why);
+
+/* The process is about to go: whoever waits for it is told, and nobody talks about it any more. */
+void lxe_channels_let_go(struct lxe_process *p);
 
 /* A peer that does not take what it is told is gone: that is heard of as an event. */
 void lxe_channel_send(struct lxe_channel *c, const struct lxe_msg *msg);

@@ -18,8 +18,10 @@
 #include "sys/proc.h"
 
 #define REQUEST_TIMEOUT_MS 10000
-#define OPEN_FILES 256
+#define OPEN_FILES 256	 /* needed */
+#define MANY_FILES 16384 /* a dozen for every command */
 #define CLIENT_END_MS 1000
+#define WATCHER_MS 2000 /* for one that is behind, to hear the rest */
 
 uint64_t lxe_epoch_ms(void)
 {
@@ -62,11 +64,11 @@ static int raise_descriptor_limit(struct lxe_keeper *k, struct lxe_err *err)
 	if (getrlimit(RLIMIT_NOFILE, &k->nofile) < 0)
 		return lxe_fail(err, -errno, "read the limit of open files");
 	ours = k->nofile;
-	if (ours.rlim_cur >= OPEN_FILES)
+	if (ours.rlim_cur >= MANY_FILES)
 		return 0;
-	ours.rlim_cur = OPEN_FILES;
 	if (ours.rlim_max < OPEN_FILES)
 		ours.rlim_max = OPEN_FILES;
+	ours.rlim_cur = ours.rlim_max < MANY_FILES ? ours.rlim_max : MANY_FILES;
 	if (setrlimit(RLIMIT_NOFILE, &ours) == 0)
 		return 0;
 	lxe_hint(err, "ulimit -n %d, or more", OPEN_FILES);
@@ -251,6 +253,14 @@ static void await_byes(struct lxe_keeper *k)
 			break;
 }
 
+static bool all_have_seen(const struct lxe_keeper *k)
+{
+	for (const struct lxe_channel *c = k->channels; c; c = c->next)
+		if (c->watches && c->behind)
+			return false;
+	return true;
+}
+
 static void release(struct lxe_keeper *k)
 {
 	lxe_keeper_clean_up(k);
@@ -355,6 +365,9 @@ int lxe_keeper_run(int control, char *title)
 	lxe_metrics_close(&k);
 	lxe_keeper_sweep(&k, true);
 	lxe_keeper_send_done(&k);
+	/* From here on the directory says how it ended. */
+	lxe_channels_close(&k);
+	lxe_keeper_wait_until(&k, all_have_seen, WATCHER_MS);
 	await_byes(&k);
 	release(&k);
 	return r;

@@ -46,6 +46,7 @@ struct lxe_keeper {
 	bool creator_gone;
 	int listening; /* the sandbox's socket */
 	struct lxe_source connected;
+	struct lxe_timer full; /* until there may be descriptors for who connects */
 
 	struct lxe_process *processes;
 	struct lxe_process *main; /* the sandbox's command; NULL before the request */
@@ -77,6 +78,7 @@ struct lxe_keeper {
 	bool established; /* whoever made it has left it to itself, or its command has begun */
 	bool destroy;	  /* nothing is kept, whatever the spec says */
 	bool over;	  /* the command has ended, and nothing more of it is waited for */
+	bool told;	  /* everything has ended, and who wanted to know was told how */
 
 	uint64_t lap_us; /* when the current span began */
 	struct lxe_outcome outcome;

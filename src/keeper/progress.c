@@ -216,6 +216,7 @@ void lxe_keeper_lost(struct lxe_channel *c)
 {
 	struct lxe_keeper *k = c->keeper;
 	struct lxe_process *p = c->process;
+	bool drove;
 
 	lxe_life_used(k);
 	if (!p) {
@@ -224,9 +225,10 @@ void lxe_keeper_lost(struct lxe_channel *c)
 		lxe_keeper_stop(k, 0, 0);
 		return;
 	}
+	drove = p->driver == c;
 	lxe_seat_lost(c);
 	if (p->client != c) {
-		if (p->state == LXE_PROCESS_ENDED && !p->finished && !p->driver)
+		if (drove && p->state == LXE_PROCESS_ENDED && !p->finished && !p->driver)
 			await_output(p);
 		else if (p->started)
 			lxe_process_drain(p);
@@ -263,18 +265,6 @@ static void answer(struct lxe_process *p)
 		lxe_channel_send_outcome(p->client, &p->outcome);
 }
 
-/* Who talked about it has nothing more to say. */
-static void leave_channels(const struct lxe_process *p)
-{
-	for (struct lxe_channel *c = p->keeper->channels; c; c = c->next) {
-		if (c->process != p)
-			continue;
-		c->process = p->keeper->main;
-		c->over = true;
-		c->starts = c->waits = c->holds = false;
-	}
-}
-
 void lxe_keeper_sweep(struct lxe_keeper *k, bool all)
 {
 	struct lxe_process *next;
@@ -288,15 +278,19 @@ void lxe_keeper_sweep(struct lxe_keeper *k, bool all)
 		/* The keeper restores the caller's terminal if the client cannot. */
 		if (p->client && !p->bye && p->request.fds[LXE_FD_TTY] >= 0)
 			continue;
-		leave_channels(p);
+		lxe_channels_let_go(p);
 		lxe_process_free(p);
 	}
 }
 
 void lxe_keeper_send_done(struct lxe_keeper *k)
 {
+	/* What the driver has read last may not have been rung for yet. */
+	if (k->main)
+		lxe_seat_output(k->main);
+	k->told = true;
 	for (struct lxe_channel *c = k->channels; c; c = c->next)
-		if (c->role &&
+		if (c->role && !c->behind &&
 			(c->waits || c->starts || (k->main ? k->main->client == c : c->holds)))
 			lxe_channel_send_outcome(c, &k->outcome);
 }

@@ -50,6 +50,9 @@ static void grant(struct lxe_process *p, struct lxe_channel *c, int input)
 	lxe_channel_send(c, &msg);
 	if (p->bell >= 0)
 		send_bell(p);
+	/* It ended while somebody else sat here. */
+	if (p->state == LXE_PROCESS_ENDED)
+		lxe_channel_say(c, LXE_MSG_EXITED);
 }
 
 static void refuse_busy(struct lxe_channel *c, const char *what, const char *hint)
@@ -70,14 +73,17 @@ static void yield_late(void *process)
 	struct lxe_channel *c = p->claimant;
 
 	p->claimant = NULL;
-	if (c)
-		refuse_busy(c, "is held by a driver that does not answer",
-			"end that process; then attach again");
+	if (!c)
+		return;
+	c->waits = false;
+	refuse_busy(c, "is held by a driver that does not answer",
+		"end that process; then attach again");
 }
 
 static void claim(struct lxe_process *p, struct lxe_channel *c)
 {
 	p->claimant = c;
+	c->waits = true;
 	p->seat.passed = yield_late;
 	lxe_loop_set_timer(p->keeper->loop, &p->seat, YIELD_MS);
 	lxe_channel_say(p->driver, LXE_MSG_YIELD);
@@ -139,8 +145,10 @@ void lxe_seat_yielded(struct lxe_channel *c, struct lxe_msg *msg)
 {
 	struct lxe_process *p = c->process;
 
-	if (p->driver != c)
+	if (!p || p->driver != c) {
+		lxe_channel_refuse(c, "YIELDED, and it does not drive");
 		return;
+	}
 	p->driver = NULL;
 	if (p->claimant)
 		grant(p, p->claimant, msg->fds[LXE_FD_INPUT]);
@@ -241,8 +249,11 @@ static void pump(struct lxe_channel *c)
 
 void lxe_seat_writable(struct lxe_channel *c)
 {
-	if (c->behind)
-		pump(c);
+	if (!c->behind)
+		return;
+	pump(c);
+	if (c->keeper->told && !c->behind)
+		lxe_channel_send_outcome(c, &c->keeper->outcome);
 }
 
 void lxe_seat_output(struct lxe_process *p)

@@ -84,7 +84,13 @@ static void exec(struct lxe_channel *c, struct lxe_msg *msg)
 	struct lxe_process *p;
 	int r;
 
+	if (c->process != k->main || k->main->client == c) {
+		lxe_channel_refuse(c, "a second EXEC");
+		return;
+	}
 	if (k->state != LXE_RUNNING || k->stopping) {
+		/* A STOP that is on its way is about this command, not about the sandbox. */
+		c->over = true;
 		refuse_state(c, "exec", "lxc-exec start NAME first");
 		return;
 	}
@@ -133,7 +139,7 @@ static void send_signal(struct lxe_channel *c, int signal)
 {
 	const struct lxe_process *p = c->process;
 
-	if (p->state != LXE_PROCESS_RUNNING || p->reaped) {
+	if (!p || p->state != LXE_PROCESS_RUNNING || p->reaped) {
 		refuse_state(c, "signal", "lxc-exec ps shows what can be done");
 		return;
 	}
@@ -145,10 +151,12 @@ static void send_signal(struct lxe_channel *c, int signal)
 /* Whoever has made it leaves it to itself. */
 static void detach(struct lxe_channel *c)
 {
+	struct lxe_keeper *k = c->keeper;
+
 	c->holds = false;
 	c->detached = true;
-	if (c->process && c->process == c->keeper->main)
-		c->keeper->established = true;
+	if (k->main && k->main->client == c)
+		k->established = true;
 }
 
 static void create(struct lxe_channel *c, struct lxe_msg *msg)
@@ -163,13 +171,39 @@ static void create(struct lxe_channel *c, struct lxe_msg *msg)
 	c->process = k->main;
 }
 
-static void take_control(struct lxe_channel *c, struct lxe_msg *msg)
+/* The driver has delivered what there was; before the end of the command there may be more. */
+static void drained(struct lxe_channel *c)
 {
 	struct lxe_process *p = c->process;
 
-	/* It crossed the word of its end: meant for that process, and for no other. */
-	if (c->over)
+	if (!p || (p->client != c && p->driver != c) || p->state != LXE_PROCESS_ENDED) {
+		lxe_channel_refuse(c, "DRAINED, and it is not");
 		return;
+	}
+	if (p->drained || (p->driver && p->driver != c))
+		return;
+	p->drained = true;
+	lxe_keeper_finish(p);
+}
+
+static void bye(struct lxe_channel *c)
+{
+	if (c->process && c->process->client == c)
+		c->process->bye = true;
+	c->bye = true;
+}
+
+/* STOP or WAIT: answered when everything has ended, and if it has, at once. */
+static void want_outcome(struct lxe_channel *c)
+{
+	if (c->keeper->told)
+		lxe_channel_send_outcome(c, &c->keeper->outcome);
+	else
+		c->waits = true;
+}
+
+static void take_control(struct lxe_channel *c, struct lxe_msg *msg)
+{
 	switch (msg->type) {
 	case LXE_MSG_CREATE:
 	case LXE_MSG_BUILD:
@@ -185,23 +219,17 @@ static void take_control(struct lxe_channel *c, struct lxe_msg *msg)
 		/* Every STOP of one that is not established, or that says so, removes all. */
 		if (msg->flags & LXE_STOP_DESTROY)
 			c->keeper->destroy = true;
-		c->waits = true;
+		want_outcome(c);
 		stop(c, msg);
 		break;
 	case LXE_MSG_DRAINED:
-		if (p && (p->client == c || p->driver == c) && !p->drained) {
-			p->drained = true;
-			if (p->state == LXE_PROCESS_ENDED)
-				lxe_keeper_finish(p);
-		}
+		drained(c);
 		break;
 	case LXE_MSG_BYE:
-		if (p && p->client == c)
-			p->bye = true;
-		c->bye = true;
+		bye(c);
 		break;
 	case LXE_MSG_WAIT:
-		c->waits = true;
+		want_outcome(c);
 		break;
 	case LXE_MSG_DETACH:
 		detach(c);
@@ -211,7 +239,7 @@ static void take_control(struct lxe_channel *c, struct lxe_msg *msg)
 		break;
 	case LXE_MSG_YIELDED:
 		/* Who made it, or its exec, drives without a connection for that. */
-		if (p)
+		if (c->process)
 			lxe_seat_yielded(c, msg);
 		break;
 	case LXE_MSG_HELLO:
@@ -246,6 +274,11 @@ static void take_drive(struct lxe_channel *c, struct lxe_msg *msg)
 
 void lxe_keeper_take(struct lxe_channel *c, struct lxe_msg *msg)
 {
+	if (c->over) {
+		if (msg->type == LXE_MSG_BYE)
+			bye(c);
+		return;
+	}
 	lxe_life_used(c->keeper);
 	switch (c->role) {
 	case LXE_ROLE_CONTROL:

@@ -350,3 +350,20 @@ def test_the_screen_is_what_it_was(world, tmux, program, word):
     settled(tmux, "detached from")
     tmux.close()
     destroy(world)
+
+
+def test_taking_over_from_who_made_it(world):
+    """What he had typed and not sent goes on as well, and nobody is said to have misbehaved."""
+    script = "stty raw -echo; echo up; sleep 2; head -c 60000 | wc -c; sleep 1000"
+    with world.pty("run", "--keep", "--name", NAME, "--", "sh", "-c", script) as first:
+        first.expect(rb"up")
+        lxe.poll_until(first.is_raw)
+        first.write(b"x" * 60000)
+        lxe.poll_until(lambda: not unread(first))
+        with world.pty("attach", "--take-over", NAME) as second:
+            second.expect(rb"60000")
+            second.signal(signal.SIGTERM)
+            second.wait()
+        first.wait()
+    assert [path.read_text() for path in world.kept.glob("*/log")] == []
+    destroy(world)
