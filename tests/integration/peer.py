@@ -26,7 +26,7 @@ NOBODY = {"TTY_SAVED": bytes(TERMIOS), "TTY_RAW": bytes(TERMIOS)}
 FIELDS = {
     "CREATE": {"BEGUN": 1, "STATE": "/x", "LIBEXEC": "/x", "DATA": "/x", "IMAGE": "x",
                "ID": "0123456789abcdef", "FLAGS": 0, **NOBODY},
-    "EXEC": {"BEGUN": 1, **NOBODY},
+    "EXEC": {"BEGUN": 1, "FLAGS": 0, **NOBODY},
     "HELLO": {"NONCE": bytes(32), "ROLE": CONTROL, "PROCESS": 0},
     "ATTACH": {"FLAGS": 0, **NOBODY},
     "SNAPSHOT": {"MODES": bytes(768), "ROWS": 1, "COLS": 1, "SIZE": 0},
