@@ -55,6 +55,8 @@ COUNT ?= 300
 sweep: all
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/killsweep.py \
 		--seed $(SEED) --count $(COUNT)
+	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/livesweep.py \
+		--seed $(SEED) --count $(COUNT)
 
 # POINTS=0 tries every point; otherwise that many are drawn by the seed. KILL=1 kills the forks instead.
 POINTS ?= 0

@@ -31,7 +31,7 @@ static void say_how_it_was_left(const struct lxe_cli *cli, enum lxe_left left)
 static int attach(struct lxe_cli *cli, int *status)
 {
 	struct lxe_attach how = { .take_over = cli->req.take_over };
-	struct lxe_outcome outcome = { 0 };
+	struct lxe_outcome outcome = { .bytes_out = -1, .teardown_ok = true };
 	enum lxe_left left = LXE_LEFT_ENDED;
 	struct lxe_place place;
 	const char *keys = cli->req.detach_keys ? cli->req.detach_keys : LXE_DETACH_DEFAULT;

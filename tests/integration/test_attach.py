@@ -367,3 +367,13 @@ def test_taking_over_from_who_made_it(world):
         first.wait()
     assert [path.read_text() for path in world.kept.glob("*/log")] == []
     destroy(world)
+
+
+def test_a_watcher_that_is_ended_has_nothing_to_complain_of(world):
+    running(world, "sh", "-c", "while :; do echo up; sleep 0.05; done")
+    watcher = world.popen("attach", "--read-only", NAME)
+    assert watcher.stdout.read(1)
+    watcher.terminate()
+    _, err = watcher.communicate(timeout=lxe.DEADLINE)
+    assert (watcher.returncode, err) == (143, b"")
+    destroy(world)
