@@ -46,8 +46,10 @@ int lxe_join(const struct lxe_place *place, enum lxe_role role, struct lxe_err *
 	if (r < 0)
 		return lxe_fail(err, r, "read the record of sandbox '%s'", place->id);
 	fd = sys_connect(dir, LXE_SANDBOX_SOCKET);
-	if (fd < 0)
+	if (fd < 0) {
+		lxe_hint(err, "lxc-exec ps shows what runs");
 		return lxe_fail(err, fd, "connect to sandbox '%s'", place->id);
+	}
 	r = lxe_msg_send(fd, &msg);
 	return r < 0 ? lxe_fail(err, r, "talk to sandbox '%s'", place->id) : take_fd(&fd);
 }

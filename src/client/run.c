@@ -176,6 +176,8 @@ static void describe_failure(struct lxe_session *s, const struct lxe_err *err)
 	} else {
 		snprintf(o->message, sizeof(o->message),
 			"the keeper of sandbox '%s' ended without an answer", id_of(s));
+		if (s->place.id[0])
+			snprintf(o->hint, sizeof(o->hint), "lxc-exec ps shows what runs");
 	}
 }
 

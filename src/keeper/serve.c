@@ -32,8 +32,9 @@ static void refuse_state(struct lxe_channel *c, const char *what, const char *hi
 	struct lxe_err err = { 0 };
 
 	lxe_fail_msg(&err, -EBUSY, "%s: sandbox '%s' is %s", what,
-		k->outcome.name[0] ? k->outcome.name : k->sandbox.id, lxe_state_name(k->state));
-	lxe_hint(&err, "%s", hint);
+		k->outcome.name[0] ? k->outcome.name : k->sandbox.id,
+		k->stopping ? "being stopped" : lxe_state_name(k->state));
+	lxe_hint(&err, "%s", k->stopping ? "lxc-exec ps shows what runs" : hint);
 	lxe_channel_send_refusal(c, &err);
 }
 

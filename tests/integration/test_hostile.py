@@ -466,3 +466,15 @@ def test_the_last_words_of_a_watcher_that_is_slow(world):
         assert said.endswith(b"100000\r\n")
     lxe.ok(world.run("destroy", NAME))
     world.assert_clean(timeout=3 * lxe.SLACK)
+
+
+def test_an_exec_into_what_is_being_stopped_is_told_so(world):
+    box = make(world, "sh", "-c", "trap '' TERM HUP; echo up; while :; do sleep 0.05; done")
+    lxe.poll_until(lambda: world.run("logs", NAME).stdout)
+    stopping = world.popen("stop", "--stop-timeout", "2s", NAME)
+    lxe.poll_until(lambda: world.run("exec", NAME, "--", "true").returncode)
+    lxe.refusal(world.run("exec", NAME, "--", "true"), says=f"sandbox '{NAME}' is being stopped")
+    assert stopping.wait(lxe.DEADLINE) == 0
+    assert "closed" not in box.log()
+    lxe.ok(world.run("destroy", NAME))
+    world.assert_clean(timeout=2)
