@@ -51,12 +51,13 @@ compdb:
 
 SEED ?= 1
 COUNT ?= 300
+LIVES ?= 100
 .PHONY: sweep
 sweep: all
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/killsweep.py \
 		--seed $(SEED) --count $(COUNT)
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/livesweep.py \
-		--seed $(SEED) --count $(COUNT)
+		--seed $(SEED) --count $(LIVES)
 
 # POINTS=0 tries every point; otherwise that many are drawn by the seed. KILL=1 kills the forks instead.
 POINTS ?= 0

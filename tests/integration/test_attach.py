@@ -326,6 +326,7 @@ def settled(tmux, *words):
     (["vim", "-u", "NONE", "+set number ruler laststatus=2", "/etc/passwd"], "root"),
     (["sh", "-c", "top -b -n 1 | head -20; read x"], "load average"),
     (["less", "/etc/passwd"], "root"),
+    (["top", "-d", "1000"], "load average"),
 ])
 def test_the_screen_is_what_it_was(world, tmux, program, word):
     running(world, *program)
