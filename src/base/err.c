@@ -72,3 +72,14 @@ void lxe_hint(struct lxe_err *err, const char *fmt, ...)
 	vsnprintf(err->hint, sizeof(err->hint), fmt, ap);
 	va_end(ap);
 }
+
+void lxe_rule(struct lxe_err *err, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!err || err->rule[0])
+		return;
+	va_start(ap, fmt);
+	vsnprintf(err->rule, sizeof(err->rule), fmt, ap);
+	va_end(ap);
+}

@@ -16,6 +16,7 @@ struct lxe_err {
 	int code; /* negative errno of the first failure, 0 when there was none */
 	char msg[LXE_ERR_MSG_MAX];
 	char hint[LXE_ERR_HINT_MAX]; /* empty when there is no remedy to name */
+	char rule[LXE_ERR_HINT_MAX]; /* the restriction of ours that stood in the way; or empty */
 };
 
 /*
@@ -32,6 +33,9 @@ int lxe_fail_msg(struct lxe_err *err, int r, const char *fmt, ...)
 
 /* Add the remedy, unless a lower layer has named a closer one. */
 void lxe_hint(struct lxe_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Name the restriction of ours that is the reason, unless a lower layer has; a hint names the option. */
+void lxe_rule(struct lxe_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The reason as the messages spell it: strerror(3) with a small first letter. Static storage. */
 const char *lxe_reason(int r, char *buf, size_t size);

@@ -105,8 +105,7 @@ static void record_failure(const struct lxe_cli *cli)
 	fd = lxe_client_open_result(where, NULL);
 	if (fd < 0)
 		return;
-	lxe_format(o.message, sizeof(o.message), "%s", cli->err.msg);
-	lxe_format(o.hint, sizeof(o.hint), "%s", cli->err.hint);
+	lxe_outcome_take_err(&o, &cli->err);
 	lxe_outcome_write(&o, fd, NULL);
 	lxe_close(fd);
 }

@@ -10,8 +10,8 @@
 #include "base/str.h"
 #include "sys/fd.h"
 
-/* Room for a message and its hint when every byte is escaped. */
-#define LINES_MAX (4 * (LXE_ERR_MSG_MAX + LXE_ERR_HINT_MAX) + 64)
+/* Room for a message, its rule and its hint when every byte is escaped. */
+#define LINES_MAX (4 * (LXE_ERR_MSG_MAX + 2 * LXE_ERR_HINT_MAX) + 64)
 
 void lxe_print(const char *fmt, ...)
 {
@@ -74,11 +74,13 @@ static bool takes_output(int fd)
 	return poll(&p, 1, STALLED_MS) > 0 && (p.revents & POLLOUT);
 }
 
-static void put_message(const char *message, const char *hint)
+static void put_message(const char *message, const char *rule, const char *hint)
 {
 	char lines[LINES_MAX];
 	size_t used = put_line(lines, sizeof(lines), "lxc-exec: ", message);
 
+	if (rule[0])
+		used += put_line(lines + used, sizeof(lines) - used, "rule: ", rule);
 	if (hint[0])
 		used += put_line(lines + used, sizeof(lines) - used, "hint: ", hint);
 	if (takes_output(STDERR_FILENO))
@@ -87,7 +89,7 @@ static void put_message(const char *message, const char *hint)
 
 int lxe_print_error(const struct lxe_err *err)
 {
-	put_message(err->msg[0] ? err->msg : "failed", err->hint);
+	put_message(err->msg[0] ? err->msg : "failed", err->rule, err->hint);
 	return LXE_EXIT_ERROR;
 }
 
@@ -99,7 +101,7 @@ void lxe_print_note(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	put_message(text, "");
+	put_message(text, "", "");
 }
 
 int lxe_print_end(int status)
@@ -141,36 +143,48 @@ static void print_summary(const struct lxe_outcome *o)
 		lxe_outcome_exit_status(o), (unsigned long long)ms);
 }
 
+static void put_outcome(const struct lxe_outcome *o, const char *without_message)
+{
+	put_message(o->message[0] ? o->message : without_message, o->rule, o->hint);
+}
+
 void lxe_print_outcome(const struct lxe_outcome *o, uint64_t timeout_ms, int verbose)
 {
 	switch (o->cause) {
 	case LXE_CAUSE_ERROR:
-		put_message(o->message[0] ? o->message : "failed", o->hint);
+		put_outcome(o, "failed");
 		break;
 	case LXE_CAUSE_TIMEOUT:
 		if (verbose >= 0 && o->message[0])
-			put_message(o->message, o->hint);
+			put_outcome(o, "");
 		else if (verbose >= 0)
 			print_timeout(timeout_ms);
 		break;
 	case LXE_CAUSE_OOM:
 		if (verbose >= 0)
 			put_message(o->message[0] ? o->message : "the sandbox ran out of memory",
-				o->hint[0] ? o->hint : "--memory sets the limit");
+				o->rule, o->hint[0] ? o->hint : "--memory sets the limit");
 		break;
 	case LXE_CAUSE_LIMIT:
 	case LXE_CAUSE_POLICY:
 		if (verbose >= 0 && o->message[0])
-			put_message(o->message, o->hint);
+			put_outcome(o, "");
 		break;
 	case LXE_CAUSE_EXIT:
+		/* It may have known how to live with it: who wants to know asks. */
+		if (verbose > 0 && o->rule[0])
+			put_outcome(o, "the command ran into a rule of its sandbox");
+		break;
 	case LXE_CAUSE_SIGNAL:
+		if (verbose >= 0 && o->rule[0])
+			put_outcome(o, "the command was ended by a rule of its sandbox");
+		break;
 	case LXE_CAUSE_KILLED:
 		break;
 	}
 	if (!o->teardown_ok) {
 		lxe_print_residue(o->id, o->residue);
-		put_message("what is left is kept on record", "lxc-exec gc");
+		put_message("what is left is kept on record", "", "lxc-exec gc");
 	}
 	if (verbose > 0)
 		print_summary(o);

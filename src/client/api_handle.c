@@ -85,9 +85,7 @@ static void take_done(struct lxe_process_handle *p, const struct lxe_outcome *o)
 	}
 	p->refused = ++p->answered;
 	p->refusal = (struct lxe_err){ 0 };
-	lxe_fail_msg(&p->refusal, -EBUSY, "%s", o->message);
-	if (o->hint[0])
-		lxe_hint(&p->refusal, "%s", o->hint);
+	lxe_outcome_fail(o, -EBUSY, &p->refusal);
 }
 
 static void take_message(struct lxe_process_handle *p)
@@ -232,8 +230,5 @@ int lxe_handle_failure(const struct lxe_process_handle *p, struct lxe_err *err)
 		r = -ENOENT;
 	else if (o->error == LXE_EXIT_NOEXEC)
 		r = -ENOEXEC;
-	lxe_fail_msg(err, r, "%s", o->message);
-	if (o->hint[0])
-		lxe_hint(err, "%s", o->hint);
-	return r;
+	return lxe_outcome_fail(o, r, err);
 }

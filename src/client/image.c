@@ -118,14 +118,7 @@ static int await_answer(struct build *b, struct lxe_msg *msg)
 
 static int judge(const struct lxe_outcome *o, struct lxe_err *err)
 {
-	int r;
-
-	if (o->cause == LXE_CAUSE_EXIT)
-		return 0;
-	r = lxe_fail_msg(err, -EIO, "%s", o->message);
-	if (o->hint[0])
-		lxe_hint(err, "%s", o->hint);
-	return r;
+	return o->cause == LXE_CAUSE_EXIT ? 0 : lxe_outcome_fail(o, -EIO, err);
 }
 
 static int start(struct build *b, const struct lxe_dirs *dirs, struct lxe_err *err)

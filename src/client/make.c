@@ -129,9 +129,7 @@ static int refused(const struct lxe_make *m, int r, struct lxe_err *err)
 
 	if (lxe_msg_recv(m->control, &msg) > 0 && msg.type == LXE_MSG_DONE &&
 		msg.outcome.message[0]) {
-		lxe_fail_msg(err, r, "%s", msg.outcome.message);
-		if (msg.outcome.hint[0])
-			lxe_hint(err, "%s", msg.outcome.hint);
+		lxe_outcome_fail(&msg.outcome, r, err);
 	} else {
 		lxe_fail(err, r, "send the request to the keeper");
 	}

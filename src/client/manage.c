@@ -27,10 +27,7 @@ static int wrong_state(const struct lxe_info *info, const char *verb, struct lxe
 /* What a refusal says, as our own failure. */
 static int refused(const struct lxe_outcome *o, struct lxe_err *err)
 {
-	lxe_fail_msg(err, -EBUSY, "%s", o->message[0] ? o->message : "refused");
-	if (o->hint[0])
-		lxe_hint(err, "%s", o->hint);
-	return -EBUSY;
+	return lxe_outcome_fail(o, -EBUSY, err);
 }
 
 /* One that nobody owns cannot be talked to. */

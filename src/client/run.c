@@ -167,8 +167,7 @@ static void describe_failure(struct lxe_session *s, const struct lxe_err *err)
 		o->cause = LXE_CAUSE_KILLED;
 		o->signal = s->signal;
 	} else if (err->code) {
-		snprintf(o->message, sizeof(o->message), "%s", err->msg);
-		snprintf(o->hint, sizeof(o->hint), "%s", err->hint);
+		lxe_outcome_take_err(o, err);
 	} else if (WIFSIGNALED(s->keeper_status)) {
 		snprintf(o->message, sizeof(o->message),
 			"the keeper of sandbox '%s' was killed by signal %d", s->sandbox.id,

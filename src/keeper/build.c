@@ -27,8 +27,7 @@ static void answer_build(struct lxe_keeper *k, int r, const struct lxe_err *err)
 	o->has_status = r == 0;
 	o->cause = r == 0 ? LXE_CAUSE_EXIT : k->stopping ? LXE_CAUSE_KILLED : LXE_CAUSE_ERROR;
 	o->signal = k->stop_signal;
-	snprintf(o->message, sizeof(o->message), "%s", err->msg);
-	snprintf(o->hint, sizeof(o->hint), "%s", err->hint);
+	lxe_outcome_take_err(o, err);
 	lxe_keeper_send_done(k);
 }
 

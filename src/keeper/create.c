@@ -223,10 +223,7 @@ static int park_command(struct lxe_keeper *k, struct lxe_err *err)
 		return lxe_fail(err, -ECANCELED, "park the command");
 	if (p->state == LXE_PROCESS_PARKED)
 		return 0;
-	r = lxe_fail_msg(err, -EIO, "%s", p->outcome.message);
-	if (p->outcome.hint[0])
-		lxe_hint(err, "%s", p->outcome.hint);
-	return r;
+	return lxe_outcome_fail(&p->outcome, -EIO, err);
 }
 
 int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)

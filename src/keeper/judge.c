@@ -17,7 +17,7 @@ static void say_timeout(struct lxe_process *p)
 	struct lxe_outcome *o = &p->outcome;
 	char duration[32];
 
-	o->hint[0] = '\0';
+	o->rule[0] = o->hint[0] = '\0';
 	if (p->keeper->life.expired) {
 		lxe_life_message(p->keeper, o->message, sizeof(o->message));
 		return;

@@ -145,8 +145,7 @@ static void fail(struct lxe_keeper *k, const struct lxe_err *err)
 	if (k->state != LXE_FAILED)
 		lxe_keeper_move(k, LXE_FAILED);
 	o->error = LXE_EXIT_ERROR;
-	snprintf(o->message, sizeof(o->message), "%s", err->msg);
-	snprintf(o->hint, sizeof(o->hint), "%s", err->hint);
+	lxe_outcome_take_err(o, err);
 }
 
 /* How the sandbox ended is how its command did. */

@@ -138,8 +138,7 @@ void lxe_process_fail(struct lxe_process *p, const struct lxe_err *err)
 {
 	if (p->state == LXE_PROCESS_ENDED)
 		return;
-	snprintf(p->outcome.message, sizeof(p->outcome.message), "%s", err->msg);
-	snprintf(p->outcome.hint, sizeof(p->outcome.hint), "%s", err->hint);
+	lxe_outcome_take_err(&p->outcome, err);
 	if (!p->outcome.error)
 		p->outcome.error = LXE_EXIT_ERROR;
 	close_report(p);

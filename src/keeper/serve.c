@@ -21,8 +21,7 @@ void lxe_channel_send_refusal(struct lxe_channel *c, const struct lxe_err *err)
 		.teardown_ok = true };
 
 	snprintf(o.id, sizeof(o.id), "%s", c->keeper->sandbox.id);
-	snprintf(o.message, sizeof(o.message), "%s", err->msg);
-	snprintf(o.hint, sizeof(o.hint), "%s", err->hint);
+	lxe_outcome_take_err(&o, err);
 	lxe_channel_send_outcome(c, &o);
 }
 

@@ -128,8 +128,7 @@ static void write_result(struct lxe_outcome *o, int fd)
 		return;
 	o->cause = LXE_CAUSE_ERROR;
 	o->error = LXE_EXIT_ERROR;
-	snprintf(o->message, sizeof(o->message), "%s", err.msg);
-	o->hint[0] = '\0';
+	lxe_outcome_take_err(o, &err);
 }
 
 static int with_cgroups(struct replay *p, struct lxe_cgroup_host **found)

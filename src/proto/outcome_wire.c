@@ -22,6 +22,7 @@ static const struct member {
 	MEMBER(NUMBER_32, signal),
 	MEMBER(NUMBER_32, error),
 	MEMBER(TEXT, message),
+	MEMBER(TEXT, rule),
 	MEMBER(TEXT, hint),
 	MEMBER(NUMBER_64, created_at_ms),
 	MEMBER(NUMBER_64, started_at_ms),

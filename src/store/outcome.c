@@ -84,6 +84,23 @@ int lxe_outcome_signal(const struct lxe_outcome *o)
 	return o->has_status && WIFSIGNALED(o->status) ? WTERMSIG(o->status) : 0;
 }
 
+void lxe_outcome_take_err(struct lxe_outcome *o, const struct lxe_err *err)
+{
+	memcpy(o->message, err->msg, sizeof(o->message));
+	memcpy(o->rule, err->rule, sizeof(o->rule));
+	memcpy(o->hint, err->hint, sizeof(o->hint));
+}
+
+int lxe_outcome_fail(const struct lxe_outcome *o, int r, struct lxe_err *err)
+{
+	lxe_fail_msg(err, r, "%s", o->message[0] ? o->message : "failed");
+	if (o->rule[0])
+		lxe_rule(err, "%s", o->rule);
+	if (o->hint[0])
+		lxe_hint(err, "%s", o->hint);
+	return r;
+}
+
 /* Bytes that are not UTF-8 are escaped, because JSON has no other bytes (RFC 8259, section 8.1). */
 static json_t *json_bytes(const char *text, size_t len)
 {
@@ -163,6 +180,7 @@ static json_t *to_json(const struct lxe_outcome *o)
 	json_object_set_new(root, "signal", json_number_or_null(signal > 0, (uint64_t)signal));
 	json_object_set_new(root, "cause", json_string(lxe_cause_name(o->cause)));
 	json_object_set_new(root, "message", json_text(o->message));
+	json_object_set_new(root, "rule", json_text(o->rule));
 	json_object_set_new(root, "hint", json_text(o->hint));
 	json_object_set_new(root, "created_at", json_time(o->created_at_ms));
 	json_object_set_new(root, "started_at", json_time(o->started_at_ms));

@@ -54,7 +54,8 @@ struct lxe_outcome {
 	int signal;		       /* LXE_CAUSE_KILLED: the signal that the client got */
 	int error;		       /* LXE_CAUSE_ERROR: LXE_EXIT_ERROR, _NOEXEC or _NOTFOUND */
 	char message[LXE_ERR_MSG_MAX]; /* LXE_CAUSE_ERROR, _TIMEOUT, _POLICY, _LIMIT */
-	char hint[LXE_ERR_HINT_MAX];
+	char rule[LXE_ERR_HINT_MAX];   /* of ours, that the command ran into; empty: none */
+	char hint[LXE_ERR_HINT_MAX];   /* what to do about it: the option that lifts the rule */
 	uint64_t created_at_ms, started_at_ms, ended_at_ms; /* since the Epoch, 0: never */
 	uint64_t user_us, system_us, max_rss; /* of the command's tree; microseconds, bytes */
 	uint64_t spans_us[LXE_SPANS];	      /* 0: not reached */
@@ -73,6 +74,10 @@ int lxe_outcome_exit_status(const struct lxe_outcome *o);
 
 /* The signal that ended it, 0: none. */
 int lxe_outcome_signal(const struct lxe_outcome *o);
+
+/* An error's words as the outcome's, and back: those of `o` behind what `err` says already. */
+void lxe_outcome_take_err(struct lxe_outcome *o, const struct lxe_err *err);
+int lxe_outcome_fail(const struct lxe_outcome *o, int r, struct lxe_err *err);
 
 /* The record as one JSON object and a newline, allocated; NULL: no memory. */
 char *lxe_outcome_json(const struct lxe_outcome *o);

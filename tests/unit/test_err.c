@@ -61,6 +61,18 @@ Test(err, the_first_hint_stays)
 	cr_assert_str_eq(err.hint, "near 1");
 }
 
+Test(err, the_first_rule_stays)
+{
+	struct lxe_err err = { 0 };
+
+	lxe_rule(NULL, "nobody listens");
+	lxe_rule(&err, "near %d", 1);
+	lxe_rule(&err, "far");
+	cr_assert_str_eq(err.rule, "near 1");
+	lxe_fail_msg(&err, -EIO, "x");
+	cr_assert_str_eq(err.rule, "near 1");
+}
+
 Test(err, long_words_leave_room_for_the_reason)
 {
 	struct lxe_err err = { 0 };

@@ -43,6 +43,7 @@ static void random_outcome(struct lxe_outcome *o, uint64_t *state)
 	o->signal = (int)rnd_below(state, 65);
 	o->error = (int)rnd_below(state, 128);
 	random_text(o->message, sizeof(o->message), state);
+	random_text(o->rule, sizeof(o->rule), state);
 	random_text(o->hint, sizeof(o->hint), state);
 	o->created_at_ms = rnd(state);
 	o->started_at_ms = rnd(state);

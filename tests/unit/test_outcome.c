@@ -195,6 +195,30 @@ Test(outcome, bytes_that_are_no_utf8_are_escaped)
 	json_decref(root);
 }
 
+Test(outcome, takes_an_errors_words_and_gives_them_back)
+{
+	struct lxe_err err = { 0 }, back = { 0 };
+	struct lxe_outcome o = some_outcome();
+	json_t *root;
+
+	lxe_fail_msg(&err, -EROFS, "write");
+	lxe_rule(&err, "the root is read-only");
+	lxe_hint(&err, "--tmpfs /tmp");
+	lxe_outcome_take_err(&o, &err);
+	cr_assert_eq(lxe_outcome_fail(&o, -EBUSY, &back), -EBUSY);
+	cr_assert_eq(back.code, -EBUSY);
+	cr_assert_str_eq(back.msg, "write");
+	cr_assert_str_eq(back.rule, "the root is read-only");
+	cr_assert_str_eq(back.hint, "--tmpfs /tmp");
+	root = written(&o);
+	cr_assert_str_eq(text_of(root, "rule"), "the root is read-only");
+	json_decref(root);
+	o.rule[0] = '\0';
+	root = written(&o);
+	cr_assert(json_is_null(json_object_get(root, "rule")));
+	json_decref(root);
+}
+
 /* Every text as long as it can be, of the bytes that need most room. */
 Test(outcome, the_longest_record_is_still_one)
 {
@@ -203,6 +227,7 @@ Test(outcome, the_longest_record_is_still_one)
 
 	memset(o.name, 0xff, sizeof(o.name) - 1);
 	memset(o.message, 0xff, sizeof(o.message) - 1);
+	memset(o.rule, 0xff, sizeof(o.rule) - 1);
 	memset(o.hint, 0xff, sizeof(o.hint) - 1);
 	memset(o.residue, 0xff, sizeof(o.residue) - 1);
 	root = written(&o);
