@@ -279,6 +279,11 @@ void lxe_process_release(struct lxe_process *p)
 	move(p, LXE_PROCESS_RELEASED);
 }
 
+bool lxe_process_runs(const struct lxe_process *p)
+{
+	return p->started && p->state < LXE_PROCESS_ENDED && !p->reaped;
+}
+
 void lxe_process_reaped(struct lxe_process *p, int status, const struct rusage *usage)
 {
 	if (p->reaped)

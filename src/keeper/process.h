@@ -98,6 +98,9 @@ void lxe_process_kill(struct lxe_process *p);
 /* Its start has failed: everything of it is ended, and what `err` says goes to its outcome. */
 void lxe_process_fail(struct lxe_process *p, const struct lxe_err *err);
 
+/* It was started and takes signals, although its execve may not have been heard of yet. */
+bool lxe_process_runs(const struct lxe_process *p);
+
 /* It was reaped. */
 void lxe_process_reaped(struct lxe_process *p, int status, const struct rusage *usage);
 

@@ -191,7 +191,7 @@ void lxe_process_stop(struct lxe_process *p, int signal, uint64_t grace_ms)
 	}
 	if (p->state == LXE_PROCESS_ENDED) {
 		lxe_keeper_finish(p);
-	} else if (grace_ms && p->state == LXE_PROCESS_RUNNING && !p->reaped) {
+	} else if (grace_ms && lxe_process_runs(p)) {
 		lxe_loop_set_timer(p->keeper->loop, &p->patience, grace_ms);
 		ask_to_end(p);
 	} else {

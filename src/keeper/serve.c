@@ -139,7 +139,7 @@ static void send_signal(struct lxe_channel *c, int signal)
 {
 	const struct lxe_process *p = c->process;
 
-	if (!p || p->state != LXE_PROCESS_RUNNING || p->reaped) {
+	if (!p || !lxe_process_runs(p)) {
 		refuse_state(c, "signal", "lxc-exec ps shows what can be done");
 		return;
 	}

@@ -138,7 +138,7 @@ def test_a_descriptor_with_every_role_is_given_back(box):
         for role in ("PARENT", "RING", "MASTER", "BELL", "INPUT"):
             peer.say("SIGNAL", fds={role: 0, "TTY": 1}, SIGNAL=0)
             peer.expect("OK")
-        assert box.fds() <= before + 1
+        lxe.poll_until(lambda: box.fds() <= before + 1, what="descriptors given back")
 
 
 def test_who_says_nothing_has_a_second(box):
@@ -340,6 +340,20 @@ def test_all_the_roles_of_an_exec_that_ends(world, box):
                 peer.say(kind)
         lxe.pause(0.1)
     assert json.loads(lxe.ok(world.run("inspect", NAME)).stdout)["state"] == "running"
+
+
+def test_a_signal_right_after_started(world, box):
+    """The execve may not have been heard of yet; that is no reason to refuse."""
+    spec = spec_of(world, "sleep", "7304")
+    for _ in range(20):
+        with box.peer() as peer:
+            execute(peer, spec)
+            peer.expect("STARTED")
+            peer.say("SIGNAL", SIGNAL=9)
+            peer.expect("OK")
+            peer.expect("EXITED")
+            peer.say("DRAINED")
+            peer.expect("DONE")
 
 
 def test_a_peer_that_asks_and_never_reads(world, box):
