@@ -342,6 +342,28 @@ def test_run_keep_is_stopped_afterwards(world):
     world.assert_clean()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("tty", [False, True])
+def test_a_signal_to_run_keep_ends_the_command_and_keeps_the_sandbox(world, number, tty):
+    words = ("run", "--keep", "--name", NAME, "--", "sh", "-c", "echo x >/srv/x; echo up; exec sleep 1000")
+    if tty:
+        with world.pty(*words) as client:
+            client.expect(rb"up")
+            os.kill(client.pid, number)
+            assert client.wait() == 128 + number
+    else:
+        client = world.popen(*words, stdout=subprocess.PIPE)
+        assert client.stdout.readline() == b"up\n"
+        client.send_signal(number)
+        client.communicate(timeout=lxe.DEADLINE)
+        assert client.returncode == 128 + number
+    assert state(world) == "stopped"
+    assert [path.read_bytes() for path in (world.state / "sandboxes").glob("*/rw/u/srv/x")] == [b"x\n"]
+    assert world.run("wait", NAME).returncode == 128 + number
+    destroy(world)
+    world.assert_clean()
+
+
 @pytest.mark.parametrize("what", ["garbage", "half", "future", "no record"])
 def test_records_that_say_nothing_sensible(world, what):
     running(world, "sh", "-c", "echo kept >/srv/file; exec sleep 1000")
