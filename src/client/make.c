@@ -53,14 +53,6 @@ static int take_name(struct lxe_make *m, struct lxe_err *err)
 	return r < 0 ? r : lxe_name_take(m->dirs, m->spec->name, m->sandbox.id, err);
 }
 
-static uint64_t epoch_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static int fill_record(const struct lxe_make *m, struct lxe_record *record)
 {
 	int r;
@@ -68,7 +60,7 @@ static int fill_record(const struct lxe_make *m, struct lxe_record *record)
 	record->keep = m->spec->keep;
 	record->owner = geteuid();
 	record->creator = getpid();
-	record->created_at_ms = epoch_ms();
+	record->created_at_ms = sys_epoch_ms();
 	memcpy(record->id, m->sandbox.id, sizeof(record->id));
 	r = lxe_format(
 		record->name, sizeof(record->name), "%s", m->spec->name ? m->spec->name : "");

@@ -23,14 +23,6 @@
 #define CLIENT_END_MS 1000
 #define WATCHER_MS 2000 /* for one that is behind, to hear the rest */
 
-uint64_t lxe_epoch_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* An illegal step is a bug of ours: better to end, and be cleaned up after, than to go on. */
 void lxe_keeper_move(struct lxe_keeper *k, enum lxe_state to)
 {
@@ -161,7 +153,7 @@ static void settle(struct lxe_keeper *k)
 		k->outcome = k->main->outcome;
 		memcpy(k->outcome.spans_us, spans, sizeof(spans));
 	}
-	k->outcome.ended_at_ms = lxe_epoch_ms();
+	k->outcome.ended_at_ms = sys_epoch_ms();
 }
 
 static void ignore_report(void *arg, const char *id, const char *residue)
@@ -344,7 +336,7 @@ int lxe_keeper_run(int control, char *title)
 		.host_view = -EBADF,
 		.live = -EBADF,
 		.image = { .lock = -EBADF },
-		.outcome = { .bytes_out = -1, .created_at_ms = lxe_epoch_ms() },
+		.outcome = { .bytes_out = -1, .created_at_ms = sys_epoch_ms() },
 	};
 	struct lxe_err err = { 0 };
 	int r;

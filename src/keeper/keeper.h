@@ -87,9 +87,6 @@ struct lxe_keeper {
 /* The span ends here, and the next one begins. */
 void lxe_keeper_lap(struct lxe_keeper *k, enum lxe_span span);
 
-/* Milliseconds since the Epoch. */
-uint64_t lxe_epoch_ms(void);
-
 /*
  * Serve one client on `control` (taken): the sandbox whose directory comes with its request, lock
  * included. `title` is where ps(1) looks for our argument, room for an id: it is put there. Returns

@@ -94,7 +94,7 @@ static uint64_t at_most_forever(uint64_t ms)
 void lxe_life_begin(struct lxe_keeper *k, uint64_t created_at_ms)
 {
 	const struct lxe_spec *spec = &k->main->spec;
-	uint64_t now = lxe_epoch_ms(), age = now > created_at_ms ? now - created_at_ms : 0;
+	uint64_t now = sys_epoch_ms(), age = now > created_at_ms ? now - created_at_ms : 0;
 	struct lxe_keeper_life *life = &k->life;
 
 	life->ttl = (struct lxe_timer){ .passed = ttl_passed, .arg = k };

@@ -97,14 +97,16 @@ void lxe_metrics_forget(struct lxe_keeper *k)
 	lxe_drop_fd(&k->metrics.asked);
 }
 
-static uint64_t bytes_out(const struct lxe_keeper *k)
+/* Unknown where there was no terminal: what goes by us nobody counts. */
+static uint64_t through_terminals(
+	const struct lxe_keeper *k, uint64_t gone, uint64_t (*count)(const struct lxe_ring *ring))
 {
 	bool terminal = k->metrics.terminal;
-	uint64_t n = k->metrics.bytes_out;
+	uint64_t n = gone;
 
 	for (const struct lxe_process *p = k->processes; p; p = p->next) {
 		terminal = terminal || p->ring;
-		n += p->ring ? lxe_ring_written(p->ring) : 0;
+		n += p->ring ? count(p->ring) : 0;
 	}
 	return terminal ? n : LXE_METRIC_UNKNOWN;
 }
@@ -141,8 +143,8 @@ static void publish(struct lxe_keeper *k)
 		.cpu_us = cpu_since(m->usage.cpu_us, m->cpu_before),
 		.memory_now = m->usage.memory,
 		.memory_peak = m->usage.peak_memory,
-		.bytes_in = LXE_METRIC_UNKNOWN, /* the driver's and the terminal's business */
-		.bytes_out = bytes_out(k),
+		.bytes_in = through_terminals(k, m->bytes_in, lxe_ring_input),
+		.bytes_out = through_terminals(k, m->bytes_out, lxe_ring_written),
 		.started_us = m->started_us,
 		.stopped_us = m->stopped_us,
 		.state = k->state,
@@ -201,6 +203,7 @@ void lxe_metrics_gone(struct lxe_process *p)
 	if (!p->ring)
 		return;
 	m->terminal = true;
+	m->bytes_in += lxe_ring_input(p->ring);
 	m->bytes_out += lxe_ring_written(p->ring);
 }
 

@@ -21,7 +21,7 @@ struct lxe_keeper_metrics {
 	uint64_t started_us, stopped_us;
 	struct lxe_cgroup_usage usage; /* as it was last measured */
 	uint64_t cpu_before;	       /* what it took to park the command */
-	uint64_t bytes_out;	       /* of processes that are gone */
+	uint64_t bytes_in, bytes_out;  /* of processes that are gone */
 	bool terminal;		       /* one of them had a terminal */
 };
 

@@ -35,7 +35,7 @@ struct lxe_process *lxe_process_new(
 	p->pty = (struct lxe_pty){ .master = -EBADF, .slave = -EBADF };
 	p->ring_fd = p->answer = p->report = p->release = -EBADF;
 	p->answered.fd = p->reported.fd = p->drained_by_us.fd = p->rung.fd = p->bell = -EBADF;
-	p->outcome = (struct lxe_outcome){ .bytes_out = -1, .created_at_ms = lxe_epoch_ms() };
+	p->outcome = (struct lxe_outcome){ .bytes_out = -1, .created_at_ms = sys_epoch_ms() };
 	memcpy(p->outcome.id, k->sandbox.id, sizeof(p->outcome.id));
 	p->life.arg = p->seat.arg = p->patience.arg = p->step.arg = p;
 	while (*last)

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "keeper/keeper.h"
 #include "keeper/seat.h"
+#include "sys/proc.h"
 
 #define DRIVER_TIMEOUT_MS \
 	2000	      /* the driver ends its patience itself; this is for one that cannot */
@@ -66,7 +67,7 @@ static void ended(struct lxe_process *p)
 
 	lxe_loop_clear_timer(k->loop, &p->life);
 	lxe_loop_clear_timer(k->loop, &p->patience);
-	p->outcome.ended_at_ms = lxe_epoch_ms();
+	p->outcome.ended_at_ms = sys_epoch_ms();
 	if (p == k->main && k->state != LXE_FAILED)
 		lxe_keeper_move(k, p->outcome.error ? LXE_FAILED : LXE_STOPPED);
 	/* Ours was the last hold of the slave, but for what the command has left running. */
@@ -121,7 +122,7 @@ void lxe_keeper_start(struct lxe_process *p)
 		p->client->holds = holds(p);
 		send_started(p);
 	}
-	p->outcome.started_at_ms = lxe_epoch_ms();
+	p->outcome.started_at_ms = sys_epoch_ms();
 	p->life.passed = life_over;
 	p->patience.passed = patience_over;
 	if (p->spec.timeout_ms)

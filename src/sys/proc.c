@@ -27,6 +27,14 @@ uint64_t sys_now_ms(void)
 	return sys_now_us() / 1000;
 }
 
+uint64_t sys_epoch_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
 pid_t sys_fork_into(int cgroup_fd)
 {
 	struct clone_args args = { .exit_signal = SIGCHLD };

@@ -13,6 +13,8 @@
 uint64_t sys_now_ms(void);
 uint64_t sys_now_us(void);
 
+uint64_t sys_epoch_ms(void); /* CLOCK_REALTIME, since 1970 */
+
 /*
  * fork(2), straight into the cgroup v2 directory `cgroup_fd` unless it is negative
  * (clone3(2), CLONE_INTO_CGROUP, Linux 5.7): 0 in the child, its pid in the parent.

@@ -19,27 +19,42 @@ int sys_socketpair(int ends[2])
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ? -errno : 0;
 }
 
-static int make_address(struct sockaddr_un *address, int dir, const char *name)
+/* By way of the directory's descriptor, because a path in sun_path has 107 bytes (unix(7)). */
+static int open_socket(int type, int dir, const char *name, struct sockaddr_un *address)
 {
+	int r;
+
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	return lxe_format(
+	r = lxe_format(
 		address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", dir, name);
+	if (r < 0)
+		return r;
+	r = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | type, 0);
+	return r < 0 ? -errno : r;
 }
 
 int sys_listen(int dir, const char *name)
 {
-	LXE_AUTOCLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address;
-	int r;
+	LXE_AUTOCLOSE int fd = open_socket(SOCK_NONBLOCK, dir, name, &address);
 
 	if (fd < 0)
-		return -errno;
-	r = make_address(&address, dir, name);
-	if (r < 0)
-		return r;
+		return fd;
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	if (fchmodat(dir, name, 0600, 0) < 0 || listen(fd, SOMAXCONN) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+int sys_connect(int dir, const char *name)
+{
+	struct sockaddr_un address;
+	LXE_AUTOCLOSE int fd = open_socket(0, dir, name, &address);
+
+	if (fd < 0)
+		return fd;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	return take_fd(&fd);
 }
@@ -53,22 +68,6 @@ pid_t sys_peer(int fd, uid_t *uid)
 		return -errno;
 	*uid = cred.uid;
 	return cred.pid;
-}
-
-int sys_connect(int dir, const char *name)
-{
-	LXE_AUTOCLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	struct sockaddr_un address;
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = make_address(&address, dir, name);
-	if (r < 0)
-		return r;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return -errno;
-	return take_fd(&fd);
 }
 
 int sys_send(int fd, const void *buf, size_t len, const int *fds, size_t n_fds)

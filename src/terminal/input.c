@@ -31,7 +31,7 @@ void lxe_input_init(struct lxe_input *r, int in, int master)
 	r->gate_open = false;
 	r->detached = r->leaves = false;
 	r->state = LXE_INPUT_OPEN;
-	r->taken = r->sent = 0;
+	r->taken = r->sent = r->written = 0;
 	r->last = 0;
 	r->detach = (struct lxe_detach){ .held = 0 };
 }
@@ -137,6 +137,7 @@ int lxe_input_send(struct lxe_input *r)
 			return (int)n;
 		r->last = p[n - 1];
 		r->sent += (uint64_t)n;
+		r->written += (uint64_t)n;
 	}
 	return 0;
 }

@@ -30,7 +30,8 @@ struct lxe_input {
 	enum lxe_input_state state;
 	struct lxe_detach detach;
 	uint64_t taken, sent; /* bytes that came into and went out of the buffer */
-	unsigned char last;   /* of the bytes sent */
+	uint64_t written; /* bytes that the master has taken: what is dropped counts as sent, too */
+	unsigned char last; /* of the bytes sent */
 	unsigned char buf[LXE_RELAY_INPUT_MAX];
 };
 

@@ -153,6 +153,16 @@ static int take_output(struct lxe_relay *r)
 	return n < 0 ? (int)n : 0;
 }
 
+static int send_input(struct lxe_relay *r)
+{
+	uint64_t before = r->input.written;
+	int res = lxe_input_send(&r->input);
+
+	if (r->input.written > before)
+		lxe_ring_add_input(r->ring, r->input.written - before);
+	return res;
+}
+
 static int step_in(struct lxe_relay *r, uint32_t events)
 {
 	int res;
@@ -160,7 +170,7 @@ static int step_in(struct lxe_relay *r, uint32_t events)
 	if (!(events & READY) || !lxe_input_wants(&r->input))
 		return 0;
 	res = lxe_input_take(&r->input);
-	return res < 0 ? res : lxe_input_send(&r->input);
+	return res < 0 ? res : send_input(r);
 }
 
 /* A pipe without a reader, or a terminal that is gone, is seen before anything has to be written. */
@@ -186,7 +196,7 @@ static int step_master(struct lxe_relay *r, uint32_t events)
 	if (res == 0 && !r->out_blocks)
 		res = deliver(r);
 	if (res == 0 && ((events & EPOLLOUT) || r->input.gate_open != was_open))
-		res = lxe_input_send(&r->input);
+		res = send_input(r);
 	return res;
 }
 

@@ -14,7 +14,7 @@
 #include "terminal/modes.h"
 
 #define RING_MAGIC 0x6c786572u /* "lxer" */
-#define RING_VERSION 2u
+#define RING_VERSION 3u
 #define LOOKS 1000
 #define RING_HEADER 4096
 #define RING_MASK ((uint64_t)LXE_RING_SIZE - 1)
@@ -27,6 +27,7 @@ struct lxe_ring {
 	uint32_t magic, version, size;
 	_Alignas(64) _Atomic uint64_t written;
 	_Atomic uint64_t reserved;
+	_Atomic uint64_t input;
 	/*
 	 * What had been set on the terminal up to `tracked`: the bytes before it may be overwritten.
 	 * `turn` is odd while they are changed.
@@ -110,6 +111,16 @@ void lxe_ring_unmap(struct lxe_ring *ring)
 uint64_t lxe_ring_written(const struct lxe_ring *ring)
 {
 	return atomic_load_explicit(&ring->written, memory_order_acquire);
+}
+
+void lxe_ring_add_input(struct lxe_ring *ring, uint64_t n)
+{
+	atomic_fetch_add_explicit(&ring->input, n, memory_order_relaxed);
+}
+
+uint64_t lxe_ring_input(const struct lxe_ring *ring)
+{
+	return atomic_load_explicit(&ring->input, memory_order_relaxed);
 }
 
 uint64_t lxe_ring_oldest(const struct lxe_ring *ring)

@@ -32,6 +32,10 @@ uint64_t lxe_ring_written(const struct lxe_ring *ring); /* position of the next 
 struct iovec lxe_ring_room(struct lxe_ring *ring, size_t max);
 void lxe_ring_publish(struct lxe_ring *ring, size_t n);
 
+/* Bytes that drivers have written to the master; each adds what it wrote, at any time. */
+void lxe_ring_add_input(struct lxe_ring *ring, uint64_t n);
+uint64_t lxe_ring_input(const struct lxe_ring *ring);
+
 /*
  * After the writer has died: what it had read into its room and could not publish any more, which is
  * everything up to the last byte there that is not NUL.

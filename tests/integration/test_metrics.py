@@ -109,12 +109,19 @@ def test_processes_and_execs_are_counted(world):
     destroy(world)
 
 
-def test_output_of_terminals_is_counted_also_of_those_that_are_gone(world):
+def test_what_goes_through_terminals_is_counted_also_of_those_that_are_gone(world):
     running(world, "sleep", "1000")
-    assert row(world)["bytes_out"] == 0
+    assert row(world)["bytes_out"] == 0 and row(world)["bytes_in"] == 0
     with world.pty("exec", NAME, "--", "head", "-c", "5000", "/dev/zero") as terminal:
         assert terminal.wait() == 0
-    assert row(world)["bytes_out"] == 5000
+    assert row(world)["bytes_out"] == 5000 and row(world)["bytes_in"] == 0
+    with world.pty("exec", NAME, "--", "sh", "-c", "stty -echo; echo up; read line; sleep 1000") as terminal:
+        terminal.expect(rb"up")
+        terminal.write(b"twelve bytes\r")
+        lxe.poll_until(lambda: row(world)["bytes_in"] == 13)
+        terminal.write(b"\x03")
+        terminal.wait()
+    assert row(world)["bytes_in"] == 14
     destroy(world)
     # Nobody counts what goes by us.
     world.run("create", "-T", NAME, "--", "sleep", "1000", stdout=subprocess.DEVNULL,
