@@ -8,6 +8,8 @@
 #define LXE_CONFINE_CONFINE_H
 
 #include <linux/filter.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -23,16 +25,31 @@ struct lxe_filter {
 int lxe_filter_load(struct lxe_filter *ret, const char *state, struct lxe_err *err);
 void lxe_filter_release(struct lxe_filter *filter);
 
+/* What is asked of one command. */
+struct lxe_confinement {
+	uint64_t caps; /* the bounding set, and root's permitted and effective set */
+	bool root;     /* it runs as root inside: nobody else has any capability */
+	bool new_privs;
+	const struct lxe_filter *filter; /* without instructions: none */
+};
+
 /*
- * Leave only the default capabilities, in the bounding, permitted and effective sets; none are
- * inheritable or ambient. Needs CAP_SETPCAP, so it comes before the user is changed.
+ * What is permitted and effective until the execve. CAP_SYS_ADMIN among it is what a filter without
+ * no_new_privs takes (seccomp(2)); as the bounding set lacks it, the execve takes it away
+ * (capabilities(7)).
  */
-int lxe_capabilities_child(void);
+uint64_t lxe_caps_until_exec(const struct lxe_confinement *c);
+
+/*
+ * Become permitted and effective what it is until the execve, and nothing inheritable or ambient.
+ * The bounding set is limited before the user is changed, by sys_caps_bound().
+ */
+int lxe_capabilities_child(const struct lxe_confinement *c);
 
 /* no_new_privs (PR_SET_NO_NEW_PRIVS), read back. */
 int lxe_no_new_privs_child(void);
 
-/* Install the filter (needs no_new_privs) and read back that a filter is in force. */
+/* Install the filter (needs no_new_privs or CAP_SYS_ADMIN) and read back that a filter is in force. */
 int lxe_filter_child(const struct lxe_filter *filter);
 
 #endif

@@ -4,11 +4,13 @@
 #include <grp.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "sys/caps.h"
 #include "sys/fd.h"
 #include "terminal/pty.h"
 
@@ -17,9 +19,11 @@ const char *lxe_child_step_name(enum lxe_child_step step)
 	static const char *const names[] = {
 		[LXE_CHILD_SIGNALS] = "reset the signals",
 		[LXE_CHILD_LIMITS] = "set resource limits",
-		[LXE_CHILD_CAPABILITIES] = "drop capabilities",
+		[LXE_CHILD_BOUNDS] = "limit the capabilities",
 		[LXE_CHILD_NO_NEW_PRIVS] = "set no_new_privs",
 		[LXE_CHILD_USER] = "change the user",
+		[LXE_CHILD_CAPABILITIES] = "drop capabilities",
+		[LXE_CHILD_SECLUSION] = "keep others from looking into the process",
 		[LXE_CHILD_STDIO] = "connect stdin, stdout and stderr",
 		[LXE_CHILD_TERMINAL] = "make the pty the controlling terminal",
 		[LXE_CHILD_DESCRIPTORS] = "close inherited descriptors",
@@ -49,8 +53,14 @@ static int default_signals(const struct lxe_child *c)
 	return syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none)) < 0 ? -errno : 0;
 }
 
+/* Where the filter takes a capability later, the change from root must not take all of them. */
 static int change_user(const struct lxe_child *c)
 {
+	const struct lxe_confinement *asked = &c->confinement;
+	bool keep = !asked->root && lxe_caps_until_exec(asked);
+
+	if (keep && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return -errno;
 	if (setgroups(0, NULL) < 0 || setresgid(c->gid, c->gid, c->gid) < 0 ||
 		setresuid(c->uid, c->uid, c->uid) < 0)
 		return -errno;
@@ -131,16 +141,33 @@ static int check_devices(const struct lxe_child *c)
 	return 0;
 }
 
+static int limit_capabilities(const struct lxe_child *c)
+{
+	return sys_caps_bound(c->confinement.caps);
+}
+
 static int drop_capabilities(const struct lxe_child *c)
 {
-	(void)c;
-	return lxe_capabilities_child();
+	return lxe_capabilities_child(&c->confinement);
 }
 
 static int no_new_privs(const struct lxe_child *c)
 {
+	return c->confinement.new_privs ? 0 : lxe_no_new_privs_child();
+}
+
+/*
+ * Until the execve our own program is mapped and our descriptors are open here, within reach of
+ * whoever is in the sandbox already. A process that is not dumpable, and whose memory is the host's,
+ * can be looked into by nobody inside (ptrace(2)). The starter was like that before; a change of
+ * credentials makes of it what fs.suid_dumpable says.
+ */
+static int seclude(const struct lxe_child *c)
+{
 	(void)c;
-	return lxe_no_new_privs_child();
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -errno;
+	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : -EPERM;
 }
 
 static int set_limits(const struct lxe_child *c)
@@ -150,7 +177,7 @@ static int set_limits(const struct lxe_child *c)
 
 static int install_filter(const struct lxe_child *c)
 {
-	return lxe_filter_child(c->filter);
+	return lxe_filter_child(c->confinement.filter);
 }
 
 static bool report(const struct lxe_child *c, enum lxe_child_step step, int error)
@@ -166,9 +193,11 @@ int lxe_child_main(void *arg)
 	static int (*const steps[])(const struct lxe_child *) = {
 		[LXE_CHILD_SIGNALS] = default_signals,
 		[LXE_CHILD_LIMITS] = set_limits,
-		[LXE_CHILD_CAPABILITIES] = drop_capabilities,
+		[LXE_CHILD_BOUNDS] = limit_capabilities,
 		[LXE_CHILD_NO_NEW_PRIVS] = no_new_privs,
 		[LXE_CHILD_USER] = change_user,
+		[LXE_CHILD_CAPABILITIES] = drop_capabilities,
+		[LXE_CHILD_SECLUSION] = seclude,
 		[LXE_CHILD_STDIO] = connect_stdio,
 		[LXE_CHILD_TERMINAL] = become_leader,
 		[LXE_CHILD_DESCRIPTORS] = close_others,

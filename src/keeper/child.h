@@ -15,9 +15,11 @@
 enum lxe_child_step {
 	LXE_CHILD_SIGNALS,
 	LXE_CHILD_LIMITS,
-	LXE_CHILD_CAPABILITIES,
+	LXE_CHILD_BOUNDS,
 	LXE_CHILD_NO_NEW_PRIVS,
 	LXE_CHILD_USER,
+	LXE_CHILD_CAPABILITIES,
+	LXE_CHILD_SECLUSION,
 	LXE_CHILD_STDIO,
 	LXE_CHILD_TERMINAL,
 	LXE_CHILD_DESCRIPTORS,
@@ -48,7 +50,7 @@ struct lxe_child {
 	int report;	      /* written */
 	int release;	      /* one byte lets it go on; end of file ends it */
 	struct rlimit nofile; /* of open files */
-	const struct lxe_filter *filter;
+	struct lxe_confinement confinement;
 };
 
 /* The entry point; takes a struct lxe_child and does not return when all is well. */

@@ -208,7 +208,8 @@ static void parked(struct lxe_process *p)
 
 	if (p->reaped) {
 		fail_plain(p, "park the command: its process died");
-	} else if (lxe_verify_namespaces(p->pid, &err) < 0) {
+	} else if (lxe_verify_namespaces(p->pid, &err) < 0 ||
+		   lxe_verify_confinement(p->pid, &p->confinement, &err) < 0) {
 		lxe_process_fail(p, &err);
 	} else {
 		lxe_loop_clear_timer(p->keeper->loop, &p->step);

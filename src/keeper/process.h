@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "cgroup/cgroup.h"
+#include "confine/confine.h"
 #include "keeper/loop.h"
 #include "keeper/state.h"
 #include "keeper/user.h"
@@ -32,7 +33,8 @@ struct lxe_process {
 
 	struct lxe_msg request; /* CREATE or EXEC, with its descriptors */
 	struct lxe_spec spec;
-	struct lxe_user user;	    /* whom it runs as */
+	struct lxe_user user; /* whom it runs as */
+	struct lxe_confinement confinement;
 	struct lxe_channel *client; /* whom its end concerns; NULL: nobody, or gone */
 	struct lxe_channel *driver; /* who reads the pty; NULL: we do */
 	struct lxe_source drained_by_us;

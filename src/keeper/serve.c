@@ -43,6 +43,8 @@ static int inherit(struct lxe_process *p, const struct lxe_spec *from)
 	struct lxe_strv env = { 0 };
 	int r = 0;
 
+	p->spec.caps = from->caps;
+	p->spec.new_privs = from->new_privs;
 	for (size_t i = 0; r == 0 && i < from->env.n; i++)
 		r = lxe_strv_add(&env, from->env.v[i]);
 	for (size_t i = 0; r == 0 && i < p->spec.env.n; i++)

@@ -48,6 +48,9 @@ static void run_starter(
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
 		_exit(1);
+	/* Inherited by the child, from its first moment in the container: see child.c. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		_exit(1);
 	lxe_metrics_forget(p->keeper);
 	report.pid = lxe_cgroup_leaf_enter(p->leaf);
 	if (report.pid < 0)
@@ -105,6 +108,12 @@ static int prepare(struct lxe_process *p, struct lxe_strv *env, struct lxe_err *
 	int r;
 
 	r = lxe_user_find(&p->user, p->spec.user, LXE_VIEW_DIR "/m", p->keeper->idmap.count, err);
+	p->confinement = (struct lxe_confinement){
+		.caps = p->spec.caps,
+		.root = p->user.uid == 0,
+		.new_privs = p->spec.new_privs,
+		.filter = &p->keeper->filter,
+	};
 	if (r == 0 && !p->leaf)
 		r = lxe_cgroup_leaf_exec(&p->leaf, p->keeper->cgroup, p->number, err);
 	if (r == 0 && p->spec.tty == LXE_TTY_ON)
@@ -126,7 +135,8 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 {
 	struct lxe_strv env = { 0 };
 	struct lxe_child child = {
-		.report = -EBADF, .release = -EBADF, .filter = &p->keeper->filter
+		.report = -EBADF,
+		.release = -EBADF,
 	};
 	int answer = -EBADF, r;
 
@@ -138,6 +148,7 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 		child.envp = env.v;
 		child.cwd = p->spec.cwd ? p->spec.cwd : p->user.home;
 		child.cwd_optional = !p->spec.cwd && p->user.uid != 0;
+		child.confinement = p->confinement;
 		child.uid = p->user.uid;
 		child.gid = p->user.gid;
 		fill_stdio(p, &child);

@@ -1,12 +1,18 @@
 #include "keeper/verify.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "sys/fd.h"
 
 static int open_namespaces(pid_t pid)
 {
@@ -48,4 +54,67 @@ int lxe_verify_namespaces(pid_t pid, struct lxe_err *err)
 				"enter the container: liblxc left out its %s namespace", names[i]);
 	}
 	return 0;
+}
+
+/* The number that follows a name of /proc/PID/status, in hexadecimal; false when there is none. */
+static bool find_mask(const char *status, const char *name, uint64_t *ret)
+{
+	const char *at = strstr(status, name);
+	uint64_t value = 0;
+	int digits = 0;
+
+	if (!at)
+		return false;
+	for (at += strlen(name); isxdigit((unsigned char)*at); at++, digits++)
+		value = value << 4 | (uint64_t)(isdigit((unsigned char)*at)
+							? *at - '0'
+							: tolower((unsigned char)*at) - 'a' + 10);
+	*ret = value;
+	return digits > 0 && digits <= 16;
+}
+
+int lxe_verify_status(const char *status, const struct lxe_confinement *asked, struct lxe_err *err)
+{
+	const uint64_t permitted = lxe_caps_until_exec(asked);
+	const struct {
+		const char *name, *what;
+		uint64_t value;
+	} wanted[] = {
+		{ "\nCapInh:\t", "its inheritable capabilities", 0 },
+		{ "\nCapPrm:\t", "its permitted capabilities", permitted },
+		{ "\nCapEff:\t", "its effective capabilities", permitted },
+		{ "\nCapBnd:\t", "its bounding set", asked->caps },
+		{ "\nCapAmb:\t", "its ambient capabilities", 0 },
+		{ "\nNoNewPrivs:\t", "no_new_privs", !asked->new_privs },
+		{ "\nSeccomp:\t", "the system call filter", SECCOMP_MODE_FILTER },
+	};
+	/* Without a filter of ours there may be one of whatever has started us. */
+	size_t n = sizeof(wanted) / sizeof(wanted[0]) - !asked->filter->n;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t is = 0;
+
+		if (!find_mask(status, wanted[i].name, &is))
+			return lxe_fail_msg(err, -EPERM,
+				"confine the command: the kernel does not tell %s", wanted[i].what);
+		if (is != wanted[i].value)
+			return lxe_fail_msg(err, -EPERM,
+				"confine the command: %s: asked for %" PRIx64 ", it is %" PRIx64,
+				wanted[i].what, wanted[i].value, is);
+	}
+	return 0;
+}
+
+int lxe_verify_confinement(pid_t pid, const struct lxe_confinement *asked, struct lxe_err *err)
+{
+	char path[32], status[8192];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	n = sys_read_file(AT_FDCWD, path, status, sizeof(status));
+	if (n == -ENOENT || n == -ESRCH)
+		return lxe_fail_msg(err, (int)n, "park the command: its process died");
+	if (n < 0)
+		return lxe_fail(err, (int)n, "look at the command's process");
+	return lxe_verify_status(status, asked, err);
 }

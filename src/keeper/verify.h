@@ -1,5 +1,6 @@
 /*
- * What liblxc was asked for and only warns of, looked at from outside while the command is parked.
+ * What was asked of liblxc and of the command's own process, looked at from outside while the command is
+ * parked.
  */
 #ifndef LXE_KEEPER_VERIFY_H
 #define LXE_KEEPER_VERIFY_H
@@ -7,8 +8,16 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "confine/confine.h"
 
 /* Is the process in none of the caller's namespaces? -EPERM when it shares one. */
 int lxe_verify_namespaces(pid_t pid, struct lxe_err *err);
+
+/*
+ * Is the parked process confined as asked, by its /proc/PID/status? -EPERM, and what is wrong, when
+ * it is not. lxe_verify_status() is the part without the file: pure.
+ */
+int lxe_verify_confinement(pid_t pid, const struct lxe_confinement *asked, struct lxe_err *err);
+int lxe_verify_status(const char *status, const struct lxe_confinement *asked, struct lxe_err *err);
 
 #endif

@@ -169,6 +169,7 @@ int lxe_args_apply(const struct lxe_args *args, struct lxe_request *req, struct 
 	char as[64];
 	int r = 0;
 
+	lxe_request_next_source(req);
 	for (size_t i = 0; r == 0 && i < args->n; i++) {
 		const struct lxe_given *g = &args->given[i];
 

@@ -110,6 +110,42 @@ static const struct lxe_option table[] = {
 		AT(spec.name),
 	},
 	{
+		.name = "cap-add",
+		.placeholder = "CAPABILITY",
+		.help = "give root inside one more capability, or ALL",
+		.detail =
+			"May be repeated, or be a list with commas. What is neither added nor "
+			"dropped is what container engines leave by default: CHOWN, DAC_OVERRIDE, "
+			"FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, NET_RAW, "
+			"SYS_CHROOT, MKNOD, AUDIT_WRITE and SETFCAP.",
+		.values = "names of capabilities(7) with commas between them, or ALL",
+		.verbs = MAKES,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_caps,
+		.value = 1,
+	},
+	{
+		.name = "cap-drop",
+		.placeholder = "CAPABILITY",
+		.help = "take one capability away, or ALL",
+		.detail = "As --cap-add. With ALL on either side, the other names the exceptions.",
+		.values = "names of capabilities(7) with commas between them, or ALL",
+		.verbs = MAKES,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_caps,
+	},
+	{
+		.name = "new-privs",
+		.help = "let setuid programs inside, such as sudo, gain what they are made to",
+		.detail = "Without it nothing in the sandbox ever gains a privilege by executing a "
+			  "program (no_new_privs). They gain no more than root inside has.",
+		.values = "yes or no",
+		.verbs = MAKES,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_flag,
+		AT(spec.new_privs),
+	},
+	{
 		.name = "memory",
 		.placeholder = "SIZE",
 		.help = "limit of memory: 512M, 2G, none (default: none)",

@@ -128,6 +128,7 @@ int lxe_profile_parse(struct lxe_request *req, const char *path, const char *tex
 	struct lxe_ini ini;
 	int r;
 
+	lxe_request_next_source(req);
 	r = lxe_ini_scan(&ini, path, text, len, err);
 	for (size_t i = 0; r == 0 && i < ini.n; i++)
 		r = apply_item(&c, &ini.items[i]);

@@ -15,6 +15,12 @@ void lxe_request_init(struct lxe_request *req)
 	*req = (struct lxe_request){ .output = LXE_OUTPUT_TABLE,
 		.stop_timeout_ms = STOP_TIMEOUT_MS };
 	lxe_spec_init(&req->spec);
+	lxe_request_next_source(req);
+}
+
+void lxe_request_next_source(struct lxe_request *req)
+{
+	req->caps = (struct lxe_caps_wish){ .base = req->spec.caps };
 }
 
 void lxe_request_release(struct lxe_request *req)

@@ -7,13 +7,15 @@
 
 #include <stdbool.h>
 
+#include "policy/caps.h"
 #include "policy/spec.h"
 
 enum lxe_output { LXE_OUTPUT_TABLE, LXE_OUTPUT_JSON };
 
 struct lxe_request {
 	struct lxe_spec spec;
-	char *profile; /* a name, or a path when it holds a '/'; NULL: none */
+	struct lxe_caps_wish caps; /* of the source that is being read; see spec.caps */
+	char *profile;		   /* a name, or a path when it holds a '/'; NULL: none */
 	enum lxe_output output;
 	bool dry_run;
 	bool force;
@@ -29,6 +31,9 @@ struct lxe_request {
 
 void lxe_request_init(struct lxe_request *req); /* the built-in defaults */
 void lxe_request_release(struct lxe_request *req);
+
+/* What follows comes from another source: where it contradicts those before, it wins. */
+void lxe_request_next_source(struct lxe_request *req);
 
 /*
  * Set one option of `run` or `exec` by its long name, as the command line would: a flag without a

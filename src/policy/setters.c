@@ -275,6 +275,16 @@ LXE_SETTER(lxe_set_signal)
 	return 0;
 }
 
+LXE_SETTER(lxe_set_caps)
+{
+	int r = lxe_caps_wish(&req->caps, o->value, text, err);
+
+	if (r < 0)
+		return lxe_fail(err, r, "%s", as);
+	req->spec.caps = lxe_caps_result(&req->caps);
+	return 0;
+}
+
 LXE_SETTER(lxe_set_output)
 {
 	(void)o;

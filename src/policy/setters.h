@@ -28,5 +28,6 @@ LXE_SETTER(lxe_set_verbose);	 /* spec.verbose; `value` is the direction */
 LXE_SETTER(lxe_set_signal);	 /* int at offset: a number or a name */
 LXE_SETTER(lxe_set_output);	 /* output: table or json */
 LXE_SETTER(lxe_set_format);	 /* output, or prometheus */
+LXE_SETTER(lxe_set_caps);	 /* spec.caps; `value` is 1 to add, 0 to drop */
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/caps.h"
+
 /* Enough for a parallel build, far too little for a fork bomb. */
 #define DEFAULT_PIDS 2048
 
@@ -14,6 +16,7 @@ void lxe_spec_init(struct lxe_spec *spec)
 		.image = strdup("host"),
 		.tty = LXE_TTY_AUTO,
 		.pids = DEFAULT_PIDS,
+		.caps = lxe_caps_default(),
 		.timeout_ms = LXE_TIMEOUT_NONE,
 	};
 }

@@ -33,6 +33,8 @@ struct lxe_spec {
 	uint64_t timeout_ms;  /* wall clock from the start of the command, 0: none */
 	uint64_t ttl_ms;      /* wall clock from the making of the sandbox, 0: none */
 	uint64_t idle_ms;     /* without any use, 0: for ever */
+	uint64_t caps;	      /* capabilities of the bounding set, as in /proc/PID/status */
+	bool new_privs;	      /* setuid programs and file capabilities work */
 	bool keep;	      /* it stays when its command has ended */
 	uint16_t rows, cols;  /* terminal size, 0: unknown */
 	int verbose;	      /* -1 quiet, 0, 1.. */

@@ -29,6 +29,8 @@ enum tag {
 	TAG_USER,
 	TAG_TTL,
 	TAG_IDLE,
+	TAG_CAPS,
+	TAG_NEW_PRIVS,
 };
 
 #define VERBOSE_BIAS 1 /* numbers on the wire have no sign, and -1 is quiet */
@@ -60,6 +62,8 @@ int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *re
 	lxe_put_u64(&w, TAG_MEMORY, spec->memory);
 	lxe_put_u64(&w, TAG_PIDS, spec->pids);
 	lxe_put_u64(&w, TAG_KEEP, spec->keep);
+	lxe_put_u64(&w, TAG_CAPS, spec->caps);
+	lxe_put_u64(&w, TAG_NEW_PRIVS, spec->new_privs);
 	lxe_put_u64(&w, TAG_TIMEOUT, spec->timeout_ms);
 	lxe_put_u64(&w, TAG_TTL, spec->ttl_ms);
 	lxe_put_u64(&w, TAG_IDLE, spec->idle_ms);
@@ -121,6 +125,12 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 		r = get_number(f, 1, &value);
 		spec->keep = value;
 		return r;
+	case TAG_NEW_PRIVS:
+		r = get_number(f, 1, &value);
+		spec->new_privs = value;
+		return r;
+	case TAG_CAPS:
+		return get_number(f, UINT64_MAX, &spec->caps);
 	case TAG_MEMORY:
 		return get_number(f, UINT64_MAX, &spec->memory);
 	case TAG_PIDS:
@@ -178,6 +188,8 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_VERSION:
 	case TAG_TTY:
 	case TAG_KEEP:
+	case TAG_CAPS:
+	case TAG_NEW_PRIVS:
 	case TAG_MEMORY:
 	case TAG_PIDS:
 	case TAG_TIMEOUT:
@@ -217,7 +229,8 @@ static bool complete(const struct lxe_spec *spec, uint32_t seen)
 	const uint32_t needed = 1U << TAG_VERSION | 1U << TAG_IMAGE | 1U << TAG_ARG |
 				1U << TAG_TTY | 1U << TAG_MEMORY | 1U << TAG_PIDS |
 				1U << TAG_TIMEOUT | 1U << TAG_ROWS | 1U << TAG_COLS |
-				1U << TAG_VERBOSE | 1U << TAG_KEEP;
+				1U << TAG_VERBOSE | 1U << TAG_KEEP | 1U << TAG_CAPS |
+				1U << TAG_NEW_PRIVS;
 
 	return (seen & needed) == needed && lxe_name_validate(spec->image, NULL) == 0 &&
 	       (!spec->name || lxe_name_validate(spec->name, NULL) == 0) &&

@@ -218,7 +218,7 @@ Test(profile, limits)
 /* A value that a profile may hold for a key, by the kind of its setter. */
 static const char *sample(const struct lxe_option *o)
 {
-	static const char *const values[] = { "yes", "4M", "/x", "json", "x" };
+	static const char *const values[] = { "yes", "4M", "/x", "json", "MKNOD", "x" };
 	struct lxe_request scratch;
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
@@ -291,6 +291,8 @@ Test(profile, the_shipped_default_tells_the_built_in_values)
 	cr_assert_eq(req.spec.tty, built_in.spec.tty);
 	cr_assert_eq(req.spec.memory, built_in.spec.memory);
 	cr_assert_eq(req.spec.pids, built_in.spec.pids);
+	cr_assert_eq(req.spec.caps, built_in.spec.caps);
+	cr_assert_eq(req.spec.new_privs, built_in.spec.new_privs);
 	cr_assert_eq(req.spec.timeout_ms, built_in.spec.timeout_ms);
 	cr_assert_eq(req.spec.verbose, built_in.spec.verbose);
 	cr_assert_eq(req.output, built_in.output);

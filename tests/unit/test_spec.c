@@ -25,6 +25,8 @@ static void fill(struct lxe_spec *spec)
 	spec->timeout_ms = 1500;
 	spec->ttl_ms = 86400000;
 	spec->idle_ms = UINT64_MAX;
+	spec->caps = UINT64_MAX;
+	spec->new_privs = true;
 	spec->rows = 65535;
 	spec->cols = 1;
 	spec->verbose = -1;
@@ -53,6 +55,8 @@ static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
 	cr_assert_eq(a->timeout_ms, b->timeout_ms);
 	cr_assert_eq(a->ttl_ms, b->ttl_ms);
 	cr_assert_eq(a->idle_ms, b->idle_ms);
+	cr_assert_eq(a->caps, b->caps);
+	cr_assert_eq(a->new_privs, b->new_privs);
 	cr_assert_eq(a->rows, b->rows);
 	cr_assert_eq(a->cols, b->cols);
 	cr_assert_eq(a->verbose, b->verbose);

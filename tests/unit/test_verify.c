@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -117,4 +118,69 @@ Test(stalled, only_with_a_dead_child)
 	cr_assert(stalled(false));
 	cr_assert_not(stalled(true));
 	cr_assert_not(lxe_container_stalled(getpid()), "it has no child");
+}
+
+#define STATUS(inherited, permitted, effective, bounding, ambient, nnp, filter)                  \
+	"Name:\tx\nCapInh:\t" inherited "\nCapPrm:\t" permitted "\nCapEff:\t" effective          \
+	"\nCapBnd:\t" bounding "\nCapAmb:\t" ambient "\nNoNewPrivs:\t" nnp "\nSeccomp:\t" filter \
+	"\nSeccomp_filters:\t1\n"
+#define CAPS "00000000a80425fb"
+#define NONE "0000000000000000"
+
+static void wrong(const struct lxe_confinement *asked, const char *status, const char *what)
+{
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_verify_status(status, asked, &err), -EPERM, "%s", what);
+	cr_assert(strstr(err.msg, what), "%s", err.msg);
+}
+
+Test(verify, every_part_of_the_confinement)
+{
+	struct lxe_filter filter = { .n = 1 }, no_filter = { 0 };
+	struct lxe_confinement root = { .caps = 0xa80425fb, .root = true, .filter = &filter };
+	struct lxe_confinement user = { .caps = 0xa80425fb, .filter = &filter };
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_verify_status(STATUS(NONE, CAPS, CAPS, CAPS, NONE, "1", "2"), &root, &err),
+		0, "%s", err.msg);
+	cr_assert_eq(lxe_verify_status(STATUS(NONE, NONE, NONE, CAPS, NONE, "1", "2"), &user, &err),
+		0, "%s", err.msg);
+	wrong(&user, STATUS(NONE, CAPS, CAPS, CAPS, NONE, "1", "2"), "permitted capabilities");
+	wrong(&root, STATUS(CAPS, CAPS, CAPS, CAPS, NONE, "1", "2"), "inheritable");
+	wrong(&root, STATUS(NONE, CAPS, NONE, CAPS, NONE, "1", "2"), "effective");
+	wrong(&root, STATUS(NONE, CAPS, CAPS, "000001ffffffffff", NONE, "1", "2"),
+		"its bounding set: asked for a80425fb, it is 1ffffffffff");
+	wrong(&root, STATUS(NONE, CAPS, CAPS, CAPS, CAPS, "1", "2"), "ambient");
+	wrong(&root, STATUS(NONE, CAPS, CAPS, CAPS, NONE, "0", "2"), "no_new_privs");
+	wrong(&root, STATUS(NONE, CAPS, CAPS, CAPS, NONE, "1", "0"), "filter");
+	wrong(&root, "CapInh:\t" NONE "\n", "does not tell its inheritable");
+	wrong(&root, "\nCapInh:\tzz\n", "does not tell its inheritable");
+	root.filter = &no_filter;
+	cr_assert_eq(lxe_verify_status(STATUS(NONE, CAPS, CAPS, CAPS, NONE, "1", "0"), &root, &err),
+		0, "%s", err.msg);
+}
+
+Test(verify, new_privileges_take_a_capability_until_the_execve)
+{
+	struct lxe_filter filter = { .n = 1 };
+	struct lxe_confinement user = { .caps = 0, .new_privs = true, .filter = &filter };
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_verify_status(STATUS(NONE, "0000000000200000", "0000000000200000", NONE,
+					       NONE, "0", "2"),
+			     &user, &err),
+		0, "%s", err.msg);
+	wrong(&user, STATUS(NONE, NONE, NONE, NONE, NONE, "0", "2"), "permitted");
+}
+
+Test(verify, the_confinement_of_a_process)
+{
+	struct lxe_filter filter = { .n = 1 };
+	struct lxe_confinement asked = { .caps = 1, .root = true, .filter = &filter };
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_verify_confinement(getpid(), &asked, &err), -EPERM);
+	cr_assert_lt(lxe_verify_confinement(INT_MAX, &asked, &err), 0);
+	cr_assert_str_eq(err.msg, "park the command: its process died");
 }
