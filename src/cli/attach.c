@@ -30,16 +30,16 @@ static void say_how_it_was_left(const struct lxe_cli *cli, enum lxe_left left)
 
 static int attach(struct lxe_cli *cli, int *status)
 {
-	struct lxe_attach how = { .take_over = cli->req.take_over };
+	struct lxe_attach how = {
+		.take_over = cli->req.take_over,
+		.keys = cli->req.detach_keys,
+	};
 	struct lxe_outcome outcome = { .bytes_out = -1, .teardown_ok = true };
 	enum lxe_left left = LXE_LEFT_ENDED;
 	struct lxe_place place;
-	const char *keys = cli->req.detach_keys ? cli->req.detach_keys : LXE_DETACH_DEFAULT;
 	int r;
 
-	r = lxe_detach_parse(&how.keys, keys, &cli->err);
-	if (r == 0)
-		r = lxe_stdio_check(&cli->err);
+	r = lxe_stdio_check(&cli->err);
 	if (r == 0)
 		r = find_one(cli, &place);
 	if (r == 0)

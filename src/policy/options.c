@@ -287,7 +287,7 @@ static const struct lxe_option table[] = {
 		.values = "ctrl- and a letter or one of @ [ \\ ] ^ _, or none",
 		.verbs = LXE_VERB_ATTACH,
 		.in_profile = LXE_PROFILE_KEY,
-		.set = lxe_set_text,
+		.set = lxe_set_detach_keys,
 		AT(detach_keys),
 	},
 	{

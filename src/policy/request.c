@@ -13,6 +13,7 @@
 void lxe_request_init(struct lxe_request *req)
 {
 	*req = (struct lxe_request){ .output = LXE_OUTPUT_TABLE,
+		.detach_keys = LXE_DETACH_DEFAULT,
 		.stop_timeout_ms = STOP_TIMEOUT_MS };
 	lxe_spec_init(&req->spec);
 	lxe_request_next_source(req);
@@ -27,7 +28,6 @@ void lxe_request_release(struct lxe_request *req)
 {
 	lxe_spec_release(&req->spec);
 	free(req->profile);
-	free(req->detach_keys);
 	*req = (struct lxe_request){ 0 };
 }
 

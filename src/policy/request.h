@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "policy/caps.h"
+#include "policy/detach_keys.h"
 #include "policy/spec.h"
 
 enum lxe_output { LXE_OUTPUT_TABLE, LXE_OUTPUT_JSON };
@@ -21,7 +22,7 @@ struct lxe_request {
 	bool force;
 	bool read_only, take_over;
 	bool follow;
-	char *detach_keys;	  /* NULL: the usual one */
+	struct lxe_detach_keys detach_keys;
 	int signal;		  /* 0: the verb's own */
 	uint64_t stop_timeout_ms; /* between the stop signal and the end by force */
 	bool help;

@@ -51,6 +51,13 @@ LXE_SETTER(lxe_set_text)
 	return r < 0 ? lxe_fail(err, r, "%s", as) : 0;
 }
 
+LXE_SETTER(lxe_set_detach_keys)
+{
+	int r = lxe_detach_parse(field_of(req, o), text, err);
+
+	return r < 0 ? lxe_fail(err, r, "%s", as) : 0;
+}
+
 LXE_SETTER(lxe_set_name)
 {
 	int r = lxe_name_validate(text, err);

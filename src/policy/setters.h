@@ -25,6 +25,7 @@ LXE_SETTER(lxe_set_env);	 /* one more of spec.env: K=V, or K for the caller's va
 LXE_SETTER(lxe_set_result);	 /* spec.result: a path or fd:N */
 LXE_SETTER(lxe_set_result_file); /* spec.result: an absolute path */
 LXE_SETTER(lxe_set_verbose);	 /* spec.verbose; `value` is the direction */
+LXE_SETTER(lxe_set_detach_keys); /* struct lxe_detach_keys at offset */
 LXE_SETTER(lxe_set_signal);	 /* int at offset: a number or a name */
 LXE_SETTER(lxe_set_output);	 /* output: table or json */
 LXE_SETTER(lxe_set_format);	 /* output, or prometheus */

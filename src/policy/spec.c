@@ -48,6 +48,8 @@ static const char *what_is_wrong(const char *name)
 		return "holds a control character";
 	if (strchr(name, '/'))
 		return "holds a '/'";
+	if (name[0] == ' ' || name[len - 1] == ' ')
+		return "begins or ends with a blank";
 	if (name[0] == '-')
 		return "begins with '-'";
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)

@@ -1,6 +1,6 @@
 /*
- * The keys that leave an attached terminal: how they are written, and a recogniser for them in what
- * is typed. Pure: plain values, nothing to free.
+ * The keys that leave an attached terminal: a recogniser for them in what is typed. Pure: plain
+ * values, nothing to free.
  */
 #ifndef LXE_TERMINAL_DETACH_H
 #define LXE_TERMINAL_DETACH_H
@@ -9,21 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
-
-#define LXE_DETACH_MAX 8
-#define LXE_DETACH_DEFAULT "ctrl-]"
-
-struct lxe_detach_keys {
-	uint8_t n; /* 0: no key detaches */
-	uint8_t key[LXE_DETACH_MAX];
-};
-
-/*
- * "none", or one to LXE_DETACH_MAX keys separated by commas. A key is ctrl-X, with X one of a-z @ [
- * \ ] ^ _; after the first it may also be a letter or digit. -EINVAL with a message and a hint.
- */
-int lxe_detach_parse(struct lxe_detach_keys *ret, const char *text, struct lxe_err *err);
+#include "policy/detach_keys.h"
 
 struct lxe_detach {
 	struct lxe_detach_keys keys;

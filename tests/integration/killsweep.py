@@ -4,15 +4,13 @@ Ways of killing: TERM to the client, KILL to the client, KILL to the keeper, KIL
 the last one is a `gc` allowed. What is drawn depends on the seed alone.
 """
 
-import argparse
-import collections
 import os
-import random
 import signal
 import sys
 import time
 
 import lxe
+import sweeping
 
 WAYS = ["term client", "kill client", "kill keeper", "kill both"]
 TREE = "for i in 1 2 3; do setsid sh -c 'trap \"\" HUP TERM; sleep 5; sleep 5' & done; sleep 0.03"
@@ -29,14 +27,14 @@ class Plan:
     """What one run does, and when and how it is killed."""
 
     def __init__(self, rng, span):
-        self.way = rng.choice(WAYS)
+        self.kind = rng.choice(WAYS)
         self.command = rng.choice(list(COMMANDS))
         self.pty = rng.random() < 0.5
         self.delay = rng.random() * span
 
     def __str__(self):
         mode = "pty" if self.pty else "script"
-        return f"{self.way} after {self.delay * 1000:.1f} ms, {mode}, {self.command}"
+        return f"{self.kind} after {self.delay * 1000:.1f} ms, {mode}, {self.command}"
 
 
 class Run:
@@ -78,17 +76,17 @@ def kill(pid, number):
 
 def strike(plan, client):
     """Kills: whether there was something to kill, and whether both are dead afterwards."""
-    if plan.way == "term client":
+    if plan.kind == "term client":
         return kill(client, signal.SIGTERM), False
-    if plan.way == "kill keeper":
+    if plan.kind == "kill keeper":
         return kill(keeper_of(client), signal.SIGKILL), False
     # Stopped first, so that it neither starts a keeper now nor sees the keeper's end.
     hit = kill(client, signal.SIGSTOP)
     keeper = keeper_of(client)
-    if plan.way == "kill both":
+    if plan.kind == "kill both":
         kill(keeper, signal.SIGKILL)
     kill(client, signal.SIGKILL)
-    return hit, hit and (keeper is None or plan.way == "kill both")
+    return hit, hit and (keeper is None or plan.kind == "kill both")
 
 
 def sweep_up(world):
@@ -108,11 +106,11 @@ def allowed(plan, status):
         "kill keeper": {125},
         "kill both": {-signal.SIGKILL},
     }
-    return status in own | by_way[plan.way]
+    return status in own | by_way[plan.kind]
 
 
 def one(world, plan):
-    """One run: whether it was struck, and a complaint or nothing."""
+    """One run: whether it was struck, and the complaints."""
     run = Run(world, plan)
     try:
         lxe.pause(plan.delay)
@@ -122,12 +120,12 @@ def one(world, plan):
             sweep_up(world)
         world.assert_clean(timeout=GRACE)
         if not allowed(plan, status):
-            return hit, f"status {status}: {said[-500:]!r}"
+            return hit, [f"status {status}: {said[-500:]!r}"]
         if run.terminal and not nobody_is_left:
             lxe.poll_until(lambda: not run.terminal.is_raw(), GRACE, what="a sane terminal")
-        return hit, None
+        return hit, []
     except AssertionError as error:
-        return True, str(error)
+        return True, [str(error)]
     finally:
         run.close()
 
@@ -142,37 +140,10 @@ def measure(world):
     return min(times) * 1.2
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=300)
-    options = parser.parse_args()
-    rng = random.Random(options.seed)
-    world = lxe.World()
-    counts, struck, failures = collections.Counter(), collections.Counter(), 0
-    try:
-        span = measure(world)
-        for number in range(options.count):
-            plan = Plan(rng, span)
-            hit, complaint = one(world, plan)
-            counts[plan.way] += 1
-            struck[plan.way] += hit
-            if complaint:
-                failures += 1
-                print(f"run {number}: {plan}: {complaint}", flush=True)
-                world.purge()
-        findings = world.sanitizer_findings()
-        if findings:
-            print(findings)
-            failures += 1
-    finally:
-        world.close()
-    for way in WAYS:
-        print(f"  {way:12} {counts[way]:4} runs, {struck[way]:4} struck while running")
-    total = f"{options.count} runs killed with seed {options.seed}, {sum(struck.values())} struck"
-    print(f"sweep: {total} while running, {failures} failures")
-    return 1 if failures or not options.count else 0
+def plans(world):
+    span = measure(world)
+    return lambda rng: Plan(rng, span)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(sweeping.main(__doc__, "runs killed", WAYS, plans, one))

@@ -5,9 +5,6 @@ The others must end by themselves and say what is wrong in one line; then a `gc`
 what is kept, and nothing may be left. What is drawn depends on the seed alone.
 """
 
-import argparse
-import collections
-import random
 import signal
 import subprocess
 import sys
@@ -15,6 +12,7 @@ import threading
 
 import killsweep
 import lxe
+import sweeping
 
 NAME = "life"
 VICTIMS = ["create", "start", "keeper", "exec", "attach", "watch", "stop", "destroy"]
@@ -28,15 +26,15 @@ EXECS = [["true"], ["sh", "-c", "seq 1 5000"],
 
 class Plan:
     def __init__(self, rng):
-        self.victim = rng.choice(VICTIMS)
+        self.kind = rng.choice(VICTIMS)
         self.signal = signal.SIGKILL if rng.random() < 0.7 else signal.SIGTERM
-        self.delay = rng.random() * SPANS[self.victim] * lxe.SLACK
+        self.delay = rng.random() * SPANS[self.kind] * lxe.SLACK
         self.which = rng.randrange(len(EXECS))
         self.tty = rng.random() < 0.5
         self.destroy_at_once = rng.random() < 0.3
 
     def __str__(self):
-        return (f"{self.signal.name} to {self.victim} {self.which} after {self.delay * 1000:.1f} ms"
+        return (f"{self.signal.name} to {self.kind} {self.which} after {self.delay * 1000:.1f} ms"
                 f"{', tty' if self.tty else ''}{', no stop' if self.destroy_at_once else ''}")
 
 
@@ -51,7 +49,7 @@ class Life:
         self.struck |= killsweep.kill(pid, self.plan.signal)
 
     def aim(self, kind, find_pid):
-        if kind != self.plan.victim or self.timers:
+        if kind != self.plan.kind or self.timers:
             return
         timer = threading.Timer(self.plan.delay, self.strike, [find_pid])
         self.timers.append(timer)
@@ -144,35 +142,5 @@ def one(world, plan):
     return life.struck, life.complaints
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=300)
-    options = parser.parse_args()
-    rng = random.Random(options.seed)
-    world = lxe.World()
-    counts, struck, failures = collections.Counter(), collections.Counter(), 0
-    try:
-        for number in range(options.count):
-            plan = Plan(rng)
-            hit, complaints = one(world, plan)
-            counts[plan.victim] += 1
-            struck[plan.victim] += hit
-            if complaints:
-                failures += 1
-                print(f"life {number}: {plan}: {'; '.join(complaints)}", flush=True)
-                world.purge()
-        if findings := world.sanitizer_findings():
-            print(findings)
-            failures += 1
-    finally:
-        world.close()
-    for victim in VICTIMS:
-        print(f"  {victim:12} {counts[victim]:4} lives, {struck[victim]:4} struck while running")
-    total = f"{options.count} lives with seed {options.seed}, {sum(struck.values())} struck"
-    print(f"sweep: {total} while running, {failures} failures")
-    return 1 if failures or not options.count else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(sweeping.main(__doc__, "lives", VICTIMS, lambda world: Plan, one))

@@ -128,6 +128,7 @@ def test_a_timeout_of_a_profile_holds(world, tmp_path):
         ("[run]\nquiet = 2\n", 2, "quiet"),
         ("[run]\nverbose = more\n", 2, "more"),
         ("[run]\nformat = xml\n", 2, "xml"),
+        ("[run]\ndetach-keys = ctrl\n", 2, "detach"),
         ("[run]\nhelp = yes\n", 2, "cannot set 'help'"),
         ("[run]\ndry-run = yes\n", 2, "cannot set 'dry-run'"),
         ("[run]\nprofile = no-such-profile\n", 2, "no-such-profile"),

@@ -16,7 +16,7 @@ Test(detach, parses)
 		const char *text, *keys;
 		uint8_t n;
 	} cases[] = {
-		{ LXE_DETACH_DEFAULT, "\035", 1 },
+		{ "ctrl-]", "\035", 1 },
 		{ "ctrl-a", "\001", 1 },
 		{ "ctrl-z", "\032", 1 },
 		{ "ctrl-@", "\0", 1 },

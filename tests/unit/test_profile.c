@@ -218,7 +218,7 @@ Test(profile, limits)
 /* A value that a profile may hold for a key, by the kind of its setter. */
 static const char *sample(const struct lxe_option *o)
 {
-	static const char *const values[] = { "yes", "4M", "/x", "json", "MKNOD", "x" };
+	static const char *const values[] = { "yes", "4M", "/x", "json", "MKNOD", "none", "x" };
 	struct lxe_request scratch;
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {

@@ -239,8 +239,8 @@ Test(spec, version_comes_first)
 Test(spec, names)
 {
 	static const char *const good[] = { "a", "web-1", "\xc3\xa4", "a b", "..." };
-	static const char *const bad[] = { "", ".", "..", "a/b", "-x", "a\nb", "\x7f", "\xff",
-		"\xc2\x85", "\xe2\x80\xae", "\xed\xa0\x80" };
+	static const char *const bad[] = { "", " ", " a", "a ", ".", "..", "a/b", "-x", "a\nb",
+		"\x7f", "\xff", "\xc2\x85", "\xe2\x80\xae", "\xed\xa0\x80" };
 	char longest[LXE_NAME_MAX + 2];
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)

@@ -1,0 +1,46 @@
+"""What the sweeps have in common: so many plans from one seed, each tried on one world, and the counts."""
+
+import argparse
+import collections
+import random
+
+import lxe
+
+
+def report(noun, kinds, counts, struck):
+    for kind in kinds:
+        print(f"  {kind:12} {counts[kind]:4} {noun}, {struck[kind]:4} struck while running")
+
+
+def main(about, noun, kinds, planner, one):
+    """
+    planner(world) gives what makes a plan, with its `kind`, from random numbers; one(world, plan)
+    whether something was struck while it ran, and the complaints. Returns the exit status.
+    """
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=300)
+    options = parser.parse_args()
+    rng = random.Random(options.seed)
+    world = lxe.World()
+    counts, struck, failures = collections.Counter(), collections.Counter(), 0
+    try:
+        plan_from = planner(world)
+        for number in range(options.count):
+            plan = plan_from(rng)
+            hit, complaints = one(world, plan)
+            counts[plan.kind] += 1
+            struck[plan.kind] += hit
+            if complaints:
+                failures += 1
+                print(f"{noun} {number}: {plan}: {'; '.join(complaints)}", flush=True)
+                world.purge()
+        if findings := world.sanitizer_findings():
+            print(findings)
+            failures += 1
+    finally:
+        world.close()
+    report(noun, kinds, counts, struck)
+    total = f"{options.count} {noun} with seed {options.seed}, {sum(struck.values())} struck"
+    print(f"sweep: {total} while running, {failures} failures")
+    return 1 if failures or not options.count else 0
