@@ -80,7 +80,7 @@ static int set_items(
 		{ "lxc.idmap", map_u },
 		{ "lxc.idmap", map_g },
 		{ "lxc.net.0.type", "empty" },
-		{ "lxc.mount.auto", "proc:mixed sys:ro" },
+		{ "lxc.mount.auto", "proc:rw sys:ro" },
 		{ "lxc.autodev", "1" },
 		{ "lxc.mount.entry", "tmpfs dev/shm tmpfs nosuid,nodev,mode=1777,create=dir 0 0" },
 		{ "lxc.mount.entry",

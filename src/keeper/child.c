@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "keeper/masks.h"
 #include "sys/caps.h"
 #include "sys/fd.h"
 #include "terminal/pty.h"
@@ -19,6 +20,7 @@ const char *lxe_child_step_name(enum lxe_child_step step)
 	static const char *const names[] = {
 		[LXE_CHILD_SIGNALS] = "reset the signals",
 		[LXE_CHILD_LIMITS] = "set resource limits",
+		[LXE_CHILD_MASKS] = "cover what of /proc and /sys is not for the sandbox",
 		[LXE_CHILD_BOUNDS] = "limit the capabilities",
 		[LXE_CHILD_NO_NEW_PRIVS] = "set no_new_privs",
 		[LXE_CHILD_USER] = "change the user",
@@ -29,6 +31,7 @@ const char *lxe_child_step_name(enum lxe_child_step step)
 		[LXE_CHILD_DESCRIPTORS] = "close inherited descriptors",
 		[LXE_CHILD_CWD] = "change to the working directory",
 		[LXE_CHILD_DEVICES] = "find the devices in /dev",
+		[LXE_CHILD_COVERED] = "find covered what of /proc and /sys is not for the sandbox",
 		[LXE_CHILD_FILTER] = "install the system call filter",
 		[LXE_CHILD_PARKED] = "park",
 		[LXE_CHILD_EXEC] = "execute",
@@ -141,6 +144,17 @@ static int check_devices(const struct lxe_child *c)
 	return 0;
 }
 
+static int put_masks(const struct lxe_child *c)
+{
+	return c->first ? lxe_masks_child() : 0;
+}
+
+static int check_masks(const struct lxe_child *c)
+{
+	(void)c;
+	return lxe_masks_check_child();
+}
+
 static int limit_capabilities(const struct lxe_child *c)
 {
 	return sys_caps_bound(c->confinement.caps);
@@ -193,6 +207,7 @@ int lxe_child_main(void *arg)
 	static int (*const steps[])(const struct lxe_child *) = {
 		[LXE_CHILD_SIGNALS] = default_signals,
 		[LXE_CHILD_LIMITS] = set_limits,
+		[LXE_CHILD_MASKS] = put_masks,
 		[LXE_CHILD_BOUNDS] = limit_capabilities,
 		[LXE_CHILD_NO_NEW_PRIVS] = no_new_privs,
 		[LXE_CHILD_USER] = change_user,
@@ -203,6 +218,7 @@ int lxe_child_main(void *arg)
 		[LXE_CHILD_DESCRIPTORS] = close_others,
 		[LXE_CHILD_CWD] = change_directory,
 		[LXE_CHILD_DEVICES] = check_devices,
+		[LXE_CHILD_COVERED] = check_masks,
 		[LXE_CHILD_FILTER] = install_filter,
 	};
 	const struct lxe_child *c = arg;

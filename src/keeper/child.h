@@ -15,6 +15,7 @@
 enum lxe_child_step {
 	LXE_CHILD_SIGNALS,
 	LXE_CHILD_LIMITS,
+	LXE_CHILD_MASKS,
 	LXE_CHILD_BOUNDS,
 	LXE_CHILD_NO_NEW_PRIVS,
 	LXE_CHILD_USER,
@@ -25,6 +26,7 @@ enum lxe_child_step {
 	LXE_CHILD_DESCRIPTORS,
 	LXE_CHILD_CWD,
 	LXE_CHILD_DEVICES,
+	LXE_CHILD_COVERED,
 	LXE_CHILD_FILTER,
 	LXE_CHILD_PARKED, /* error 0: everything holds, the release is awaited; or why that failed */
 	LXE_CHILD_EXEC,
@@ -50,6 +52,7 @@ struct lxe_child {
 	int report;	      /* written */
 	int release;	      /* one byte lets it go on; end of file ends it */
 	struct rlimit nofile; /* of open files */
+	bool first;	      /* of its sandbox: it puts the masks there */
 	struct lxe_confinement confinement;
 };
 

@@ -148,6 +148,7 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 		child.envp = env.v;
 		child.cwd = p->spec.cwd ? p->spec.cwd : p->user.home;
 		child.cwd_optional = !p->spec.cwd && p->user.uid != 0;
+		child.first = p == p->keeper->main;
 		child.confinement = p->confinement;
 		child.uid = p->user.uid;
 		child.gid = p->user.gid;

@@ -126,3 +126,48 @@ def test_an_asked_for_privilege_that_the_caller_lacks_is_an_error(world):
         timeout=lxe.DEADLINE,
     )
     refusal(result, says="no_new_privs")
+
+
+# What the host's kernel has of these, a sandbox sees nothing of.
+HIDDEN_FILES = """/proc/kallsyms /proc/kcore /proc/iomem /proc/ioports /proc/slabinfo /proc/vmallocinfo
+    /proc/timer_list /proc/timer_stats /proc/latency_stats /proc/sched_debug /proc/cmdline /proc/interrupts
+    /proc/keys /proc/key-users /proc/partitions /proc/diskstats""".split()
+HIDDEN_DIRECTORIES = """/proc/acpi /proc/asound /proc/scsi /sys/firmware /sys/devices/virtual/powercap /sys/block
+    /sys/class/block /sys/dev/block /sys/fs/selinux""".split()
+READ_ONLY = "/proc/sys /proc/sys/net /proc/bus /proc/fs /proc/irq /proc/sysrq-trigger /sys".split()
+LOOK = f"""
+import os
+def readable(path):
+    try:
+        return open(path, "rb").read(1)
+    except FileNotFoundError:
+        return b""
+for path in {HIDDEN_FILES}:
+    if readable(path): print("readable", path)
+for path in {HIDDEN_DIRECTORIES}:
+    if os.path.exists(path) and os.listdir(path): print("not empty", path)
+    if os.path.exists(path) and not os.statvfs(path).f_flag & os.ST_RDONLY: print("writable", path)
+for path in {READ_ONLY}:
+    if os.path.exists(path) and not os.statvfs(path).f_flag & os.ST_RDONLY: print("writable", path)
+for line in open("/proc/self/mountinfo"):
+    if "shared:" in line or "master:" in line: print("propagates", line)
+print("end")"""
+
+
+def test_what_engines_mask_is_masked(world):
+    assert any(open(path, "rb").read(1) for path in ("/proc/kallsyms", "/proc/cmdline", "/proc/interrupts"))
+    ok(world.run("create", "lxe-masks", "--", "sh", "-c", "python3 -c \"$1\"; exec sleep 1000", "sh", LOOK))
+    ok(world.run("start", "lxe-masks"))
+    for user in ("0", "1000"):
+        assert stdout_of(world.run("run", "-u", user, "--", "python3", "-c", LOOK)) == "end\n"
+        assert stdout_of(world.run("exec", "-u", user, "lxe-masks", "--", "python3", "-c", LOOK)) == "end\n"
+    lxe.poll_until(lambda: b"end" in world.run("logs", "lxe-masks").stdout, what="what the init command sees")
+    assert stdout_of(world.run("logs", "lxe-masks")) == "end\n"
+    ok(world.run("destroy", "--force", "lxe-masks"))
+
+
+def test_each_sandbox_has_a_boot_id(world):
+    """liblxc's mount in what is read-only stays: programs tell machines apart by it."""
+    script = "cat /proc/sys/kernel/random/boot_id"
+    ids = {stdout_of(world.run("run", "--", "sh", "-c", script)) for _ in range(2)}
+    assert len(ids | {open("/proc/sys/kernel/random/boot_id").read()}) == 3
