@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/msg_random.h"
 #include "proto/msg.h"
 
 #define FDS_MAX 8
@@ -61,4 +62,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	check_fixed_point(&msg);
 	return 0;
+}
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
+
+/* Now and then a whole message of its own making: seeds in files would go stale with the format. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned int seed)
+{
+	static struct lxe_msg msg;
+	uint64_t state = seed;
+	ssize_t len;
+
+	if (seed % 32)
+		return LLVMFuzzerMutate(data, size, max);
+	random_msg(&msg, (enum lxe_msg_type)(1 + rnd_below(&state, LXE_MSG_LAST)), &state);
+	len = max ? lxe_msg_encode(&msg, data + 1, max - 1) : -1;
+	if (len < 0)
+		return LLVMFuzzerMutate(data, size, max);
+	data[0] = 0;
+	return (size_t)len + 1;
 }

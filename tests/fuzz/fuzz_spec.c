@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/spec_full.h"
 #include "policy/spec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -32,4 +33,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	lxe_spec_release(&spec);
 	lxe_spec_release(&again);
 	return 0;
+}
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
+
+/* Now and then a whole spec: seeds in files would go stale with the format. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned int seed)
+{
+	struct lxe_spec spec;
+	unsigned char *full;
+	size_t len;
+
+	if (seed % 32)
+		return LLVMFuzzerMutate(data, size, max);
+	fill_spec(&spec);
+	if (lxe_spec_encode(&spec, &full, &len) < 0)
+		abort();
+	if (len <= max) {
+		memcpy(data, full, len);
+		size = len;
+	}
+	free(full);
+	lxe_spec_release(&spec);
+	return size;
 }

@@ -5,32 +5,7 @@
 
 #include "policy/spec.h"
 #include "proto/wire.h"
-
-static void fill(struct lxe_spec *spec)
-{
-	lxe_spec_init(spec);
-	lxe_str_set(&spec->name, "web \xc3\xa4");
-	lxe_str_set(&spec->cwd, "/srv");
-	lxe_str_set(&spec->user, "33:44");
-	lxe_str_set(&spec->term, "xterm");
-	lxe_str_set(&spec->result, "fd:3");
-	lxe_strv_add(&spec->argv, "printf");
-	lxe_strv_add(&spec->argv, "");
-	lxe_strv_add(&spec->argv, "\xff\x01 not UTF-8");
-	lxe_strv_add(&spec->env, "A=");
-	lxe_strv_add(&spec->env, "A=\xfe=x");
-	spec->tty = LXE_TTY_OFF;
-	spec->memory = UINT64_MAX;
-	spec->pids = 7;
-	spec->timeout_ms = 1500;
-	spec->ttl_ms = 86400000;
-	spec->idle_ms = UINT64_MAX;
-	spec->caps = UINT64_MAX;
-	spec->new_privs = true;
-	spec->rows = 65535;
-	spec->cols = 1;
-	spec->verbose = -1;
-}
+#include "spec_full.h"
 
 static void assert_same_strv(const struct lxe_strv *a, const struct lxe_strv *b)
 {
@@ -85,7 +60,7 @@ Test(spec, survives_the_wire)
 	unsigned char *buf;
 	size_t len;
 
-	fill(&spec);
+	fill_spec(&spec);
 	cr_assert_eq(lxe_spec_encode(&spec, &buf, &len), 0);
 	cr_assert_eq(lxe_spec_decode(&got, buf, len), 0);
 	assert_same(&spec, &got);
@@ -120,7 +95,7 @@ Test(spec, every_cut_is_refused)
 	unsigned char *buf;
 	size_t len;
 
-	fill(&spec);
+	fill_spec(&spec);
 	cr_assert_eq(lxe_spec_encode(&spec, &buf, &len), 0);
 	for (size_t cut = 0; cut < len; cut++) {
 		/* In a block of its own size, so that a read past the cut is seen by ASan. */
@@ -144,7 +119,7 @@ static int decode_with(uint8_t tag, const void *bytes, size_t n)
 	size_t len;
 	int r;
 
-	fill(&spec);
+	fill_spec(&spec);
 	cr_assert_eq(lxe_spec_encode(&spec, &buf, &len), 0);
 	lxe_put_bytes(&w, tag, bytes, n);
 	buf = realloc(buf, len + w.len);
@@ -176,7 +151,7 @@ static int decode_patched(void (*patch)(struct lxe_spec *spec))
 	size_t len;
 	int r;
 
-	fill(&spec);
+	fill_spec(&spec);
 	patch(&spec);
 	r = lxe_spec_encode(&spec, &buf, &len);
 	if (r == 0) {

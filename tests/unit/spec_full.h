@@ -1,0 +1,33 @@
+/* A spec with every field set, for the tests and as what the fuzzer begins with. */
+#ifndef SPEC_FULL_H
+#define SPEC_FULL_H
+
+#include "policy/spec.h"
+
+static inline void fill_spec(struct lxe_spec *spec)
+{
+	lxe_spec_init(spec);
+	lxe_str_set(&spec->name, "web \xc3\xa4");
+	lxe_str_set(&spec->cwd, "/srv");
+	lxe_str_set(&spec->user, "33:44");
+	lxe_str_set(&spec->term, "xterm");
+	lxe_str_set(&spec->result, "fd:3");
+	lxe_strv_add(&spec->argv, "printf");
+	lxe_strv_add(&spec->argv, "");
+	lxe_strv_add(&spec->argv, "\xff\x01 not UTF-8");
+	lxe_strv_add(&spec->env, "A=");
+	lxe_strv_add(&spec->env, "A=\xfe=x");
+	spec->tty = LXE_TTY_OFF;
+	spec->memory = UINT64_MAX;
+	spec->pids = 7;
+	spec->timeout_ms = 1500;
+	spec->ttl_ms = 86400000;
+	spec->idle_ms = UINT64_MAX;
+	spec->caps = UINT64_MAX;
+	spec->new_privs = true;
+	spec->rows = 65535;
+	spec->cols = 1;
+	spec->verbose = -1;
+}
+
+#endif
