@@ -343,6 +343,8 @@ int lxe_keeper_run(int control, char *title)
 
 	r = lxe_keeper_set_up(&k, control, &err);
 	if (r == 0)
+		r = lxe_keeper_seclude(&err);
+	if (r == 0)
 		r = raise_descriptor_limit(&k, &err);
 	if (r == 0)
 		r = begin(&k, title, &err);

@@ -160,4 +160,7 @@ void lxe_keeper_sweep(struct lxe_keeper *k, bool all);
 /* The sandbox's own state. */
 void lxe_keeper_move(struct lxe_keeper *k, enum lxe_state to);
 
+/* seclude.c: keep the caller's keyring, and our own memory, out of a sandbox's reach. */
+int lxe_keeper_seclude(struct lxe_err *err);
+
 #endif

@@ -1,0 +1,192 @@
+"""Attempts to get out of a sandbox, each of which fails: see escapes.py for what they do.
+
+All of them are made by one program, as root and as a plain user, on a terminal and without one, as the
+sandbox's own command, as a run's and as an exec's.
+"""
+
+import ctypes
+import json
+import os
+import pty
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import escapes
+import lxe
+from lxe import ok, refusal, stdout_of
+
+SCRIPT = Path(escapes.__file__).read_text()
+OUTPUT = "/tmp/lxe-outcome"
+USERS = {"root": "0", "user": "1000"}
+HOWS = ("init", "exec", "run")
+
+
+class Host:
+    """Things on the host that are there to be reached."""
+
+    def __init__(self, world):
+        libc = ctypes.CDLL(None)
+        self.file = world.base / "secret"
+        self.file.write_text("sesame")
+        self.file.chmod(0o644)
+        self.name = socket.socket(socket.AF_UNIX)
+        self.name.bind("\0" + world.base.name)
+        self.name.listen()
+        self.port = socket.create_server(("127.0.0.1", 0))
+        self.shm = Path("/dev/shm") / world.base.name
+        self.shm.touch()
+        self.key = 0x6C7865 + os.getpid()
+        self.segment = libc.shmget(self.key, 4096, 0o1666)
+        assert self.segment >= 0
+        self.remove = lambda: libc.shmctl(self.segment, 0, None)
+
+    def describe(self):
+        disks = [line.split()[:2] for line in Path("/proc/partitions").read_text().splitlines()[2:]]
+        return {
+            "file": str(self.file),
+            "socket": self.name.getsockname()[1:].decode(),
+            "port": self.port.getsockname()[1],
+            "shm": self.shm.name,
+            "shm_key": self.key,
+            "disks": [[int(major), int(minor)] for major, minor in disks][:4],
+            "processes": ["lxc-exec", "lxc-exec-keeper", "kthreadd", "systemd"],
+        }
+
+    def close(self):
+        self.remove()
+        self.name.close()
+        self.port.close()
+        self.shm.unlink()
+        self.file.unlink()
+
+
+def command(host, output=None):
+    about = dict(host, output=output) if output else host
+    return ["python3", "-c", SCRIPT, json.dumps(about)]
+
+
+def outcome_of(text):
+    return json.loads(text.decode().strip().splitlines()[-1])
+
+
+def from_pty(world, *words):
+    with world.pty(*words) as terminal:
+        assert terminal.wait() == 0, terminal.seen[-500:]
+        return outcome_of(terminal.seen)
+
+
+def from_pipe(world, *words):
+    """Without a terminal of its own: stdin is the terminal of the caller."""
+    master, slave = pty.openpty()
+    try:
+        return outcome_of(ok(world.run(*words, stdin=slave)).stdout)
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def init_outcome(world, name):
+    def look():
+        result = world.run("exec", name, "--", "cat", OUTPUT)
+        return result.stdout if result.returncode == 0 else None
+
+    return outcome_of(lxe.poll_until(look, what="the outcome of the sandbox's own command"))
+
+
+def attempt_all(world, host, user, terminal, options=()):
+    """The outcomes of the three ways in, with the sandbox that `init` leaves behind for `exec`."""
+    name, flag = f"lxe-escape-{user}-{terminal}", "-t" if terminal else "-T"
+    start = ["sh", "-c", '"$@"; exec sleep 1000', "sh", *command(host, OUTPUT)]
+    take = from_pty if terminal else from_pipe
+    # Without a terminal it keeps what it was created with: a pipe would stay open as long as it lives.
+    kept = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    ok(world.run("create", *options, "-u", USERS[user], flag, name, "--", *start, **kept))
+    try:
+        ok(world.run("start", name))
+        return {
+            "init": init_outcome(world, name),
+            "exec": take(world, "exec", flag, "-u", USERS[user], name, "--", *command(host)),
+            "run": take(world, "run", *options, flag, "-u", USERS[user], "--", *command(host)),
+        }
+    finally:
+        ok(world.run("destroy", "--force", name))
+
+
+@pytest.fixture(scope="module")
+def host(session_world):
+    host = Host(session_world)
+    yield host.describe()
+    host.close()
+
+
+@pytest.fixture(scope="module")
+def outcomes(session_world, host):
+    """Everything is tried once; the tests look at what came of it."""
+    found = {}
+    for user in USERS:
+        for terminal in (True, False):
+            for how, outcome in attempt_all(session_world, host, user, terminal).items():
+                found[f"{how}, {user}, {'pty' if terminal else 'script'}"] = outcome
+    return found
+
+
+@pytest.mark.parametrize("attempt", [function.__name__ for function in escapes.ATTEMPTS])
+def test_no_way_out(world, outcomes, attempt):
+    assert len(outcomes) == len(HOWS) * len(USERS) * 2
+    reached = {way: found[attempt] for way, found in outcomes.items() if not found[attempt].startswith("refused")}
+    assert not reached
+
+
+# Whoever is in the sandbox already looks at every process that is put into it, until it is the command:
+# it has the keeper's program mapped and the keeper's descriptors open.
+WATCH = """
+import ctypes, json, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+sightings, reached = 0, []
+me = str(os.getpid())
+print("watching", flush=True)
+while sightings < 5 and not os.path.exists("/tmp/stop"):
+    for pid in [name for name in os.listdir("/proc") if name.isdigit() and name not in ("1", me)]:
+        try:
+            if not open(f"/proc/{pid}/comm").read().startswith("lxc-exec"):
+                continue
+        except OSError:
+            continue
+        for name, look in {
+            "exe": lambda: os.open(f"/proc/{pid}/exe", os.O_RDONLY), "root": lambda: os.listdir(f"/proc/{pid}/root"),
+            "environ": lambda: open(f"/proc/{pid}/environ", "rb").read(), "maps": lambda: open(f"/proc/{pid}/maps").read(),
+            "mem": lambda: open(f"/proc/{pid}/mem", "rb"), "map_files": lambda: os.readlink(f"/proc/{pid}/map_files/" + os.listdir(f"/proc/{pid}/map_files")[0]),
+            "fd": lambda: [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")][3],
+            "ptrace": lambda: libc.ptrace(0x4206, int(pid), 0, 0) == 0 or 1 / 0,
+        }.items():
+            try:
+                look()
+            except (OSError, ZeroDivisionError, IndexError):
+                continue
+            # What it is by now is what it was then, or it has become the command meanwhile.
+            try:
+                if open(f"/proc/{pid}/comm").read().startswith("lxc-exec"):
+                    reached.append(name)
+            except OSError:
+                pass
+        try:
+            sightings += open(f"/proc/{pid}/comm").read().startswith("lxc-exec")
+        except OSError:
+            pass
+print(json.dumps({"sightings": sightings, "reached": sorted(set(reached))}), flush=True)
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--cap-add", "ALL", "--new-privs"]], ids=["confined", "privileged"])
+def test_what_is_put_in_cannot_be_looked_into(world, options):
+    watcher = world.popen("run", "--name", "lxe-watch", *options, "--", "python3", "-c", WATCH)
+    assert watcher.stdout.readline() == b"watching\n", watcher.stderr.read()
+    for turn in range(200):
+        user = "1000" if turn % 2 else "0"
+        if world.run("exec", "-u", user, "lxe-watch", "--", "true").returncode or watcher.poll() is not None:
+            break
+    found = json.loads(watcher.communicate(timeout=lxe.DEADLINE)[0])
+    assert found["sightings"] >= 5 and found["reached"] == []
