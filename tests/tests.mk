@@ -24,11 +24,13 @@ $(OBJ)/tests/%: tests/unit/%.c $(LIB)
 unit: $(UNIT_BINS)
 	tests/run-unit $(UNIT_BINS)
 
+# Tests mostly wait, so more of them than cores run at once; each worker has a world of its own.
+PYTEST_JOBS ?= 3
 # One file or one test: make integration PYTEST_ARGS='-k bytes'; another build: VARIANT=asan.
 .PHONY: integration
 integration: all
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B -m pytest -p no:cacheprovider -q \
-		tests/integration $(PYTEST_ARGS)
+		-n $(PYTEST_JOBS) tests/integration $(PYTEST_ARGS)
 
 .PHONY: asan
 asan:

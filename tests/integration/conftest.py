@@ -1,4 +1,4 @@
-"""One world for the whole session, and a look for leftovers after every test."""
+"""One world for each worker of the session, and a look for leftovers after every test."""
 
 import os
 

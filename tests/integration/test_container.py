@@ -39,6 +39,10 @@ class Running:
 
         return lxe.poll_until(read, what=f"a process in {leaf}")
 
+    def command(self):
+        """Alone in its group, once the starter that has forked it there is gone."""
+        return lxe.poll_until(lambda: len(pids := self.pids("x0")) == 1 and pids[0], what="one process")
+
     def __enter__(self):
         return self
 
@@ -52,14 +56,14 @@ def test_root_inside_is_nobody_outside(world):
     assert uid_map[0] == "0" and int(uid_map[1]) >= 65536 and int(uid_map[2]) >= 65536
     assert uid_map[3:] == ["0", "0"]
     with Running(world) as run:
-        (pid,) = run.pids("x0")
+        pid = run.command()
         uids = re.search(rb"^Uid:\s+(.*)$", lxe.read_proc(pid, "status"), re.M)[1].split()
         assert all(int(uid) >= 65536 for uid in uids)
 
 
 def test_every_namespace_is_its_own(world):
     with Running(world) as run:
-        (pid,) = run.pids("x0")
+        pid = run.command()
         for name in NAMESPACES:
             ours, theirs = os.readlink(f"/proc/self/ns/{name}"), os.readlink(f"/proc/{pid}/ns/{name}")
             assert ours != theirs, name
@@ -224,7 +228,7 @@ def test_a_group_per_sandbox_and_one_per_command(world):
             values = [int(file.read_text()) for file in files if file.exists()]
             # Our own pid 1 and the monitor are not the command's.
             assert any(value <= v <= value + 3 for v in values), (controller, values)
-        (command,) = run.pids("x0")
+        command = run.command()
         assert b"sleep" in lxe.read_proc(command, "cmdline")
         assert command not in run.pids("init")
         controllers = lxe.read_proc(command, "cgroup").decode()
