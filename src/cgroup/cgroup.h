@@ -35,6 +35,21 @@ struct lxe_cgroup_host;
  */
 int lxe_cgroup_host_open(
 	struct lxe_cgroup_host **ret, const char *mountinfo, const char *self, struct lxe_err *err);
+
+/*
+ * Those in which the group of this process was given to its user: he may make groups in it. There may be none
+ * (LXE_CGROUP_NONE), or none with a controller. On v2 the calling process leaves a group that was made for it
+ * alone, so that its controllers can be passed on.
+ */
+int lxe_cgroup_host_open_delegated(
+	struct lxe_cgroup_host **ret, const char *mountinfo, const char *self, struct lxe_err *err);
+
+enum lxe_cgroup_resource { LXE_CGROUP_MEMORY, LXE_CGROUP_PIDS };
+
+bool lxe_cgroup_can_limit(const struct lxe_cgroup_host *host, enum lxe_cgroup_resource what);
+
+/* None at all: groups have no directory then, limit nothing and end nothing. */
+int lxe_cgroup_host_none(struct lxe_cgroup_host **ret, struct lxe_err *err);
 void lxe_cgroup_host_free(struct lxe_cgroup_host *host);
 enum lxe_cgroup_mode lxe_cgroup_host_mode(const struct lxe_cgroup_host *host);
 
@@ -85,7 +100,7 @@ int lxe_cgroup_leaf_procs_fd(const struct lxe_cgroup_leaf *leaf);
 
 /*
  * SIGKILL the whole tree of one leaf, whatever it does to hide. Does not wait. Where cgroup.kill is
- * missing nothing can be started in the leaf any more.
+ * missing nothing can be started in the leaf any more. -ENODEV without a hierarchy.
  */
 int lxe_cgroup_leaf_kill(const struct lxe_cgroup_leaf *leaf);
 

@@ -25,6 +25,7 @@ enum lxe_controller { LXE_CONTROLLER_MEMORY = 1, LXE_CONTROLLER_PIDS = 2 };
 struct lxe_hierarchy {
 	char mount[PATH_MAX];
 	char own[PATH_MAX];	  /* where our groups go, relative to mount; may be empty */
+	char self[PATH_MAX];	  /* where this process is */
 	unsigned int controllers; /* that we use here */
 	bool v2;
 	bool leaves; /* "init" and "xN" are made here */
@@ -43,6 +44,12 @@ struct lxe_cgroup_host {
  * those that have no hierarchy at all.
  */
 unsigned int lxe_cgroup_parse(struct lxe_cgroup_host *host, char *mountinfo, const char *self);
+
+/* host.c, for delegated.c: parse without opening, a bit for each controller that is nowhere; open and check. */
+int lxe_cgroup_find(struct lxe_cgroup_host *host, const char *mountinfo, const char *self,
+	unsigned int *missing, struct lxe_err *err);
+int lxe_cgroup_open_roots(struct lxe_cgroup_host *host, struct lxe_err *err);
+unsigned int lxe_cgroup_controllers_in(const char *list, const char *separators);
 
 /* Is this a name that we may make and remove? */
 bool lxe_cgroup_name_ok(const char *name);

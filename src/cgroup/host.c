@@ -25,7 +25,7 @@ static const struct {
 
 #define N_CONTROLLERS (sizeof(controllers) / sizeof(controllers[0]))
 
-static unsigned int controllers_in(const char *list, const char *separators)
+unsigned int lxe_cgroup_controllers_in(const char *list, const char *separators)
 {
 	unsigned int found = 0;
 
@@ -48,7 +48,7 @@ static int check_root(const struct lxe_hierarchy *h, struct lxe_err *err)
 		err, -ENODEV, "'%s' is not the cgroup mount that it should be", h->mount);
 }
 
-static int open_roots(struct lxe_cgroup_host *host, struct lxe_err *err)
+int lxe_cgroup_open_roots(struct lxe_cgroup_host *host, struct lxe_err *err)
 {
 	for (size_t i = 0; i < host->n; i++) {
 		struct lxe_hierarchy *h = &host->hierarchy[i];
@@ -79,7 +79,7 @@ static int check_v2_controllers(const struct lxe_hierarchy *h, struct lxe_err *e
 	n = sys_read_file(h->root, "cgroup.controllers", list, sizeof(list));
 	if (n < 0)
 		return lxe_fail(err, (int)n, "read '%s/cgroup.controllers'", h->mount);
-	lacking = h->controllers & ~controllers_in(list, " \n");
+	lacking = h->controllers & ~lxe_cgroup_controllers_in(list, " \n");
 	if (!lacking)
 		return 0;
 	lxe_hint(err, "delegate it to this place, or boot with cgroup_enable=%s",
@@ -117,11 +117,10 @@ static int slurp(const char *path, char **ret, struct lxe_err *err)
 	return r < 0 ? lxe_fail(err, r, "read '%s'", path) : 0;
 }
 
-static int find(
-	struct lxe_cgroup_host *host, const char *mountinfo, const char *self, struct lxe_err *err)
+int lxe_cgroup_find(struct lxe_cgroup_host *host, const char *mountinfo, const char *self,
+	unsigned int *missing, struct lxe_err *err)
 {
 	LXE_AUTOFREE char *mounts = NULL, *own = NULL;
-	unsigned int missing;
 	int r;
 
 	r = slurp(mountinfo, &mounts, err);
@@ -130,23 +129,35 @@ static int find(
 	r = slurp(self, &own, err);
 	if (r < 0)
 		return r;
-	missing = lxe_cgroup_parse(host, mounts, own);
-	return missing ? fail_missing(host, missing, err) : 0;
+	*missing = lxe_cgroup_parse(host, mounts, own);
+	return 0;
+}
+
+static struct lxe_cgroup_host *new_host(struct lxe_err *err)
+{
+	struct lxe_cgroup_host *host = calloc(1, sizeof(*host));
+
+	for (size_t i = 0; host && i < LXE_HIERARCHIES_MAX; i++)
+		host->hierarchy[i].root = -EBADF;
+	if (!host)
+		lxe_fail(err, -ENOMEM, "find the cgroup hierarchies");
+	return host;
 }
 
 int lxe_cgroup_host_open(
 	struct lxe_cgroup_host **ret, const char *mountinfo, const char *self, struct lxe_err *err)
 {
-	struct lxe_cgroup_host *host = calloc(1, sizeof(*host));
+	struct lxe_cgroup_host *host = new_host(err);
+	unsigned int missing = 0;
 	int r;
 
 	if (!host)
-		return lxe_fail(err, -ENOMEM, "find the cgroup hierarchies");
-	for (size_t i = 0; i < LXE_HIERARCHIES_MAX; i++)
-		host->hierarchy[i].root = -EBADF;
-	r = find(host, mountinfo, self, err);
+		return -ENOMEM;
+	r = lxe_cgroup_find(host, mountinfo, self, &missing, err);
+	if (r == 0 && missing)
+		r = fail_missing(host, missing, err);
 	if (r == 0)
-		r = open_roots(host, err);
+		r = lxe_cgroup_open_roots(host, err);
 	for (size_t i = 0; r == 0 && i < host->n; i++)
 		if (host->hierarchy[i].v2)
 			r = check_v2_controllers(&host->hierarchy[i], err);
@@ -156,6 +167,12 @@ int lxe_cgroup_host_open(
 	}
 	*ret = host;
 	return 0;
+}
+
+int lxe_cgroup_host_none(struct lxe_cgroup_host **ret, struct lxe_err *err)
+{
+	*ret = new_host(err);
+	return *ret ? 0 : -ENOMEM;
 }
 
 void lxe_cgroup_host_free(struct lxe_cgroup_host *host)

@@ -126,5 +126,5 @@ int lxe_cgroup_leaf_procs_fd(const struct lxe_cgroup_leaf *leaf)
 
 int lxe_cgroup_leaf_kill(const struct lxe_cgroup_leaf *leaf)
 {
-	return lxe_cgroup_kill_tree(leaf->dir);
+	return leaf->dir < 0 ? -ENODEV : lxe_cgroup_kill_tree(leaf->dir);
 }

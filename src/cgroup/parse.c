@@ -122,6 +122,7 @@ static int place(struct lxe_hierarchy *h, const struct mount_line *m, const char
 	r = below_root(m->root, own, h->own, sizeof(h->own));
 	if (r < 0)
 		return r;
+	memcpy(h->self, h->own, sizeof(h->self));
 	h->v2 = !controller;
 	return lxe_format(h->mount, sizeof(h->mount), "%s", m->point);
 }

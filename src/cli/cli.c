@@ -50,11 +50,7 @@ int lxe_cli_begin(struct lxe_cli *cli, enum lxe_verb verb, bool runs, int argc, 
 	}
 	cli->argc = argc - 1 - cli->args.rest;
 	cli->argv = argv + 1 + cli->args.rest;
-	/* Before a profile is looked for: an ordinary user may not even be allowed to read it. */
-	if (runs)
-		r = lxe_cli_need_root(cli);
-	if (r == 0)
-		r = lxe_dirs_find(&cli->dirs, &cli->err);
+	r = lxe_dirs_find(&cli->dirs, &cli->err);
 	if (r == 0 && verb != LXE_VERB_HELP)
 		r = load_profiles(cli, runs);
 	if (r == 0)
@@ -69,8 +65,6 @@ static void explain(struct lxe_cli *cli, int r)
 	/* Nothing but memory runs out without a word. */
 	if (!cli->err.msg[0])
 		lxe_fail(&cli->err, r, "%s", cli->info->name);
-	if ((r == -EACCES || r == -EPERM) && geteuid() != 0)
-		lxe_hint(&cli->err, "sudo lxc-exec %s …", cli->info->name);
 }
 
 /*
@@ -154,13 +148,4 @@ int lxe_cli_want_owned(struct lxe_cli *cli, const struct lxe_place *place)
 	}
 	lxe_info_release(&info);
 	return r;
-}
-
-int lxe_cli_need_root(struct lxe_cli *cli)
-{
-	if (geteuid() == 0)
-		return 0;
-	lxe_fail_msg(&cli->err, -EPERM, "%s: this needs root for now", cli->info->name);
-	lxe_hint(&cli->err, "sudo lxc-exec %s …", cli->info->name);
-	return -EPERM;
 }

@@ -44,7 +44,4 @@ int lxe_cli_want_some(struct lxe_cli *cli, const char *what);
 struct lxe_place;
 int lxe_cli_want_owned(struct lxe_cli *cli, const struct lxe_place *place);
 
-/* Refuse an ordinary user in one clear line. */
-int lxe_cli_need_root(struct lxe_cli *cli);
-
 #endif

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "rootfs/subid.h"
+#include "store/subid.h"
 #include "store/dirs.h"
 
 enum lxe_health {

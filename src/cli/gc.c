@@ -101,8 +101,6 @@ int lxe_cli_gc(int argc, char **argv)
 	r = lxe_cli_begin(&cli, LXE_VERB_GC, false, argc, argv);
 	if (r == 0)
 		r = lxe_cli_want_none(&cli);
-	if (r == 0 && !cli.req.dry_run)
-		r = lxe_cli_need_root(&cli);
 	if (r == 0)
 		r = collect(&cli, &status);
 	return lxe_cli_end(&cli, r, status);

@@ -128,8 +128,6 @@ static int each(enum lxe_verb verb, int argc, char **argv, image_act act, const 
 	r = lxe_cli_begin(&cli, verb, false, argc, argv);
 	if (r == 0)
 		r = lxe_cli_want_some(&cli, "the name of an image");
-	if (r == 0)
-		r = lxe_cli_need_root(&cli);
 	for (int i = 0; r == 0 && i < cli.argc; i++) {
 		r = act(&cli, cli.argv[i], &signal);
 		if (r == 0 && cli.req.spec.verbose >= 0)

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "container/template.h"
 #include "store/imagedir.h"
+#include "store/rootless.h"
 #include "sys/tree.h"
 
 /* For the lock that another build holds, and for that of a look at the image (image ls). */
@@ -178,6 +179,9 @@ static int complete(const struct build *b, int dir)
 		return -errno;
 	if (fchmodat(dir, "rootfs", 0755, 0) < 0 || fchmod(dir, 0755) < 0)
 		return -errno;
+	/* Its files are those of the sandboxes' root, but it is the user's to take away. */
+	if (lxe_is_rootless() && fchown(dir, geteuid(), getegid()) < 0)
+		return -errno;
 	r = lxe_format(record.name, sizeof(record.name), "%s", b->name);
 	if (r == 0)
 		r = lxe_format(record.template, sizeof(record.template), "%s", b->name);
@@ -274,7 +278,7 @@ static int build_locked(struct build *b, bool replace, struct lxe_err *err)
 	if (r < 0)
 		return lxe_fail(err, r, "remove what was there");
 	r = run(b, err);
-	cleaned = sys_tree_remove(b->images, b->work_name);
+	cleaned = lxe_tree_remove(b->images, b->work_name);
 	if (r == 0 && cleaned < 0)
 		r = lxe_fail(err, cleaned, "remove '%s'", b->work_name);
 	return r;

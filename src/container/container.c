@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "store/rootless.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
@@ -24,6 +25,7 @@ enum { INIT_FD = 100, READY_FD = 101, LOG_FD = 102 };
 struct lxe_container {
 	struct lxc_container *lxc;
 	int log; /* memfd with liblxc's own errors */
+	bool become_root;
 };
 
 /* liblxc logs only after this, and only in processes of which it is the last user. */
@@ -119,6 +121,7 @@ int lxe_container_new(
 		goto fail;
 	}
 	c->lxc->clear_config(c->lxc);
+	c->become_root = config->become_root;
 	r = set_items(c->lxc, config, err);
 	if (r < 0)
 		goto fail;
@@ -155,6 +158,9 @@ static int run_monitor(
 {
 	char *const argv[] = { "/proc/self/fd/100", NULL };
 
+	/* First: with the credentials the signal for the parent's death is forgotten, prctl(2). */
+	if (c->become_root && lxe_rootless_become_root() < 0)
+		return -EPERM;
 	/* The signal is not sent for a parent that has died before: hence the look afterwards. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
 		return -ESRCH;

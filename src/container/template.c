@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "container/cover.h"
+#include "store/rootless.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
@@ -169,7 +170,9 @@ static int run_child(const struct lxe_template *t, int parent, int output, int s
 	struct lxe_err err = { 0 };
 	int r;
 
-	r = die_with(parent);
+	r = lxe_is_rootless() ? lxe_rootless_become_root() : 0;
+	if (r == 0)
+		r = die_with(parent);
 	if (r < 0)
 		return r;
 	reset_signals();

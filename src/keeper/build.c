@@ -31,13 +31,15 @@ static void answer_build(struct lxe_keeper *k, int r, const struct lxe_err *err)
 	lxe_keeper_send_done(k);
 }
 
-int lxe_keeper_build(int control)
+int lxe_keeper_build(int control, const struct lxe_err *early)
 {
 	struct lxe_keeper k = { .outcome = { .bytes_out = -1 } };
-	struct lxe_err err = { 0 };
+	struct lxe_err err = *early;
 	int r;
 
 	r = lxe_keeper_set_up(&k, control, &err);
+	if (r == 0)
+		r = early->code;
 	if (r == 0)
 		r = lxe_keeper_await_request(&k, LXE_MSG_BUILD, &err);
 	if (r == 0)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -21,6 +22,7 @@ const char *lxe_child_step_name(enum lxe_child_step step)
 		[LXE_CHILD_SIGNALS] = "reset the signals",
 		[LXE_CHILD_LIMITS] = "set resource limits",
 		[LXE_CHILD_MASKS] = "cover what of /proc and /sys is not for the sandbox",
+		[LXE_CHILD_MARK] = "make a uts namespace",
 		[LXE_CHILD_BOUNDS] = "limit the capabilities",
 		[LXE_CHILD_NO_NEW_PRIVS] = "set no_new_privs",
 		[LXE_CHILD_USER] = "change the user",
@@ -186,7 +188,20 @@ static int seclude(const struct lxe_child *c)
 
 static int set_limits(const struct lxe_child *c)
 {
+	struct rlimit processes = { c->processes, c->processes };
+
+	if (c->processes && setrlimit(RLIMIT_NPROC, &processes) < 0)
+		return -errno;
 	return setrlimit(RLIMIT_NOFILE, &c->nofile) < 0 ? -errno : 0;
+}
+
+/*
+ * Children inherit it, and to leave it or make another takes CAP_SYS_ADMIN: so it is where a process
+ * belongs, whatever session, group and parent it has.
+ */
+static int mark_tree(const struct lxe_child *c)
+{
+	return c->mark && unshare(CLONE_NEWUTS) < 0 ? -errno : 0;
 }
 
 static int install_filter(const struct lxe_child *c)
@@ -208,6 +223,7 @@ int lxe_child_main(void *arg)
 		[LXE_CHILD_SIGNALS] = default_signals,
 		[LXE_CHILD_LIMITS] = set_limits,
 		[LXE_CHILD_MASKS] = put_masks,
+		[LXE_CHILD_MARK] = mark_tree,
 		[LXE_CHILD_BOUNDS] = limit_capabilities,
 		[LXE_CHILD_NO_NEW_PRIVS] = no_new_privs,
 		[LXE_CHILD_USER] = change_user,

@@ -6,6 +6,7 @@
 #define LXE_KEEPER_CHILD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -16,6 +17,7 @@ enum lxe_child_step {
 	LXE_CHILD_SIGNALS,
 	LXE_CHILD_LIMITS,
 	LXE_CHILD_MASKS,
+	LXE_CHILD_MARK,
 	LXE_CHILD_BOUNDS,
 	LXE_CHILD_NO_NEW_PRIVS,
 	LXE_CHILD_USER,
@@ -53,6 +55,8 @@ struct lxe_child {
 	int release;	      /* one byte lets it go on; end of file ends it */
 	struct rlimit nofile; /* of open files */
 	bool first;	      /* of its sandbox: it puts the masks there */
+	bool mark;	    /* by a namespace of its own: there is no cgroup to know its tree by */
+	uint64_t processes; /* without a cgroup: RLIMIT_NPROC, 0: none */
 	struct lxe_confinement confinement;
 };
 

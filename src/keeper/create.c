@@ -9,8 +9,10 @@
 
 #include "base/cleanup.h"
 #include "container/build.h"
+#include "keeper/delegation.h"
 #include "keeper/keeper.h"
 #include "keeper/view.h"
+#include "store/rootless.h"
 #include "sys/proc.h"
 
 /* Starting pid 1 takes milliseconds; a host that is this slow has a problem of its own. */
@@ -121,7 +123,7 @@ static int await_init(struct lxe_keeper *k, int ready)
 	for (int ms = 0; r == -ETIMEDOUT && ms < START_TIMEOUT_MS; ms += START_LOOK_MS) {
 		r = lxe_keeper_wait(k, ready, START_LOOK_MS);
 		if (r == -ETIMEDOUT && (!k->monitor || lxe_container_stalled(k->monitor)))
-			lxe_cgroup_leaf_kill(k->init_leaf);
+			lxe_keeper_kill_container(k);
 	}
 	return r;
 }
@@ -157,6 +159,7 @@ static int make_container(struct lxe_keeper *k, int init, struct lxe_err *err)
 		.hostname = hostname,
 		.idmap_start = k->idmap.host_start,
 		.idmap_count = k->idmap.count,
+		.become_root = lxe_is_rootless(),
 	};
 	int r;
 
@@ -182,18 +185,28 @@ static int open_init(const struct lxe_keeper *k, struct lxe_err *err)
 	return fd;
 }
 
+static int open_cgroups(struct lxe_keeper *k, struct lxe_err *err)
+{
+	if (lxe_is_rootless())
+		return lxe_delegation_open(&k->cgroups, &k->main->spec, err);
+	return lxe_cgroup_host_open(&k->cgroups, "/proc/self/mountinfo", "/proc/self/cgroup", err);
+}
+
 /* What is needed of the host is opened before the keeper leaves the host's view of the mounts. */
 static int open_parts(struct lxe_keeper *k, int *init, struct lxe_err *err)
 {
 	int r;
 
-	r = lxe_cgroup_host_open(&k->cgroups, "/proc/self/mountinfo", "/proc/self/cgroup", err);
+	r = open_cgroups(k, err);
 	if (r < 0)
 		return r;
 	r = open_image(k, err);
 	if (r < 0)
 		return r;
-	r = lxe_idmap_pick(&k->idmap, "/etc/subuid", k->sandbox.id, err);
+	if (lxe_is_rootless())
+		lxe_idmap_nested(&k->idmap);
+	else
+		r = lxe_idmap_pick(&k->idmap, "/etc/subuid", k->sandbox.id, err);
 	if (r < 0)
 		return r;
 	r = lxe_filter_load(&k->filter, k->main->request.dirs.state, err);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "keeper/teardown.h"
 #include "keeper/view.h"
 #include "proto/record.h"
+#include "store/rootless.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
@@ -213,9 +215,9 @@ static void tear_down(struct lxe_keeper *k)
 	 * pid 1 dies while the mounts of our own view end, which waits for the kernel's readers.
 	 * Neither has to succeed: the replay kills whatever is left, and the view ends with us.
 	 */
-	if (k->init_leaf)
-		lxe_cgroup_leaf_kill(k->init_leaf);
+	lxe_keeper_kill_container(k);
 	lxe_view_leave(k->host_view);
+	t.lingering = !lxe_keeper_await_end(k);
 	lxe_teardown(&t);
 	lxe_keeper_move(k, LXE_GONE);
 }
@@ -263,6 +265,30 @@ static void release(struct lxe_keeper *k)
 	lxe_drop_fd(&k->live);
 }
 
+/*
+ * In a mount namespace of our own the client's descriptor still leads to the host's mounts, of which
+ * nothing can be mounted here.
+ */
+static int reopen_parent(struct lxe_sandbox *s)
+{
+	const char *const bases[] = { getenv("LXC_EXEC_RUN_DIR"), getenv("LXC_EXEC_STATE_DIR") };
+	struct stat wanted, st;
+
+	if (fstat(s->parent, &wanted) < 0)
+		return -errno;
+	for (size_t i = 0; i < 2; i++) {
+		LXE_AUTOCLOSE int fd = bases[i] ? lxe_sandbox_open_parent(bases[i]) : -EBADF;
+
+		if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != wanted.st_dev ||
+			st.st_ino != wanted.st_ino)
+			continue;
+		lxe_close(s->parent);
+		s->parent = take_fd(&fd);
+		return 0;
+	}
+	return -ESTALE;
+}
+
 static int adopt(struct lxe_keeper *k, char *title, struct lxe_err *err)
 {
 	int *fds = k->main->request.fds, r;
@@ -271,6 +297,10 @@ static int adopt(struct lxe_keeper *k, char *title, struct lxe_err *err)
 		k->main->request.id, err);
 	if (r < 0)
 		return r;
+	if (lxe_is_rootless())
+		r = reopen_parent(&k->sandbox);
+	if (r < 0)
+		return lxe_fail(err, r, "open the directory of sandbox '%s'", k->sandbox.id);
 	memcpy(k->outcome.id, k->sandbox.id, sizeof(k->outcome.id));
 	memcpy(k->main->outcome.id, k->sandbox.id, sizeof(k->outcome.id));
 	memcpy(title, k->sandbox.id, LXE_ID_LEN);
@@ -329,7 +359,7 @@ static int begin(struct lxe_keeper *k, char *title, struct lxe_err *err)
 	return serve(k, err);
 }
 
-int lxe_keeper_run(int control, char *title)
+int lxe_keeper_run(int control, char *title, const struct lxe_err *early)
 {
 	struct lxe_keeper k = {
 		.sandbox = LXE_SANDBOX_NONE,
@@ -338,10 +368,12 @@ int lxe_keeper_run(int control, char *title)
 		.image = { .lock = -EBADF },
 		.outcome = { .bytes_out = -1, .created_at_ms = sys_epoch_ms() },
 	};
-	struct lxe_err err = { 0 };
+	struct lxe_err err = *early;
 	int r;
 
 	r = lxe_keeper_set_up(&k, control, &err);
+	if (r == 0)
+		r = early->code;
 	if (r == 0)
 		r = lxe_keeper_seclude(&err);
 	if (r == 0)

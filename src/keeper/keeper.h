@@ -90,12 +90,13 @@ void lxe_keeper_lap(struct lxe_keeper *k, enum lxe_span span);
 /*
  * Serve one client on `control` (taken): the sandbox whose directory comes with its request, lock
  * included. `title` is where ps(1) looks for our argument, room for an id: it is put there. Returns
- * when nothing of the sandbox is left, or when what is left was reported and stays in the journal.
+ * when nothing of the sandbox is left, or when what is left was reported and stays in the journal. An `early`
+ * failure is reported as its own.
  */
-int lxe_keeper_run(int control, char *title);
+int lxe_keeper_run(int control, char *title, const struct lxe_err *early);
 
 /* build.c: serve one request to build an image. An end of the client, its STOP or a signal ends the build. */
-int lxe_keeper_build(int control);
+int lxe_keeper_build(int control, const struct lxe_err *early);
 
 /* build.c: build an image in the request's dirs. -ECANCELED when it was ended from outside. */
 int lxe_keeper_make_image(
@@ -112,6 +113,23 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err);
 
 /* create.c: room in the sandbox's cgroup for what is ours, beside what the user allows himself. */
 int lxe_keeper_limit_pids(struct lxe_keeper *k, struct lxe_err *err);
+
+/* ending.c: pid 1 and its monitor die, and everything in the sandbox with them. Does not wait. */
+void lxe_keeper_kill_container(struct lxe_keeper *k);
+
+/*
+ * ending.c: is there no cgroup to end what runs by? Then each command has a uts namespace of its own, by
+ * which its tree is found and killed, whatever it does to hide.
+ */
+bool lxe_keeper_lacks_cgroup(const struct lxe_keeper *k);
+void lxe_process_know_tree(struct lxe_process *p);
+void lxe_process_kill_tree(struct lxe_process *p);
+
+/*
+ * ending.c: where there is no cgroup whose end the teardown waits for: reap everything of the sandbox, which
+ * must have been killed. False when it does not end in time.
+ */
+bool lxe_keeper_await_end(struct lxe_keeper *k);
 
 /*
  * wait.c: go on serving events until `fd` is readable, at most timeout_ms (negative: no limit): 0,

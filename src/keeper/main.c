@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "keeper/keeper.h"
+#include "store/rootless.h"
 #include "sys/fd.h"
 
 enum { CONTROL = 3 };
@@ -15,14 +16,19 @@ enum { CONTROL = 3 };
 int main(int argc, char **argv)
 {
 	bool builds = argc == 2 && strcmp(argv[1], "build") == 0;
+	struct lxe_err err = { 0 };
 
 	if (argc != 2 || (!builds && strlen(argv[1]) != LXE_ID_LEN)) {
 		fprintf(stderr, "lxc-exec-keeper: this is started by lxc-exec\n");
 		return 125;
 	}
-	if (sys_set_cloexec(CONTROL, true) < 0 || sys_close_from(CONTROL + 1, NULL, 0) < 0)
+	if (sys_close_from(CONTROL + 1, NULL, 0) < 0)
+		return 125;
+	/* Why it failed is the client's to hear. */
+	lxe_rootless_begin(argv, &err);
+	if (sys_set_cloexec(CONTROL, true) < 0)
 		return 125;
 	if (builds)
-		return lxe_keeper_build(CONTROL) < 0 ? 125 : 0;
-	return lxe_keeper_run(CONTROL, argv[1]) < 0 ? 125 : 0;
+		return lxe_keeper_build(CONTROL, &err) < 0 ? 125 : 0;
+	return lxe_keeper_run(CONTROL, argv[1], &err) < 0 ? 125 : 0;
 }

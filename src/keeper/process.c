@@ -213,6 +213,7 @@ static void parked(struct lxe_process *p)
 		lxe_process_fail(p, &err);
 	} else {
 		lxe_loop_clear_timer(p->keeper->loop, &p->step);
+		lxe_process_know_tree(p);
 		move(p, LXE_PROCESS_PARKED);
 	}
 }
@@ -302,7 +303,9 @@ void lxe_process_kill(struct lxe_process *p)
 {
 	if (p->state == LXE_PROCESS_ENDED || !p->leaf)
 		return;
-	if (lxe_cgroup_leaf_kill(p->leaf) < 0 && p->pid > 0 && !p->reaped)
+	if (lxe_keeper_lacks_cgroup(p->keeper))
+		lxe_process_kill_tree(p);
+	else if (lxe_cgroup_leaf_kill(p->leaf) < 0 && p->pid > 0 && !p->reaped)
 		kill(p->pid, SIGKILL);
 }
 

@@ -67,6 +67,7 @@ struct lxe_process {
 	bool finished; /* nothing more is waited for */
 	bool bye;      /* its client has restored the caller's terminal */
 	bool answered_done;
+	ino_t tree; /* without a cgroup: the uts namespace that its tree is known by, 0: not known */
 	uint64_t oom_before; /* counted by the kernel before it came */
 	struct lxe_outcome outcome;
 };

@@ -6,9 +6,11 @@
 
 #include "base/cleanup.h"
 #include "keeper/child.h"
+#include "keeper/delegation.h"
 #include "keeper/environment.h"
 #include "keeper/keeper.h"
 #include "keeper/view.h"
+#include "store/rootless.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
@@ -46,6 +48,9 @@ static void run_starter(
 {
 	struct lxe_starter_report report = { 0 };
 
+	/* First: a change of credentials would undo the next line. */
+	if (lxe_is_rootless() && lxe_rootless_become_root() < 0)
+		_exit(1);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
 		_exit(1);
 	/* Inherited by the child, from its first moment in the container: see child.c. */
@@ -144,6 +149,8 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 	r = prepare(p, &env, err);
 	if (r == 0) {
 		child.nofile = p->keeper->nofile;
+		child.mark = lxe_keeper_lacks_cgroup(p->keeper);
+		child.processes = lxe_delegation_pids(p->keeper->cgroups, &p->keeper->main->spec);
 		child.argv = p->spec.argv.v;
 		child.envp = env.v;
 		child.cwd = p->spec.cwd ? p->spec.cwd : p->user.home;

@@ -16,6 +16,7 @@
 #include "store/deferred.h"
 #include "store/live.h"
 #include "store/names.h"
+#include "store/rootless.h"
 #include "sys/proc.h"
 
 #define CGROUP_TIMEOUT_MS 10000
@@ -140,6 +141,9 @@ static int with_cgroups(struct replay *p, struct lxe_cgroup_host **found)
 	if (p->cgroups)
 		return 0;
 	r = lxe_cgroup_host_open(found, "/proc/self/mountinfo", "/proc/self/cgroup", &err);
+	/* An ordinary user may have had none; what his journal names all the same is then residue. */
+	if (r < 0 && lxe_is_rootless())
+		r = lxe_cgroup_host_none(found, &err);
 	if (r < 0)
 		add_residue(p, r, err.msg);
 	p->cgroups = *found;
@@ -213,6 +217,8 @@ int lxe_teardown(const struct lxe_teardown *t)
 
 	p.reaper = (struct lxe_cgroup_reaper){ .reaped = reaped, .arg = &p };
 	t->outcome->residue[0] = '\0';
+	if (t->lingering)
+		add_residue(&p, -ETIMEDOUT, "processes of the sandbox that do not end");
 	reap_children(&p);
 	if (with_cgroups(&p, &found) == 0)
 		replay_journal(&p);

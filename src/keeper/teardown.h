@@ -28,6 +28,7 @@ struct lxe_teardown {
 	/* How the run ended; its teardown_ok and residue are filled in. */
 	struct lxe_outcome *outcome;
 	/* The caller's children are not ours to reap: it is a program that waits for its own. */
+	bool lingering; /* something of it still runs, in no cgroup that could tell */
 	bool leave_children;
 	/* What is outside the sandbox's directory goes, the rest stays and says how it ended. */
 	bool keep;

@@ -6,16 +6,13 @@
 
 #include "policy/caps.h"
 
-/* Enough for a parallel build, far too little for a fork bomb. */
-#define DEFAULT_PIDS 2048
-
 void lxe_spec_init(struct lxe_spec *spec)
 {
 	/* A failed copy leaves the image NULL: lxe_spec_encode() refuses such a spec. */
 	*spec = (struct lxe_spec){
 		.image = strdup("host"),
 		.tty = LXE_TTY_AUTO,
-		.pids = DEFAULT_PIDS,
+		.pids = LXE_DEFAULT_PIDS,
 		.caps = lxe_caps_default(),
 		.timeout_ms = LXE_TIMEOUT_NONE,
 	};

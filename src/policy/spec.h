@@ -18,6 +18,9 @@
 
 enum lxe_tty { LXE_TTY_AUTO, LXE_TTY_ON, LXE_TTY_OFF };
 
+/* Enough for a parallel build, far too little for a fork bomb. */
+#define LXE_DEFAULT_PIDS 2048
+
 struct lxe_spec {
 	char *name; /* NULL: none asked for */
 	char *image;

@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "rootfs/subid.h"
+#include "store/rootless.h"
+#include "store/subid.h"
 #include "sys/fd.h"
 
 #define SLOT_WIDTH 65536u
@@ -74,4 +75,9 @@ int lxe_idmap_pick(
 		.count = SLOT_WIDTH,
 	};
 	return 0;
+}
+
+void lxe_idmap_nested(struct lxe_idmap *ret)
+{
+	*ret = (struct lxe_idmap){ .count = LXE_ROOTLESS_COUNT, .stored = true };
 }

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "sys/tree.h"
+#include "store/rootless.h"
 
 static int is_visible(const struct dirent *e)
 {
@@ -62,7 +62,7 @@ static int remove_locked(int images, int dir, const char *name)
 {
 	if (unlinkat(dir, LXE_IMAGE_RECORD, 0) < 0 && errno != ENOENT)
 		return -errno;
-	return sys_tree_remove(images, name);
+	return lxe_tree_remove(images, name);
 }
 
 static int lock_for_removal(int images, const char *name)

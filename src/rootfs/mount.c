@@ -120,11 +120,14 @@ static int mount_lower(const struct lxe_image *image, int userns, struct lxe_err
  * Relative names, because the options are readable in the sandbox. A work directory that cannot be
  * used makes overlayfs mount read-only with no more than a line in the kernel's log, so we look.
  */
-static int mount_overlay(struct lxe_err *err)
+static int mount_overlay(bool user, struct lxe_err *err)
 {
+	/* In a user namespace overlayfs may not use trusted.* attributes. */
+	const char *options = user ? "lowerdir=l,upperdir=rw/u,workdir=rw/w,userxattr"
+				   : "lowerdir=l,upperdir=rw/u,workdir=rw/w";
 	struct statvfs vfs;
 
-	if (mount("overlay", "m", "overlay", MS_NODEV, "lowerdir=l,upperdir=rw/u,workdir=rw/w") < 0)
+	if (mount("overlay", "m", "overlay", MS_NODEV, options) < 0)
 		return lxe_fail(err, -errno, "mount the overlay");
 	if (statvfs("m", &vfs) < 0)
 		return lxe_fail(err, -errno, "look at the overlay");
@@ -146,13 +149,14 @@ static int mount_layers(
 	r = mount_writable(map->host_start, image->host_trees, keep);
 	if (r < 0)
 		return lxe_fail(err, r, "mount the writable layer");
-	userns = sys_userns_mapped(map->host_start, map->count);
-	if (userns < 0)
+	if (!map->stored)
+		userns = sys_userns_mapped(map->host_start, map->count);
+	if (userns < 0 && !map->stored)
 		return lxe_fail(err, userns, "make a user namespace for %u..", map->host_start);
 	r = mount_lower(image, userns, err);
 	if (r < 0)
 		return r;
-	r = mount_overlay(err);
+	r = mount_overlay(map->stored, err);
 	if (r < 0 || !image->host_trees)
 		return r;
 	return lxe_host_trees_mount("/", "m", "rw", userns, err);

@@ -29,8 +29,9 @@ int lxe_image_open(struct lxe_image *ret, const char *state, const char *name, s
 void lxe_image_release(struct lxe_image *image);
 
 struct lxe_idmap {
-	uint32_t host_start; /* host uid and gid of root inside */
+	uint32_t host_start; /* uid and gid of root inside, as the calling process has them */
 	uint32_t count;
+	bool stored; /* files on disk have these owners already: nothing is shifted */
 };
 
 /*
@@ -40,6 +41,12 @@ struct lxe_idmap {
  */
 int lxe_idmap_pick(
 	struct lxe_idmap *ret, const char *subuid_path, const char *id, struct lxe_err *err);
+
+/*
+ * In the namespace of an ordinary user (store/rootless.h): he has one range for all, and his images
+ * are built with its owners, because only a filesystem's own root may shift them.
+ */
+void lxe_idmap_nested(struct lxe_idmap *ret);
 
 /*
  * The whole range that slots are picked from; *from_file says whether subuid_path has it. What doctor

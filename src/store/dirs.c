@@ -1,6 +1,7 @@
 #include "store/dirs.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,34 @@
 #include <unistd.h>
 
 #include "base/str.h"
+
+#define FALLBACK "/tmp/lxc-exec-"
+
+/*
+ * Anybody can make directories in /tmp: this one has to be ours and nobody else's to look into. It is made
+ * here, so that what is found afterwards is what was looked at.
+ */
+static int make_private(const char *path, struct lxe_err *err)
+{
+	struct stat st;
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return lxe_fail(err, -errno, "make directory '%s'", path);
+	if (lstat(path, &st) < 0)
+		return lxe_fail(err, -errno, "look at '%s'", path);
+	if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 077))
+		return 0;
+	lxe_hint(err, "set XDG_RUNTIME_DIR, or LXC_EXEC_RUN_DIR, to a directory of your own");
+	return lxe_fail_msg(err, -EPERM, "'%s' is not a directory that is yours alone", path);
+}
+
+static bool is_fallback(const char *path)
+{
+	char fallback[32];
+
+	snprintf(fallback, sizeof(fallback), FALLBACK "%u", (unsigned int)geteuid());
+	return strcmp(path, fallback) == 0;
+}
 
 static int from_home(char *ret, size_t size, const char *xdg, const char *below_home)
 {
@@ -17,7 +46,7 @@ static int from_home(char *ret, size_t size, const char *xdg, const char *below_
 		return lxe_format(ret, size, "%s/lxc-exec", dir);
 	if (below_home && home && home[0] == '/')
 		return lxe_format(ret, size, "%s/%s/lxc-exec", home, below_home);
-	return lxe_format(ret, size, "/tmp/lxc-exec-%u", (unsigned int)geteuid());
+	return lxe_format(ret, size, FALLBACK "%u", (unsigned int)geteuid());
 }
 
 static int find_state(struct lxe_dirs *dirs)
@@ -82,11 +111,16 @@ int lxe_dirs_find(struct lxe_dirs *ret, struct lxe_err *err)
 			"set LXC_EXEC_STATE_DIR and LXC_EXEC_RUN_DIR to paths that begin with /");
 		return -EINVAL;
 	}
-	return find_installation(ret);
+	r = is_fallback(ret->run) ? make_private(ret->run, err) : 0;
+	if (r == 0 && is_fallback(ret->state))
+		r = make_private(ret->state, err);
+	return r < 0 ? r : find_installation(ret);
 }
 
 int lxe_dirs_make(const char *path, struct lxe_err *err)
 {
+	/* The root of another's namespace has to pass; that of the user's own does anyway. */
+	mode_t mode = geteuid() == 0 ? 0711 : 0700;
 	char part[PATH_MAX];
 	size_t len = strlen(path);
 	int r;
@@ -98,8 +132,8 @@ int lxe_dirs_make(const char *path, struct lxe_err *err)
 			continue;
 		memcpy(part, path, i);
 		part[i] = '\0';
-		if (mkdir(part, 0711) == 0) {
-			chmod(part, 0711); /* whatever the umask says */
+		if (mkdir(part, mode) == 0) {
+			chmod(part, mode); /* whatever the umask says */
 			continue;
 		}
 		if (errno == EEXIST)

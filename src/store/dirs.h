@@ -3,7 +3,7 @@
  * gone after a reboot) and the installation (keeper, init, templates, profiles).
  *
  * Root: /var/lib/lxc-exec and /run/lxc-exec. Others: $XDG_DATA_HOME/lxc-exec and
- * $XDG_RUNTIME_DIR/lxc-exec. LXC_EXEC_STATE_DIR and LXC_EXEC_RUN_DIR override both.
+ * $XDG_RUNTIME_DIR/lxc-exec, and where there is no such variable /tmp/lxc-exec-UID. LXC_EXEC_STATE_DIR and LXC_EXEC_RUN_DIR override both.
  */
 #ifndef LXE_STORE_DIRS_H
 #define LXE_STORE_DIRS_H
@@ -19,10 +19,10 @@ struct lxe_dirs {
 	char data[PATH_MAX];	/* holds lxc-templates/ and conf/ */
 };
 
-/* Work the four paths out; nothing is created. */
+/* Work the four paths out. Of them only the one in /tmp is made, or refused when it is somebody else's. */
 int lxe_dirs_find(struct lxe_dirs *ret, struct lxe_err *err);
 
-/* Make one of the directories and its parents (mode 0711, so that a mapped root can pass). */
+/* Make one of the directories and its parents: for root 0711, so that a mapped root can pass, else 0700. */
 int lxe_dirs_make(const char *path, struct lxe_err *err);
 
 #endif

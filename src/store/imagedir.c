@@ -13,8 +13,8 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "store/dirs.h"
+#include "store/rootless.h"
 #include "sys/fd.h"
-#include "sys/tree.h"
 
 static bool name_is_valid(const char *name)
 {
@@ -70,7 +70,7 @@ int lxe_imagedir_sweep(int images, bool dry_run, lxe_imagedir_report report, voi
 	if (n < 0)
 		return -errno;
 	for (int i = 0; i < n; i++) {
-		int r = dry_run ? 0 : sys_tree_remove(images, found[i]->d_name);
+		int r = dry_run ? 0 : lxe_tree_remove(images, found[i]->d_name);
 
 		if (report)
 			report(arg, found[i]->d_name + strlen(LXE_IMAGE_BUILD), r);

@@ -13,9 +13,9 @@
 #include "base/cleanup.h"
 #include "store/dirs.h"
 #include "store/live.h"
+#include "store/rootless.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
-#include "sys/tree.h"
 
 #define JOURNAL "journal"
 #define LOG_MAX (64 * 1024)
@@ -272,6 +272,11 @@ void lxe_sandbox_log(const struct lxe_sandbox *s, const char *line)
 		sys_write_all(fd, text, strlen(text));
 }
 
+int lxe_sandbox_open_parent(const char *base)
+{
+	return open_parent(base, false, NULL);
+}
+
 int lxe_sandbox_open(const char *base, const char *id)
 {
 	LXE_AUTOCLOSE int parent = open_parent(base, false, NULL);
@@ -356,7 +361,7 @@ int lxe_sandbox_remove(struct lxe_sandbox *s)
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (unlinkat(s->dir, files[i], 0) < 0 && errno != ENOENT)
 			return -errno;
-	r = sys_tree_remove(s->dir, "rw");
+	r = lxe_tree_remove(s->dir, "rw");
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < sizeof(mount_points) / sizeof(mount_points[0]); i++)

@@ -78,7 +78,8 @@ int lxe_sandbox_remove(struct lxe_sandbox *s);
 
 bool lxe_id_valid(const char *id);
 
-/* The directory of one, without its lock: a descriptor, or -ENOENT. */
+/* The directory of all of `base`, or of one, without its lock: a descriptor, or -ENOENT. */
+int lxe_sandbox_open_parent(const char *base);
 int lxe_sandbox_open(const char *base, const char *id);
 
 /* Write one of the files above, whole or not at all; read it into allocated memory. */

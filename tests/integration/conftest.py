@@ -1,6 +1,8 @@
 """One world for each worker of the session, and a look for leftovers after every test."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -29,9 +31,23 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def session_world(pytestconfig):
     assert os.access(lxe.BIN, os.X_OK), f"{lxe.BIN} is not built"
-    world = lxe.World(strict=pytestconfig.getoption("strict_leaks"))
+    user = lxe.User() if os.environ.get("LXE_AS_USER") else None
+    world = lxe.World(strict=pytestconfig.getoption("strict_leaks"), user=user)
     yield world
     world.close()
+    if user:
+        user.remove()
+
+
+@pytest.fixture
+def tmp_path(tmp_path, session_world):
+    """Where the program may write, too, whoever runs it."""
+    user = session_world.user
+    if not user:
+        return tmp_path
+    path = Path(tempfile.mkdtemp(dir=user.home))
+    os.chown(path, user.uid, user.gid)
+    return path
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ happen is waited for with a deadline, on descriptors where there is one.
 import ctypes
 import fcntl
 import os
+import pwd
 import pty as pty_module
 import re
 import select
@@ -108,10 +109,49 @@ class DirectoryWatch:
         os.close(self.fd)
 
 
+class User:
+    """An account of this machine that exists for the tests, with ids to give to its sandboxes."""
+
+    def __init__(self):
+        self.name = f"lxe-test-{os.urandom(3).hex()}"
+        self.home = Path(f"/var/tmp/{self.name}")
+        command = ["useradd", "--create-home", "--home-dir", str(self.home), "--shell", "/bin/sh"]
+        subprocess.run([*command, self.name], check=True, capture_output=True)
+        entry = pwd.getpwnam(self.name)
+        self.uid, self.gid = entry.pw_uid, entry.pw_gid
+        self.home.chmod(0o700)
+        self.ids = range(self.range_start(), self.range_start() + 65536)
+
+    def range_start(self):
+        for line in Path("/etc/subuid").read_text().splitlines():
+            name, start, count = line.split(":")
+            if name == self.name and int(count) >= 65536:
+                return int(start)
+        raise AssertionError(f"useradd gave {self.name} no line in /etc/subuid")
+
+    def owns(self, pid):
+        status = read_proc(pid, "status").decode(errors="replace")
+        uids = re.search(r"^Uid:\t(\d+)", status, re.M)
+        return bool(uids) and (int(uids[1]) == self.uid or int(uids[1]) in self.ids)
+
+    def popen(self):
+        """What makes a subprocess that user's: no group of the caller's stays."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def remove(self):
+        subprocess.run(["userdel", "--remove", self.name], check=True, capture_output=True)
+
+
+def reachable(path):
+    """Can an ordinary user get there?"""
+    return all(p.stat().st_mode & 0o001 for p in path.resolve().parents)
+
+
 class World:
     """A state and a run directory, the environment that selects them, and what was made in them."""
 
-    def __init__(self, strict=False):
+    def __init__(self, strict=False, user=None):
+        self.user = user
         self.base = Path(tempfile.mkdtemp(prefix="lxe-test-", dir="/var/tmp"))
         self.base.chmod(0o711)
         self.state, self.run_dir = self.base / "state", self.base / "run"
@@ -119,11 +159,29 @@ class World:
         self.sandboxes, self.kept = self.run_dir / "sandboxes", self.state / "sandboxes"
         for path in (self.state, self.run_dir, self.sandboxes, self.kept, self.sanitizer_logs):
             path.mkdir()
-            path.chmod(0o711)
+            path.chmod(0o700 if user else 0o711)
+            if user:
+                os.chown(path, user.uid, user.gid)
+        self.binary = BIN
+        if user and not reachable(BIN):
+            self.binary = self.copy_of_the_build() / BIN.name
         self.watches = [DirectoryWatch(self.sandboxes), DirectoryWatch(self.kept)]
         self.ids = set()
         self.strict = strict
         self.strict_before = whole_machine() if strict else set()
+
+    def copy_of_the_build(self):
+        tree = self.base / "build"
+        tree.mkdir(mode=0o755)
+        for path in BIN.parent.iterdir():
+            if path.name.startswith("lxc-exec") and path.is_file():
+                shutil.copy(path, tree)
+            elif path.name in ("lxc-templates", "conf"):
+                shutil.copytree(path, tree / path.name)
+        return tree
+
+    def as_whom(self, popen):
+        return {**self.user.popen(), **popen} if self.user else popen
 
     def traced_env(self):
         """For a program under strace(1), where LeakSanitizer does not work."""
@@ -135,7 +193,7 @@ class World:
     def env(self, **more):
         env = {
             "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
-            "HOME": "/root",
+            "HOME": str(self.user.home) if self.user else "/root",
             "LANG": "C.UTF-8",
             "TERM": "xterm-256color",
             "LXC_EXEC_STATE_DIR": str(self.state),
@@ -148,24 +206,32 @@ class World:
         env.update(more)
         return {name: value for name, value in env.items() if value is not None}
 
-    def run(self, *args, input=None, timeout=DEADLINE, env=None, binary=BIN, **popen):
+    def run(self, *args, input=None, timeout=DEADLINE, env=None, binary=None, **popen):
         """lxc-exec ARGS to its end: a CompletedProcess whose stdout and stderr are bytes."""
         if input is None and "stdin" not in popen:
             popen["stdin"] = subprocess.DEVNULL
         popen.setdefault("stdout", subprocess.PIPE)
         popen.setdefault("stderr", subprocess.PIPE)
         return subprocess.run(
-            [str(binary), *args], input=input, timeout=timeout, env=env or self.env(), **popen
+            [str(binary or self.binary), *args],
+            input=input,
+            timeout=timeout,
+            env=env or self.env(),
+            **self.as_whom(popen),
         )
 
-    def popen(self, *args, env=None, binary=BIN, **popen):
+    def popen(self, *args, env=None, binary=None, **popen):
         popen.setdefault("stdin", subprocess.DEVNULL)
         popen.setdefault("stdout", subprocess.PIPE)
         popen.setdefault("stderr", subprocess.PIPE)
-        return subprocess.Popen([str(binary), *args], env=env or self.env(), **popen)
+        return subprocess.Popen(
+            [str(binary or self.binary), *args], env=env or self.env(), **self.as_whom(popen)
+        )
 
-    def pty(self, *args, env=None, binary=BIN, **options):
-        return Pty([str(binary), *args], env or self.env(), **options)
+    def pty(self, *args, env=None, binary=None, **options):
+        if self.user:
+            options.setdefault("user", self.user)
+        return Pty([str(binary or self.binary), *args], env or self.env(), **options)
 
     def current_ids(self):
         return {p.name for p in self.sandboxes.iterdir()} if self.sandboxes.is_dir() else set()
@@ -199,6 +265,9 @@ class World:
         mark, groups = os.fsencode(str(self.base)), self.marks()
         for pid in all_pids():
             if pid == os.getpid() or not is_alive(pid):
+                continue
+            if self.user and self.user.owns(pid):
+                yield pid
                 continue
             words = read_proc(pid, "environ") + b"\0" + read_proc(pid, "cmdline")
             cgroup = read_proc(pid, "cgroup").decode()
@@ -337,12 +406,25 @@ class Pty:
     the program is gone. Output is consumed from `pending` by expect(); `seen` keeps all of it.
     """
 
-    def __init__(self, argv, env, rows=24, cols=80, stdin=None, stdout=None, stderr=None, pre=None):
+    def __init__(
+        self,
+        argv,
+        env,
+        rows=24,
+        cols=80,
+        stdin=None,
+        stdout=None,
+        stderr=None,
+        pre=None,
+        user=None,
+    ):
         self.master, self.slave = pty_module.openpty()
         os.set_blocking(self.master, False)
         set_size(self.slave, rows, cols)
         self.pending, self.seen = b"", b""
         slave = self.slave
+        if user:
+            os.fchown(slave, user.uid, 5)
 
         def enter():
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
@@ -358,6 +440,7 @@ class Pty:
             start_new_session=True,
             pass_fds=(),
             preexec_fn=enter,
+            **(user.popen() if user else {}),
         )
         self.pid = self.process.pid
 

@@ -156,9 +156,11 @@ def as_user(world, binary, *words):
     )
 
 
-def test_an_ordinary_user_is_refused_clearly(public_tree):
+def test_a_user_without_ids_is_refused_clearly(public_tree):
     world, binary = public_tree
-    refusal(as_user(world, binary, "run", "--", "true"), 125, "root|privilege")
+    refused = as_user(world, binary, "run", "--", "true")
+    refusal(refused, 125, "'/etc/subuid' gives no 65536 ids to user nobody")
+    assert b"hint: as root: lxc-exec doctor --fix nobody" in refused.stderr
 
 
 def test_an_ordinary_user_can_ask(public_tree):

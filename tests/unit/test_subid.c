@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "rootfs/subid.h"
+#include "store/subid.h"
 
 #define LINES 8
 

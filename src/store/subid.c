@@ -1,4 +1,4 @@
-#include "rootfs/subid.h"
+#include "store/subid.h"
 
 #include <string.h>
 

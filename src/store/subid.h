@@ -2,8 +2,8 @@
  * The lines of subuid(5) and subgid(5): which ids of the host an account may give away. Pure. What
  * is no whole, well-formed line counts for nobody.
  */
-#ifndef LXE_ROOTFS_SUBID_H
-#define LXE_ROOTFS_SUBID_H
+#ifndef LXE_STORE_SUBID_H
+#define LXE_STORE_SUBID_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,0 +1,171 @@
+/* How what runs is ended where no cgroup can: by its namespaces. See keeper.h. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "keeper/keeper.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+
+#define END_MS 10000
+#define LOOK_MS 50 /* between two looks at what does not raise SIGCHLD here any more */
+#define TREE_MAX 4096
+#define TREE_LOOKS 64
+
+bool lxe_keeper_lacks_cgroup(const struct lxe_keeper *k)
+{
+	return k->cgroups && lxe_cgroup_host_mode(k->cgroups) == LXE_CGROUP_NONE;
+}
+
+void lxe_keeper_kill_container(struct lxe_keeper *k)
+{
+	if (k->init_leaf && lxe_cgroup_leaf_kill(k->init_leaf) == 0)
+		return;
+	/* Not reaped yet, so nobody else has its number; pid 1 dies with it. */
+	if (k->monitor > 0)
+		kill(k->monitor, SIGKILL);
+}
+
+/* 0 when it has none, or none that we may look at. */
+static ino_t uts_of(pid_t pid)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/uts", pid);
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+void lxe_process_know_tree(struct lxe_process *p)
+{
+	if (lxe_keeper_lacks_cgroup(p->keeper))
+		p->tree = uts_of(p->pid);
+}
+
+/* Those that were killed: who has SIGKILL forks no more, so a look that finds nobody else is the last. */
+struct killed {
+	pid_t pid[TREE_MAX];
+	size_t n;
+};
+
+static bool is_known(const struct killed *k, pid_t pid)
+{
+	for (size_t i = 0; i < k->n; i++)
+		if (k->pid[i] == pid)
+			return true;
+	return false;
+}
+
+/* 1: killed. The number may pass to a stranger before the look, but not once its pidfd is open. */
+static int kill_if_of(struct killed *k, pid_t pid, ino_t tree)
+{
+	LXE_AUTOCLOSE int fd = -EBADF;
+
+	if (uts_of(pid) != tree || is_known(k, pid))
+		return 0;
+	fd = sys_pidfd_open(pid);
+	if (fd < 0 || uts_of(pid) != tree)
+		return 0;
+	if (k->n == TREE_MAX)
+		return -E2BIG;
+	k->pid[k->n++] = pid;
+	return sys_pidfd_kill(fd, SIGKILL) == 0;
+}
+
+/* How many of the tree were killed in one look at all processes. */
+static int kill_look(struct killed *k, ino_t tree)
+{
+	DIR *dir = opendir("/proc");
+	const struct dirent *e;
+	int found = 0, r = 0, pid;
+
+	if (!dir)
+		return -errno;
+	while (r >= 0 && (e = readdir(dir))) {
+		if (lxe_parse_int(e->d_name, 1, INT_MAX, &pid) < 0)
+			continue;
+		r = kill_if_of(k, pid, tree);
+		found += r > 0;
+	}
+	closedir(dir);
+	return r < 0 ? r : found;
+}
+
+void lxe_process_kill_tree(struct lxe_process *p)
+{
+	struct killed killed = { .n = 0 };
+	int r = 1;
+
+	if (p->pid > 0 && !p->reaped)
+		kill(p->pid, SIGKILL);
+	/* The sandbox's own command takes everything with it. */
+	if (p == p->keeper->main) {
+		lxe_keeper_kill_container(p->keeper);
+		return;
+	}
+	if (!p->tree)
+		return;
+	for (int i = 0; i < TREE_LOOKS && r > 0; i++)
+		r = kill_look(&killed, p->tree);
+	/* It forks faster than we look: better without the sandbox than with that in it. */
+	if (r != 0)
+		lxe_keeper_kill_container(p->keeper);
+}
+
+/*
+ * A child of the monitor's that had not yet got as far as to ask for its death is ours when that is dead, and may
+ * wait for it for ever. All our children are the sandbox's.
+ */
+static void kill_children(void)
+{
+	char path[64], text[4096], *rest = text, *word;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	if (sys_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return;
+	while ((word = strsep(&rest, " ")))
+		if (lxe_parse_int(word, 1, INT_MAX, &pid) == 0)
+			kill(pid, SIGKILL);
+}
+
+/* Does anything that is our child, or has become it, still run? */
+static bool anything_left(struct lxe_keeper *k)
+{
+	struct rusage usage;
+	int status;
+	pid_t pid;
+
+	while ((pid = sys_reap(-1, &status, &usage)) > 0)
+		lxe_keeper_reaped(k, pid, status, &usage);
+	return pid == 0;
+}
+
+bool lxe_keeper_await_end(struct lxe_keeper *k)
+{
+	const struct timespec look = { .tv_nsec = LOOK_MS * 1000000L };
+	uint64_t end = sys_now_ms() + END_MS;
+	sigset_t child;
+
+	if (!lxe_keeper_lacks_cgroup(k))
+		return true;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	/* Not in the loop: nothing else may happen to the sandbox any more. */
+	while (anything_left(k)) {
+		if (sys_now_ms() >= end)
+			return false;
+		kill_children();
+		sigtimedwait(&child, NULL, &look);
+	}
+	return true;
+}
