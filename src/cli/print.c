@@ -182,6 +182,9 @@ void lxe_print_outcome(const struct lxe_outcome *o, uint64_t timeout_ms, int ver
 	case LXE_CAUSE_KILLED:
 		break;
 	}
+	if (o->spill_error[0])
+		lxe_print_note("the spill file holds the first %llu bytes only: %s",
+			(unsigned long long)o->spilled, o->spill_error);
 	if (!o->teardown_ok) {
 		lxe_print_residue(o->id, o->residue);
 		put_message("what is left is kept on record", "", "lxc-exec gc");

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "client/client.h"
 #include "policy/profile.h"
 #include "sys/proc.h"
 
@@ -214,13 +215,15 @@ struct lxe_spec lxe_api_spec(const struct lxe_options *o)
 	return spec;
 }
 
-int lxe_api_give_stdio(
-	const struct lxe_options *o, struct lxe_msg *msg, int *null, struct lxe_err *err)
+int lxe_api_give_stdio(const struct lxe_options *o, struct lxe_msg *msg, int *null, int *spill,
+	struct lxe_err *err)
 {
 	static const enum lxe_fd_role roles[] = { LXE_FD_STDIN, LXE_FD_STDOUT, LXE_FD_STDERR };
+	int r = lxe_client_open_spill(&o->req.spec, !o->pty, spill, err);
 
-	if (o->pty)
-		return 0;
+	if (r < 0 || o->pty)
+		return r;
+	msg->fds[LXE_FD_SPILL] = *spill;
 	*null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (*null < 0)
 		return lxe_fail(err, -errno, "open '/dev/null'");

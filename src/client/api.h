@@ -79,9 +79,9 @@ int lxe_api_left(uint64_t end_ms);
 /* The spec that is to be run, borrowed from the options: not to be released. */
 struct lxe_spec lxe_api_spec(const struct lxe_options *o);
 
-/* The same, and null is opened where a descriptor is -1: *null is the caller's, -EBADF beforehand. */
-int lxe_api_give_stdio(
-	const struct lxe_options *o, struct lxe_msg *msg, int *null, struct lxe_err *err);
+/* The same, and null is opened where a descriptor is -1, and a spill file: both the caller's. */
+int lxe_api_give_stdio(const struct lxe_options *o, struct lxe_msg *msg, int *null, int *spill,
+	struct lxe_err *err);
 
 void lxe_handle_init(struct lxe_process_handle *p, int control);
 

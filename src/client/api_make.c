@@ -79,7 +79,7 @@ static int check(const struct lxe_options *o, struct lxe_err *err)
 static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint64_t end,
 	struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int null = -EBADF;
+	LXE_AUTOCLOSE int null = -EBADF, spill = -EBADF;
 	LXE_AUTOCLOSE int result = -EBADF;
 	struct lxe_spec spec = lxe_api_spec(o);
 	int left = lxe_api_left(end), r;
@@ -95,7 +95,7 @@ static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint6
 	lxe_msg_init(&m.request, LXE_MSG_CREATE);
 	m.request.flags = LXE_CREATE_HOLD;
 	m.request.begun_us = sys_now_us();
-	r = lxe_api_give_stdio(o, &m.request, &null, err);
+	r = lxe_api_give_stdio(o, &m.request, &null, &spill, err);
 	if (r == 0 && spec.result)
 		r = result = lxe_client_open_result(spec.result, err);
 	if (r < 0)

@@ -18,7 +18,7 @@
 static int ask_exec(const struct lxe_options *o, struct lxe_process_handle *p, uint64_t end,
 	struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int null = -EBADF;
+	LXE_AUTOCLOSE int null = -EBADF, spill = -EBADF;
 	struct lxe_spec spec = lxe_api_spec(o);
 	LXE_AUTOCLOSE int memory = lxe_spec_memfd(&spec, err);
 	struct lxe_msg msg;
@@ -30,7 +30,7 @@ static int ask_exec(const struct lxe_options *o, struct lxe_process_handle *p, u
 	msg.flags = LXE_EXEC_TELL;
 	msg.begun_us = sys_now_us();
 	msg.fds[LXE_FD_SPEC] = memory;
-	r = lxe_api_give_stdio(o, &msg, &null, err);
+	r = lxe_api_give_stdio(o, &msg, &null, &spill, err);
 	return r < 0 ? r : lxe_handle_ask(p, &msg, end, err);
 }
 

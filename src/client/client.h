@@ -37,6 +37,10 @@ int lxe_client_exec(struct lxe_spec *spec, const struct lxe_dirs *dirs,
  * Open what --result names, a path (emptied) or "fd:N" (duplicated): a descriptor for
  * lxe_outcome_write(), the caller's. For failures that come before there is anything to run.
  */
+/* Where everything that the command puts out goes, beside the limit; checks both. -EBADF in *ret: no file. */
+int lxe_client_open_spill(
+	const struct lxe_spec *spec, bool passes_on, int *ret, struct lxe_err *err);
+
 int lxe_client_open_result(const char *where, struct lxe_err *err);
 
 /*

@@ -75,6 +75,9 @@ static void stop(struct lxe_session *s, int signal)
 
 static void end_linger(struct lxe_session *s)
 {
+	/* Before the keeper writes down how much there was. */
+	if (s->relay)
+		lxe_relay_end_output(s->relay);
 	send_plain(s, LXE_MSG_DRAINED, 0);
 	enter(s, LXE_PHASE_ENDING);
 }
@@ -111,7 +114,10 @@ static void take_started(struct lxe_session *s, struct lxe_msg *msg)
 	if (s->phase == LXE_PHASE_STARTING || s->phase == LXE_PHASE_BUILDING)
 		enter(s, LXE_PHASE_RUNNING);
 	s->started = true;
-	if (s->spec->tty == LXE_TTY_ON && !s->relay && lxe_session_start_relay(s, msg) < 0)
+	/* Without what limits it nothing may be passed on. */
+	if (lxe_session_take_governor(s, msg) < 0)
+		stop(s, SIGTERM);
+	else if (s->spec->tty == LXE_TTY_ON && !s->relay && lxe_session_start_relay(s, msg) < 0)
 		stop(s, SIGTERM);
 }
 
@@ -258,6 +264,12 @@ static bool finished(struct lxe_session *s)
 		return false;
 	if (s->detached)
 		return true;
+	/* The tail comes when nothing else does; of what is cut off by force it is what there is. */
+	if (s->relay && s->governor &&
+		(s->patience_over || s->signal || lxe_relay_drained(s->relay)))
+		lxe_relay_end_output(s->relay);
+	if (s->relay && s->governor && s->signal)
+		return s->patience_over || lxe_relay_flushed(s->relay);
 	/* What was cut off by force need not be read to its end by somebody who does not read. */
 	if (!s->relay || s->signal || (s->patience_over && s->outcome->cause == LXE_CAUSE_TIMEOUT))
 		return true;

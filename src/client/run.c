@@ -70,13 +70,14 @@ static int make_timers(struct lxe_session *s, struct lxe_err *err)
  * The command has the caller's stdin and stdout now; with copies of ours, its peers would see end of
  * file and EPIPE later than they do without us.
  */
-static void let_go_of_stdio(void)
+static void let_go_of_stdio(bool output)
 {
 	LXE_AUTOCLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
+		if (output)
+			dup2(null, STDOUT_FILENO);
 	}
 }
 
@@ -91,6 +92,7 @@ void lxe_session_give_stdio(const struct lxe_session *s, struct lxe_msg *msg)
 		msg->fds[LXE_FD_STDIN] = STDIN_FILENO;
 		msg->fds[LXE_FD_STDOUT] = STDOUT_FILENO;
 		msg->fds[LXE_FD_STDERR] = STDERR_FILENO;
+		msg->fds[LXE_FD_SPILL] = s->spill;
 	}
 }
 
@@ -110,7 +112,7 @@ static int begin(struct lxe_session *s, struct lxe_err *err)
 	if (s->spec->tty == LXE_TTY_ON)
 		lxe_rawtty_again(&s->tty);
 	else if (s->kind != LXE_SESSION_CREATE)
-		let_go_of_stdio();
+		let_go_of_stdio(!s->spec->output_limit);
 	/* From here on the lock is the keeper's alone: with its end the record belongs to nobody. */
 	lxe_sandbox_release(&s->sandbox);
 	return lxe_session_loop(s, err);
@@ -125,7 +127,9 @@ static int prepare(struct lxe_session *s, struct lxe_err *err)
 		if (s->result < 0)
 			return s->result;
 	}
-	r = block_signals(s, err);
+	r = lxe_session_prepare_output(s, err);
+	if (r == 0)
+		r = block_signals(s, err);
 	if (r < 0)
 		return r;
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
@@ -221,6 +225,7 @@ static void tear_down(struct lxe_session *s)
 static void close_all(struct lxe_session *s)
 {
 	lxe_sandbox_release(&s->sandbox);
+	lxe_session_close_output(s);
 	lxe_drop_fd(&s->control);
 	lxe_drop_fd(&s->signals);
 	lxe_drop_fd(&s->result);
@@ -246,6 +251,7 @@ static void finish(struct lxe_session *s, const struct lxe_err *err)
 		lxe_msg_send(s->control, &bye);
 	end_keeper(s);
 	if (!s->has_outcome) {
+		lxe_session_save_output(s);
 		describe_failure(s, err);
 		empty_result(s);
 		if (s->sandbox.id[0])
@@ -278,7 +284,7 @@ int lxe_session_run(struct lxe_session *s, struct lxe_err *err)
 	s->begun_us = sys_now_us();
 	s->sandbox = LXE_SANDBOX_NONE;
 	s->control = s->signals = s->result = s->deadline = s->probe = -EBADF;
-	s->in = s->out = s->master = s->procs = s->tty.fd = s->bell = -EBADF;
+	s->in = s->out = s->master = s->procs = s->tty.fd = s->bell = s->spill = -EBADF;
 	*s->outcome = (struct lxe_outcome){
 		.cause = LXE_CAUSE_ERROR, .bytes_out = -1, .teardown_ok = true
 	};

@@ -17,6 +17,7 @@
 #include "store/outcome.h"
 #include "store/sandbox.h"
 #include "terminal/gate.h"
+#include "terminal/governor.h"
 #include "terminal/rawtty.h"
 #include "terminal/relay.h"
 #include "terminal/ring.h"
@@ -67,6 +68,9 @@ struct lxe_session {
 	int deadline; /* timerfd: of the phase */
 	int probe;    /* timerfd: the gate's next look */
 
+	int spill;		       /* the file that gets all output */
+	struct lxe_governor *governor; /* of the output, where a limit was asked for */
+
 	struct lxe_rawtty tty;
 	int in, out; /* our own descriptions of stdin and stdout, when there is a terminal */
 	int master, procs;
@@ -91,6 +95,12 @@ int lxe_session_join(struct lxe_session *s, struct lxe_err *err);
 int lxe_session_attach(struct lxe_session *s, struct lxe_err *err);
 int lxe_session_redraw(struct lxe_session *s);
 void lxe_session_yield(struct lxe_session *s);
+
+/* output.c: see there */
+int lxe_session_prepare_output(struct lxe_session *s, struct lxe_err *err);
+int lxe_session_take_governor(struct lxe_session *s, struct lxe_msg *started);
+void lxe_session_save_output(struct lxe_session *s);
+void lxe_session_close_output(struct lxe_session *s);
 
 /* run.c: the caller's files, or its terminal, as part of a request. */
 void lxe_session_give_stdio(const struct lxe_session *s, struct lxe_msg *msg);

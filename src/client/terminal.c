@@ -78,6 +78,8 @@ int lxe_session_start_relay(struct lxe_session *s, struct lxe_msg *started)
 		r = lxe_session_redraw(s);
 	if (r == 0)
 		r = lxe_relay_new(&s->relay, s->in, s->out, s->master, s->ring);
+	if (r == 0 && s->governor)
+		lxe_relay_govern(s->relay, s->governor);
 	if (r == 0 && s->kind == LXE_SESSION_ATTACH)
 		begin_attached(s, started->fds[LXE_FD_INPUT]);
 	s->started_ms = sys_now_ms();

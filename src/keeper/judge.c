@@ -37,7 +37,10 @@ void lxe_process_judge(struct lxe_process *p)
 	o->peak_memory = stats.peak_memory;
 	o->has_status = p->reaped;
 	o->status = p->status;
-	o->bytes_out = p->ring ? (int64_t)lxe_ring_written(p->ring) : -1;
+	if (p->output.governor)
+		lxe_governor_tell(p->output.governor, o);
+	else
+		o->bytes_out = p->ring ? (int64_t)lxe_ring_written(p->ring) : -1;
 	if (k->life.expired && p->timed_out) {
 		o->cause = LXE_CAUSE_TIMEOUT;
 		say_timeout(p);

@@ -154,6 +154,9 @@ void lxe_keeper_lost(struct lxe_channel *c);
 /* progress.c: nobody holds the other end of its pty any more, and all was read. */
 void lxe_keeper_hung_up(struct lxe_process *p);
 
+/* progress.c: what it had put out was delivered, after its end (output.h). */
+void lxe_keeper_delivered(struct lxe_process *p);
+
 /* progress.c: a process is in another state. */
 void lxe_keeper_moved(struct lxe_process *p);
 

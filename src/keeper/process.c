@@ -37,6 +37,7 @@ struct lxe_process *lxe_process_new(
 	p->answered.fd = p->reported.fd = p->drained_by_us.fd = p->rung.fd = p->bell = -EBADF;
 	p->outcome = (struct lxe_outcome){ .bytes_out = -1, .created_at_ms = sys_epoch_ms() };
 	memcpy(p->outcome.id, k->sandbox.id, sizeof(p->outcome.id));
+	lxe_output_init(p);
 	p->life.arg = p->seat.arg = p->patience.arg = p->step.arg = p;
 	while (*last)
 		last = &(*last)->next;
@@ -66,6 +67,7 @@ void lxe_process_free(struct lxe_process *p)
 	lxe_close(p->release);
 	lxe_pty_release(&p->pty);
 	lxe_metrics_gone(p);
+	lxe_output_release(p);
 	lxe_ring_unmap(p->ring);
 	lxe_close(p->ring_fd);
 	lxe_cgroup_leaf_free(p->leaf);

@@ -14,6 +14,7 @@
 #include "cgroup/cgroup.h"
 #include "confine/confine.h"
 #include "keeper/loop.h"
+#include "keeper/output.h"
 #include "keeper/state.h"
 #include "keeper/user.h"
 #include "policy/spec.h"
@@ -48,6 +49,8 @@ struct lxe_process {
 	struct lxe_pty pty;
 	struct lxe_ring *ring;
 	int ring_fd;
+
+	struct lxe_output output;
 
 	int answer, report, release; /* of the starter; of the child; to the child */
 	struct lxe_source answered, reported;

@@ -9,8 +9,9 @@
 #include "sys/proc.h"
 
 #define DRIVER_TIMEOUT_MS \
-	2000	      /* the driver ends its patience itself; this is for one that cannot */
-#define LINGER_MS 200 /* for late output of what the command left running */
+	2000	       /* the driver ends its patience itself; this is for one that cannot */
+#define LINGER_MS 200  /* for late output of what the command left running */
+#define READER_MS 2000 /* of what is ended by force, for who does not read what it has put out */
 
 void lxe_keeper_finish(struct lxe_process *p)
 {
@@ -61,6 +62,22 @@ static void tell_starters(const struct lxe_process *p)
 	}
 }
 
+static void tell_exited(struct lxe_process *p)
+{
+	if (p->started && !p->outcome.error)
+		lxe_channel_say(p->client, LXE_MSG_EXITED);
+	if (p->driver && p->driver != p->client)
+		lxe_channel_say(p->driver, LXE_MSG_EXITED);
+}
+
+void lxe_keeper_delivered(struct lxe_process *p)
+{
+	if (p->finished)
+		return;
+	tell_exited(p);
+	lxe_keeper_finish(p);
+}
+
 static void ended(struct lxe_process *p)
 {
 	struct lxe_keeper *k = p->keeper;
@@ -72,10 +89,13 @@ static void ended(struct lxe_process *p)
 		lxe_keeper_move(k, p->outcome.error ? LXE_FAILED : LXE_STOPPED);
 	/* Ours was the last hold of the slave, but for what the command has left running. */
 	lxe_drop_fd(&p->pty.slave);
-	if (p->started && !p->outcome.error)
-		lxe_channel_say(p->client, LXE_MSG_EXITED);
-	if (p->driver && p->driver != p->client)
-		lxe_channel_say(p->driver, LXE_MSG_EXITED);
+	/* A reader who is slow has time, and who waits for the end hears of it then. */
+	if (!lxe_output_end(p)) {
+		if (p->stopping || p->timed_out)
+			lxe_loop_set_timer(k->loop, &p->patience, READER_MS);
+		return;
+	}
+	tell_exited(p);
 	/* What the command has printed is its driver's to read before the pty ends. */
 	if (p->spec.tty != LXE_TTY_ON || p->stopping || p->drained || p->hung_up ||
 		p->outcome.error)
@@ -101,6 +121,7 @@ static void send_started(struct lxe_process *p)
 		msg.fds[LXE_FD_RING] = p->ring_fd;
 		msg.fds[LXE_FD_PROCS] = lxe_cgroup_leaf_procs_fd(p->leaf);
 	}
+	msg.fds[LXE_FD_OUTPUT] = p->output.memory;
 	lxe_channel_send(p->client, &msg);
 }
 
@@ -191,7 +212,10 @@ void lxe_process_stop(struct lxe_process *p, int signal, uint64_t grace_ms)
 		p->stop_signal = signal;
 	}
 	if (p->state == LXE_PROCESS_ENDED) {
-		lxe_keeper_finish(p);
+		if (lxe_output_end(p))
+			lxe_keeper_finish(p);
+		else if (!p->patience.at_ms)
+			lxe_loop_set_timer(p->keeper->loop, &p->patience, READER_MS);
 	} else if (grace_ms && lxe_process_runs(p)) {
 		lxe_loop_set_timer(p->keeper->loop, &p->patience, grace_ms);
 		ask_to_end(p);
@@ -255,6 +279,7 @@ static void answer(struct lxe_process *p)
 	int result = p->request.fds[LXE_FD_RESULT];
 
 	p->answered_done = true;
+	lxe_output_end(p);
 	lxe_process_judge(p);
 	p->outcome.teardown_ok = true;
 	if (result >= 0 && lxe_outcome_write(&p->outcome, result, &err) < 0) {

@@ -29,7 +29,8 @@ static int open_terminal(struct lxe_process *p, struct lxe_err *err)
 		k->idmap.host_start + TTY_GROUP, p->spec.rows, p->spec.cols, err);
 }
 
-static void fill_stdio(const struct lxe_process *p, struct lxe_child *child)
+static void fill_stdio(
+	const struct lxe_process *p, const int limited[LXE_STREAMS], struct lxe_child *child)
 {
 	const int *fds = p->request.fds;
 
@@ -37,6 +38,9 @@ static void fill_stdio(const struct lxe_process *p, struct lxe_child *child)
 	child->stdio[0] = child->terminal ? p->pty.slave : fds[LXE_FD_STDIN];
 	child->stdio[1] = child->terminal ? p->pty.slave : fds[LXE_FD_STDOUT];
 	child->stdio[2] = child->terminal ? p->pty.slave : fds[LXE_FD_STDERR];
+	for (enum lxe_stream i = LXE_STREAM_OUT; i < LXE_STREAMS; i++)
+		if (limited[i] >= 0)
+			child->stdio[STDOUT_FILENO + i] = limited[i];
 }
 
 /*
@@ -143,10 +147,15 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 		.report = -EBADF,
 		.release = -EBADF,
 	};
+	int limited[LXE_STREAMS] = { -EBADF, -EBADF };
 	int answer = -EBADF, r;
 
 	p->oom_before = lxe_cgroup_oom_kills(p->keeper->cgroup);
 	r = prepare(p, &env, err);
+	if (r == 0)
+		r = lxe_output_open(p, limited, err);
+	if (r == 0)
+		r = lxe_output_begin(p, err);
 	if (r == 0) {
 		child.nofile = p->keeper->nofile;
 		child.mark = lxe_keeper_lacks_cgroup(p->keeper);
@@ -159,7 +168,7 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 		child.confinement = p->confinement;
 		child.uid = p->user.uid;
 		child.gid = p->user.gid;
-		fill_stdio(p, &child);
+		fill_stdio(p, limited, &child);
 		r = make_pipes(p, &child, &answer, err);
 	}
 	if (r == 0)
@@ -167,6 +176,8 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 	lxe_close(answer);
 	lxe_close(child.report);
 	lxe_close(child.release);
+	lxe_close(limited[LXE_STREAM_OUT]);
+	lxe_close(limited[LXE_STREAM_ERR]);
 	let_go_of_stdio(p);
 	lxe_strv_release(&env);
 	return r;

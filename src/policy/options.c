@@ -218,6 +218,32 @@ static const struct lxe_option table[] = {
 		AT(spec.result),
 	},
 	{
+		.name = "output-limit",
+		.placeholder = "SIZE",
+		.help = "pass on the first and the last half of SIZE, and drop the rest",
+		.detail = "For standard output and standard error each; a line between the halves "
+			  "says how many bytes are missing, and the result record counts them. "
+			  "The head is passed on as it comes, the tail at the end. With a terminal "
+			  "it is about what is passed on to the caller; create needs -T.",
+		.values = "a whole number with K, M or G, from 64 to 1G, or none",
+		.verbs = RUNS,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_output_limit,
+	},
+	{
+		.name = "spill",
+		.placeholder = "FILE",
+		.help = "write all output to FILE, beside --output-limit",
+		.detail =
+			"Both streams, as they come. A file that is there is replaced; one that cannot "
+			"be written to its end is told of, and the run goes on.",
+		.values = "an absolute path; each run replaces the file",
+		.verbs = RUNS,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_spill,
+		.set_in_profile = lxe_set_spill_file,
+	},
+	{
 		.name = "quiet",
 		.letter = 'q',
 		.help = "print nothing but errors",

@@ -31,4 +31,9 @@ LXE_SETTER(lxe_set_output);	 /* output: table or json */
 LXE_SETTER(lxe_set_format);	 /* output, or prometheus */
 LXE_SETTER(lxe_set_caps);	 /* spec.caps; `value` is 1 to add, 0 to drop */
 
+/* setters_output.c */
+LXE_SETTER(lxe_set_output_limit); /* spec.output_limit: bytes or "none" */
+LXE_SETTER(lxe_set_spill);	  /* spec.spill */
+LXE_SETTER(lxe_set_spill_file);	  /* spec.spill: an absolute path */
+
 #endif

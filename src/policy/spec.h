@@ -15,6 +15,8 @@
 
 #define LXE_NAME_MAX 128 /* bytes of a sandbox name */
 #define LXE_TIMEOUT_NONE 0
+#define LXE_OUTPUT_LIMIT_MIN 64
+#define LXE_OUTPUT_LIMIT_MAX (1024 * 1024 * 1024)
 
 enum lxe_tty { LXE_TTY_AUTO, LXE_TTY_ON, LXE_TTY_OFF };
 
@@ -41,6 +43,10 @@ struct lxe_spec {
 	bool keep;	      /* it stays when its command has ended */
 	uint16_t rows, cols;  /* terminal size, 0: unknown */
 	int verbose;	      /* -1 quiet, 0, 1.. */
+
+	/* Of what it puts out, in bytes for each stream; 0: it has the caller's own files. */
+	uint64_t output_limit;
+	char *spill; /* path of the file that gets all of it, or NULL */
 };
 
 void lxe_spec_init(struct lxe_spec *spec); /* the built-in defaults */

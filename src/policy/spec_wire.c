@@ -31,6 +31,8 @@ enum tag {
 	TAG_IDLE,
 	TAG_CAPS,
 	TAG_NEW_PRIVS,
+	TAG_OUTPUT_LIMIT,
+	TAG_SPILL,
 };
 
 #define VERBOSE_BIAS 1 /* numbers on the wire have no sign, and -1 is quiet */
@@ -67,6 +69,8 @@ int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *re
 	lxe_put_u64(&w, TAG_TIMEOUT, spec->timeout_ms);
 	lxe_put_u64(&w, TAG_TTL, spec->ttl_ms);
 	lxe_put_u64(&w, TAG_IDLE, spec->idle_ms);
+	lxe_put_u64(&w, TAG_OUTPUT_LIMIT, spec->output_limit);
+	lxe_put_text(&w, TAG_SPILL, spec->spill);
 	lxe_put_u64(&w, TAG_ROWS, spec->rows);
 	lxe_put_u64(&w, TAG_COLS, spec->cols);
 	lxe_put_u64(&w, TAG_VERBOSE, (uint64_t)verbose + VERBOSE_BIAS);
@@ -141,6 +145,8 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 		return get_number(f, UINT64_MAX, &spec->ttl_ms);
 	case TAG_IDLE:
 		return get_number(f, UINT64_MAX, &spec->idle_ms);
+	case TAG_OUTPUT_LIMIT:
+		return get_number(f, LXE_OUTPUT_LIMIT_MAX, &spec->output_limit);
 	case TAG_ROWS:
 		r = get_number(f, UINT16_MAX, &value);
 		spec->rows = (uint16_t)value;
@@ -161,6 +167,7 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_TERM:
 	case TAG_RESULT:
 	case TAG_USER:
+	case TAG_SPILL:
 		break;
 	}
 	return -EBADMSG;
@@ -185,6 +192,8 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 		return lxe_field_text(f, &spec->term);
 	case TAG_RESULT:
 		return lxe_field_text(f, &spec->result);
+	case TAG_SPILL:
+		return lxe_field_text(f, &spec->spill);
 	case TAG_VERSION:
 	case TAG_TTY:
 	case TAG_KEEP:
@@ -195,6 +204,7 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_TIMEOUT:
 	case TAG_TTL:
 	case TAG_IDLE:
+	case TAG_OUTPUT_LIMIT:
 	case TAG_ROWS:
 	case TAG_COLS:
 	case TAG_VERBOSE:

@@ -112,9 +112,11 @@ enum lxe_fd_role {
 	LXE_FD_PROCS,  /* cgroup.procs of the command's group */
 	LXE_FD_INPUT,  /* memfd with input that was not sent yet */
 	LXE_FD_BELL,   /* eventfd */
+	LXE_FD_SPILL,  /* the file that gets all output */
+	LXE_FD_OUTPUT, /* memfd of the output's governor */
 };
 
-#define LXE_FD_ROLES 13
+#define LXE_FD_ROLES 15
 
 struct lxe_msg {
 	enum lxe_msg_type type;

@@ -160,6 +160,33 @@ static json_t *json_spans(const struct lxe_outcome *o)
 	return spans;
 }
 
+static json_t *json_stream(const struct lxe_outcome *o, enum lxe_stream stream)
+{
+	json_t *counts = json_object();
+	uint64_t written = o->written[stream], dropped = o->dropped[stream];
+
+	json_object_set_new(counts, "written", json_integer((json_int_t)written));
+	json_object_set_new(counts, "kept", json_integer((json_int_t)(written - dropped)));
+	json_object_set_new(counts, "dropped", json_integer((json_int_t)dropped));
+	return counts;
+}
+
+static json_t *json_output(const struct lxe_outcome *o)
+{
+	json_t *output = json_object(), *spill = json_null();
+
+	if (o->spills) {
+		spill = json_object();
+		json_object_set_new(spill, "written", json_integer((json_int_t)o->spilled));
+		json_object_set_new(spill, "error", json_text(o->spill_error));
+	}
+	json_object_set_new(output, "limit", json_integer((json_int_t)o->output_limit));
+	json_object_set_new(output, "stdout", json_stream(o, LXE_STREAM_OUT));
+	json_object_set_new(output, "stderr", json_stream(o, LXE_STREAM_ERR));
+	json_object_set_new(output, "spill", spill);
+	return output;
+}
+
 static json_t *to_json(const struct lxe_outcome *o)
 {
 	json_t *root = json_object(), *usage = json_object(), *teardown = json_object();
@@ -192,6 +219,7 @@ static json_t *to_json(const struct lxe_outcome *o)
 	json_object_set_new(
 		root, "bytes_out", json_number_or_null(o->bytes_out >= 0, (uint64_t)o->bytes_out));
 	json_object_set_new(root, "truncated", json_boolean(o->truncated));
+	json_object_set_new(root, "output", o->output_limit ? json_output(o) : json_null());
 	json_object_set_new(root, "teardown", teardown);
 	return root;
 }

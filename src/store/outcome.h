@@ -45,6 +45,11 @@ enum lxe_span {
 
 #define LXE_SPANS 8
 
+/* What a command puts out; with a terminal all of it is the first. */
+enum lxe_stream { LXE_STREAM_OUT, LXE_STREAM_ERR };
+
+#define LXE_STREAMS 2
+
 struct lxe_outcome {
 	char id[LXE_ID_LEN + 1];
 	char name[129]; /* empty: none */
@@ -62,6 +67,11 @@ struct lxe_outcome {
 	uint64_t peak_memory;		      /* of the sandbox's cgroup, bytes, 0: unknown */
 	int64_t bytes_out; /* through the terminal; -1: the command wrote to the caller's own fds */
 	bool truncated;
+	uint64_t output_limit; /* of each stream, 0: none, and nothing below is known */
+	uint64_t written[LXE_STREAMS], dropped[LXE_STREAMS];
+	bool spills;	      /* there is a spill file */
+	uint64_t spilled;     /* bytes in it */
+	char spill_error[64]; /* why there are no more */
 	bool teardown_ok;
 	char residue[1024]; /* what could not be removed, one a line */
 };

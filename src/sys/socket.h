@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define SYS_SOCKET_FDS_MAX 8
+#define SYS_SOCKET_FDS_MAX 16
 
 /* A connected pair, CLOEXEC. */
 int sys_socketpair(int ends[2]);

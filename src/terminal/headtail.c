@@ -162,6 +162,11 @@ void lxe_headtail_end(struct lxe_headtail *h)
 	atomic_store_explicit(&m->ended, true, memory_order_release);
 }
 
+bool lxe_headtail_ended(const struct lxe_headtail *h)
+{
+	return atomic_load_explicit(&h->m->ended, memory_order_acquire);
+}
+
 static size_t make_marker(struct lxe_headtail *h)
 {
 	const char *end = h->terminal ? "\r\n" : "\n";

@@ -46,6 +46,7 @@ void lxe_headtail_fed(struct lxe_headtail *h, size_t n);
 
 /* Nothing more comes: the tail may be delivered. Again: nothing happens. */
 void lxe_headtail_end(struct lxe_headtail *h);
+bool lxe_headtail_ended(const struct lxe_headtail *h);
 
 /* What can be delivered now (iov_len 0: nothing), and how much of it was. */
 struct iovec lxe_headtail_next(struct lxe_headtail *h);

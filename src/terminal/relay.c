@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "sys/fd.h"
+#include "terminal/governor.h"
 #include "terminal/input.h"
 
 #define STEP_MAX ((size_t)64 * 1024)   /* fair share of one step */
@@ -22,7 +23,8 @@ struct lxe_relay {
 	bool out_blocks;
 	bool out_is_tty;
 	bool master_ended;
-	uint64_t delivered; /* position in the ring up to which `out` has everything */
+	uint64_t delivered;	       /* position in the ring up to which `out` has everything */
+	struct lxe_governor *governor; /* between the ring and `out`; NULL: nothing is */
 	struct lxe_input input;
 };
 
@@ -50,6 +52,7 @@ int lxe_relay_new(struct lxe_relay **ret, int in, int out, int master, struct lx
 	r->out_blocks = lxe_may_block(out);
 	r->out_is_tty = is_device(out);
 	r->master_ended = false;
+	r->governor = NULL;
 	r->delivered = lxe_ring_written(ring);
 	lxe_input_init(&r->input, in, master);
 	*ret = r;
@@ -77,7 +80,7 @@ uint32_t lxe_relay_wants(const struct lxe_relay *r, enum lxe_relay_end end)
 	case LXE_RELAY_IN:
 		return lxe_input_wants(&r->input) ? EPOLLIN : 0;
 	case LXE_RELAY_OUT:
-		return backlog(r) ? EPOLLOUT : 0;
+		return lxe_relay_flushed(r) ? 0 : EPOLLOUT;
 	case LXE_RELAY_MASTER:
 		return (wants_output(r) ? EPOLLIN : 0) |
 		       (lxe_input_wants_send(&r->input) ? EPOLLOUT : 0);
@@ -100,11 +103,28 @@ static int deliver_some(struct lxe_relay *r, size_t max, bool *more)
 	return 0;
 }
 
+static int deliver_governed(struct lxe_relay *r)
+{
+	size_t n;
+	int res;
+
+	do {
+		struct iovec v = lxe_ring_peek(r->ring, r->delivered);
+
+		n = lxe_governor_put(r->governor, LXE_STREAM_OUT, v.iov_base, v.iov_len);
+		r->delivered += n;
+		res = lxe_governor_push(r->governor, LXE_STREAM_OUT);
+	} while (res == 0 && n && backlog(r));
+	return res;
+}
+
 static int deliver(struct lxe_relay *r)
 {
 	bool more = true;
 	int res = 0;
 
+	if (r->governor)
+		return deliver_governed(r);
 	if (r->out_blocks)
 		return backlog(r) ? deliver_some(r, BLOCKING_MAX, &more) : 0;
 	while (res == 0 && more && backlog(r))
@@ -178,7 +198,7 @@ static int step_out(struct lxe_relay *r, uint32_t events)
 {
 	int res = deliver(r);
 
-	if (res < 0 || backlog(r))
+	if (res < 0 || !lxe_relay_flushed(r))
 		return res;
 	if (events & (EPOLLERR | EPOLLHUP))
 		return r->out_is_tty ? -EIO : -EPIPE;
@@ -193,7 +213,7 @@ static int step_master(struct lxe_relay *r, uint32_t events)
 	if (events & READY)
 		res = take_output(r);
 	/* Where `out` may block, only a poll can tell when it may be written. */
-	if (res == 0 && !r->out_blocks)
+	if (res == 0 && (!r->out_blocks || r->governor))
 		res = deliver(r);
 	if (res == 0 && ((events & EPOLLOUT) || r->input.gate_open != was_open))
 		res = send_input(r);
@@ -245,6 +265,19 @@ bool lxe_relay_detached(const struct lxe_relay *r)
 	return r->input.detached && lxe_input_len(&r->input) == 0;
 }
 
+void lxe_relay_govern(struct lxe_relay *r, struct lxe_governor *g)
+{
+	r->governor = g;
+}
+
+void lxe_relay_end_output(struct lxe_relay *r)
+{
+	if (!r->governor)
+		return;
+	lxe_governor_end(r->governor, LXE_STREAM_OUT);
+	r->delivered = lxe_ring_written(r->ring);
+}
+
 void lxe_relay_set_bell(struct lxe_relay *r, int bell)
 {
 	r->bell = bell;
@@ -272,5 +305,6 @@ bool lxe_relay_drained(const struct lxe_relay *r)
 
 bool lxe_relay_flushed(const struct lxe_relay *r)
 {
-	return backlog(r) == 0;
+	return backlog(r) == 0 &&
+	       !(r->governor && lxe_governor_pending(r->governor, LXE_STREAM_OUT));
 }

@@ -67,6 +67,14 @@ bool lxe_relay_holds_signal(const struct lxe_relay *r);
 void lxe_relay_set_detach(struct lxe_relay *r, const struct lxe_detach_keys *keys);
 bool lxe_relay_detached(const struct lxe_relay *r);
 
+/*
+ * Output passes through a governor (borrowed), which has `out` already: as its first stream. Nothing
+ * more is passed on after the end of it, but its tail.
+ */
+struct lxe_governor;
+void lxe_relay_govern(struct lxe_relay *r, struct lxe_governor *g);
+void lxe_relay_end_output(struct lxe_relay *r);
+
 /* An eventfd that is written to whenever something was read from the master; negative: none. */
 void lxe_relay_set_bell(struct lxe_relay *r, int bell);
 

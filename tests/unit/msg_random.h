@@ -43,6 +43,14 @@ static inline void random_outcome(struct lxe_outcome *o, uint64_t *state)
 	o->peak_memory = rnd(state);
 	o->bytes_out = (int64_t)rnd(state);
 	o->truncated = rnd_below(state, 2);
+	o->output_limit = rnd(state);
+	for (size_t i = 0; i < LXE_STREAMS; i++) {
+		o->written[i] = rnd(state);
+		o->dropped[i] = rnd(state);
+	}
+	o->spills = rnd_below(state, 2);
+	o->spilled = rnd(state);
+	random_text(o->spill_error, sizeof(o->spill_error), state);
 	o->teardown_ok = rnd_below(state, 2);
 	random_text(o->residue, sizeof(o->residue), state);
 }

@@ -23,6 +23,8 @@ static inline void fill_spec(struct lxe_spec *spec)
 	spec->timeout_ms = 1500;
 	spec->ttl_ms = 86400000;
 	spec->idle_ms = UINT64_MAX;
+	spec->output_limit = LXE_OUTPUT_LIMIT_MAX;
+	lxe_str_set(&spec->spill, "/tmp/all of it");
 	spec->caps = UINT64_MAX;
 	spec->new_privs = true;
 	spec->rows = 65535;

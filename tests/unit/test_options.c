@@ -241,6 +241,32 @@ static char *help_of(const struct lxe_verb_info *verb)
 	return text;
 }
 
+Test(options, limits_of_the_output)
+{
+	static const struct {
+		const char *text;
+		uint64_t value;
+	} good[] = { { "64", 64 }, { "10K", 10240 }, { "1MiB", 1 << 20 }, { "1G", 1 << 30 },
+		{ "none", 0 } };
+	static const char *const bad[] = { "0", "63", "-1", "1025M", "2G", "16E", "x", "K", "1 K",
+		"0x100", "99999999999999999999", "1.5K", "+64", "none " };
+	struct lxe_request req;
+	struct lxe_err err = { 0 };
+
+	lxe_request_init(&req);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		cr_assert_eq(lxe_request_set(&req, "output-limit", good[i].text, &err), 0, "%s",
+			err.msg);
+		cr_assert_eq(req.spec.output_limit, good[i].value);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		cr_assert_eq(lxe_request_set(&req, "output-limit", bad[i], &err), -EINVAL);
+		cr_assert(strstr(err.msg, bad[i]) && err.hint[0], "%s", err.msg);
+	}
+	cr_assert_eq(req.spec.output_limit, 0, "what is refused changes nothing");
+	lxe_request_release(&req);
+}
+
 Test(options, help_names_each_of_a_verb_and_no_other)
 {
 	char needle[64];

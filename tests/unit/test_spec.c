@@ -30,6 +30,8 @@ static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
 	cr_assert_eq(a->timeout_ms, b->timeout_ms);
 	cr_assert_eq(a->ttl_ms, b->ttl_ms);
 	cr_assert_eq(a->idle_ms, b->idle_ms);
+	cr_assert_eq(a->output_limit, b->output_limit);
+	cr_assert_str_eq(a->spill, b->spill);
 	cr_assert_eq(a->caps, b->caps);
 	cr_assert_eq(a->new_privs, b->new_privs);
 	cr_assert_eq(a->rows, b->rows);
