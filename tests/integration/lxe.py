@@ -5,6 +5,7 @@ anybody else, and knows the ids of all sandboxes that were made in it. Nothing s
 happen is waited for with a deadline, on descriptors where there is one.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -299,7 +300,8 @@ class World:
     def left_files(self):
         for top in (self.sandboxes, self.kept):
             for path in top.iterdir() if top.is_dir() else ():
-                yield f"sandbox directory {path}: {sorted(p.name for p in path.iterdir())}"
+                with contextlib.suppress(FileNotFoundError):  # gone by now
+                    yield f"sandbox directory {path}: {sorted(os.listdir(path))}"
         names = self.state / "names"
         for path in names.iterdir() if names.is_dir() else ():
             yield f"name {path}"
