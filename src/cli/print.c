@@ -47,7 +47,8 @@ int lxe_print_json(json_t *value)
 	if (!value)
 		return -ENOMEM;
 	/* A failed write stays on record in stdout, where lxe_print_end() finds it. */
-	json_dumpf(value, stdout, JSON_INDENT(2));
+	/* A terminal obeys controls that JSON does not escape: C1, and those that turn text around. */
+	json_dumpf(value, stdout, JSON_INDENT(2) | (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0));
 	lxe_print("\n");
 	json_decref(value);
 	return 0;
