@@ -29,11 +29,27 @@ int lxe_no_new_privs_child(void)
 	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : -EPERM;
 }
 
+/*
+ * WAIT_KILLABLE_RECV: a call that is being asked for is not interrupted by signals that it would not
+ * have been interrupted by. Linux 5.19 knows it.
+ */
+static int install(const struct sock_fprog *program, bool listens)
+{
+	long r;
+
+	if (!listens)
+		return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) < 0 ? -errno : 0;
+	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, program);
+	if (r < 0 && errno == EINVAL)
+		r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+			program);
+	return r < 0 ? -errno : (int)r;
+}
+
 int lxe_filter_child(const struct lxe_filter *filter)
 {
 	struct sock_fprog program = { .len = filter->n, .filter = filter->instructions };
 
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
-		return -errno;
-	return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == SECCOMP_MODE_FILTER ? 0 : -EPERM;
+	return install(&program, filter->listens);
 }

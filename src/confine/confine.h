@@ -15,15 +15,33 @@
 
 struct lxe_filter {
 	struct sock_filter *instructions; /* owned */
-	unsigned short n;
+	unsigned short n;		  /* 0: no filter is wanted */
+	bool listens; /* its calls are asked for: whoever installs it gets a descriptor that tells them */
+	bool kills; /* it ends a process for some call */
+};
+
+struct lxe_filter_how {
+	const char *name; /* default, strict, unconfined; or what messages call the profile */
+	const char *
+		text; /* the profile, in the container engines' JSON format; NULL: a built-in one */
+	size_t len;
+	uint64_t caps; /* of the command's bounding set */
+	bool log;      /* instead of denying */
+	bool learn;    /* tell of every call that is permitted */
 };
 
 /*
- * The default filter: from STATE/cache when this build has compiled it before, else compiled and
- * cached (a cache that cannot be written is no error). Release with lxe_filter_release().
+ * The filter: from STATE/cache when this build has compiled it before, else compiled and cached (a
+ * cache that cannot be written is no error). Release with lxe_filter_release().
  */
-int lxe_filter_load(struct lxe_filter *ret, const char *state, struct lxe_err *err);
+int lxe_filter_load(struct lxe_filter *ret, const char *state, const struct lxe_filter_how *how,
+	struct lxe_err *err);
 void lxe_filter_release(struct lxe_filter *filter);
+
+struct lxe_rules;
+
+/* The rules that it is compiled from; release with lxe_rules_release(). */
+int lxe_filter_rules(struct lxe_rules *ret, const struct lxe_filter_how *how, struct lxe_err *err);
 
 /* What is asked of one command. */
 struct lxe_confinement {
@@ -49,7 +67,10 @@ int lxe_capabilities_child(const struct lxe_confinement *c);
 /* no_new_privs (PR_SET_NO_NEW_PRIVS), read back. */
 int lxe_no_new_privs_child(void);
 
-/* Install the filter (needs no_new_privs or CAP_SYS_ADMIN) and read back that a filter is in force. */
+/*
+ * Install the filter (needs no_new_privs or CAP_SYS_ADMIN); whether it is in force is looked at from
+ * outside, as it need not permit to ask. 0, or the descriptor of one that listens.
+ */
 int lxe_filter_child(const struct lxe_filter *filter);
 
 #endif

@@ -1,224 +1,192 @@
-/* The default system call filter: compiled by libseccomp, cached as BPF. See confine.h. */
-#include "confine/confine.h"
-
+/* The system call filter and its cache. See confine.h. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sched.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "confine/compile.h"
+#include "confine/confine.h"
+#include "confine/rules.h"
 #include "store/dirs.h"
 #include "sys/fd.h"
 
-#define CACHE_MAX (BPF_MAXINSNS * sizeof(struct sock_filter))
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MAGIC "lxefilt1"
+#define CACHE_FILES 64 /* of other builds and other profiles; more than that is forgotten */
+#define CACHE_MAX (LXE_RULES_TEXT_MAX + 4096 + BPF_MAXINSNS * sizeof(struct sock_filter))
 
 /*
- * Calls that reach beyond a sandbox or have a long record of kernel bugs behind them. EPERM, so that
- * a program sees a refusal and not a kernel without the call.
+ * What a filter was compiled from, whole: it stands in the file before the filter, so that a file is
+ * believed by what it says and not by its name, which is only a hash of it.
  */
-static const int refused[] = {
-	SCMP_SYS(acct),
-	SCMP_SYS(add_key),
-	SCMP_SYS(bpf),
-	SCMP_SYS(clock_adjtime),
-	SCMP_SYS(clock_settime),
-	SCMP_SYS(clock_settime64),
-	SCMP_SYS(create_module),
-	SCMP_SYS(delete_module),
-	SCMP_SYS(finit_module),
-	SCMP_SYS(fsconfig),
-	SCMP_SYS(fsmount),
-	SCMP_SYS(fsopen),
-	SCMP_SYS(fspick),
-	SCMP_SYS(init_module),
-	SCMP_SYS(io_uring_enter),
-	SCMP_SYS(io_uring_register),
-	SCMP_SYS(io_uring_setup),
-	SCMP_SYS(ioperm),
-	SCMP_SYS(iopl),
-	SCMP_SYS(kcmp),
-	SCMP_SYS(kexec_file_load),
-	SCMP_SYS(kexec_load),
-	SCMP_SYS(keyctl),
-	SCMP_SYS(lookup_dcookie),
-	SCMP_SYS(mount),
-	SCMP_SYS(mount_setattr),
-	SCMP_SYS(move_mount),
-	SCMP_SYS(move_pages),
-	SCMP_SYS(nfsservctl),
-	SCMP_SYS(open_by_handle_at),
-	SCMP_SYS(open_tree),
-	SCMP_SYS(perf_event_open),
-	SCMP_SYS(pivot_root),
-	SCMP_SYS(process_vm_readv),
-	SCMP_SYS(process_vm_writev),
-	SCMP_SYS(quotactl),
-	SCMP_SYS(quotactl_fd),
-	SCMP_SYS(reboot),
-	SCMP_SYS(request_key),
-	SCMP_SYS(setdomainname),
-	SCMP_SYS(sethostname),
-	SCMP_SYS(setns),
-	SCMP_SYS(settimeofday),
-	SCMP_SYS(stime),
-	SCMP_SYS(swapoff),
-	SCMP_SYS(swapon),
-	SCMP_SYS(syslog),
-	SCMP_SYS(umount),
-	SCMP_SYS(umount2),
-	SCMP_SYS(userfaultfd),
-	SCMP_SYS(vhangup),
+struct key {
+	char *bytes;
+	size_t len;
 };
 
-/* Flags of clone(2) and unshare(2) that make a namespace. */
-static const unsigned int namespaces[] = {
-	CLONE_NEWNS,
-	CLONE_NEWCGROUP,
-	CLONE_NEWUTS,
-	CLONE_NEWIPC,
-	CLONE_NEWUSER,
-	CLONE_NEWPID,
-	CLONE_NEWNET,
+struct header {
+	char magic[8];
+	uint32_t key_len, n;
+	uint64_t sum; /* of what follows */
 };
 
-static int refuse(scmp_filter_ctx ctx, int call, struct scmp_arg_cmp condition)
+/* FNV-1a: for names and torn files, not for enemies, who could as well write a whole file. */
+static uint64_t hash(uint64_t h, const void *bytes, size_t len)
 {
-	return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), call, 1, condition);
+	const unsigned char *p = bytes;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ p[i]) * 0x100000001b3;
+	return h;
 }
 
-static int add_rules(scmp_filter_ctx ctx)
-{
-	static const uint64_t ioctls[] = { TIOCSTI, TIOCLINUX };
-	int r = 0;
+#define HASH_BEGIN 0xcbf29ce484222325
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(refused); i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(namespaces); i++) {
-		r = refuse(ctx, SCMP_SYS(clone),
-			SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
-		if (r == 0)
-			r = refuse(ctx, SCMP_SYS(unshare),
-				SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
-	}
-	/* Its flags are in memory, where a filter cannot look: libc falls back to clone. */
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	/* No network namespace separates it from the host's, and behind it is the hypervisor. */
-	if (r == 0)
-		r = refuse(
-			ctx, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, AF_VSOCK));
-	/* The old way to all socket calls, whose arguments a filter cannot see; libc has no need of it. */
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(socketcall), 0);
-	/*
-	 * Only the lower half of the request counts for the kernel, so only that is compared
-	 * (CVE-2019-10063).
-	 */
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(ioctls); i++)
-		r = refuse(
-			ctx, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, ioctls[i]));
-	return r;
+/* "6.18.44" as version << 16 | patch level. */
+static unsigned int kernel_version(void)
+{
+	unsigned int number[2] = { 0 };
+	struct utsname name;
+	const char *at = name.release;
+
+	if (uname(&name) < 0)
+		return 0;
+	for (int i = 0; i < 2; i++, at += *at == '.')
+		for (; *at >= '0' && *at <= '9' && number[i] < 1000; at++)
+			number[i] = 10 * number[i] + (unsigned int)(*at - '0');
+	return number[0] << 16 | number[1];
 }
 
-static int add_architectures(scmp_filter_ctx ctx)
+/*
+ * A filter is only as good as the rules it was compiled from, and for built-in ones these are the
+ * program's: so the key tells the very program, and the library, that compiled it.
+ */
+static int make_key(struct key *ret, const struct lxe_filter_how *how)
 {
-#if defined(__x86_64__)
-	static const uint32_t others[] = { SCMP_ARCH_X86, SCMP_ARCH_X32 };
-#elif defined(__aarch64__)
-	static const uint32_t others[] = { SCMP_ARCH_ARM };
-#else
-	static const uint32_t others[] = { SCMP_ARCH_NATIVE };
-#endif
-	int r = 0;
+	const struct scmp_version *v = seccomp_version();
+	struct stat exe;
+	char *bytes = NULL;
+	int len;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(others); i++) {
-		r = seccomp_arch_add(ctx, others[i]);
-		if (r == -EEXIST)
-			r = 0;
-	}
-	return r;
-}
-
-/* Compile into a memfd. */
-static int compile(void)
-{
-	LXE_AUTOCLOSE int fd = sys_memfd("lxe-filter", 0);
-	scmp_filter_ctx ctx;
-	int r;
-
-	if (fd < 0)
-		return fd;
-	ctx = seccomp_init(SCMP_ACT_ALLOW);
-	if (!ctx)
+	if (stat("/proc/self/exe", &exe) < 0)
+		return -ENOENT;
+	len = asprintf(&bytes, "%llx.%lx %llx\n%u.%u.%u\n%llx %x\n%s\n%.*s",
+		(unsigned long long)exe.st_mtim.tv_sec, exe.st_mtim.tv_nsec,
+		(unsigned long long)exe.st_size, v ? v->major : 0, v ? v->minor : 0,
+		v ? v->micro : 0, (unsigned long long)how->caps, how->text ? kernel_version() : 0,
+		how->text ? "" : how->name, how->text ? (int)how->len : 0,
+		how->text ? how->text : "");
+	if (len < 0 || !bytes)
 		return -ENOMEM;
-	r = add_architectures(ctx);
-	if (r == 0)
-		r = add_rules(ctx);
-	if (r == 0)
-		r = seccomp_export_bpf(ctx, fd);
-	seccomp_release(ctx);
-	return r < 0 ? r : take_fd(&fd);
+	*ret = (struct key){ .bytes = bytes, .len = (size_t)len };
+	return 0;
 }
 
-static int read_filter(struct lxe_filter *ret, int fd)
+static int cache_path(char *path, size_t size, const char *state, const struct key *key)
 {
-	LXE_AUTOFREE char *text = NULL;
-	size_t len = 0;
-	int r;
+	return lxe_format(path, size, "%s/cache/seccomp-%016llx.bpf", state,
+		(unsigned long long)hash(HASH_BEGIN, key->bytes, key->len));
+}
 
-	r = sys_read_whole(fd, CACHE_MAX, &text, &len);
-	if (r < 0)
-		return r;
-	if (len == 0 || len % sizeof(struct sock_filter))
+static uint64_t sum_of(const struct key *key, const struct sock_filter *v, size_t n)
+{
+	return hash(hash(HASH_BEGIN, key->bytes, key->len), v, n * sizeof(*v));
+}
+
+/* Whole, and of these very rules? A crash leaves files that lack their end or blocks of it. */
+static int parse_cache(struct lxe_filter *ret, const char *bytes, size_t len, const struct key *key)
+{
+	struct header header;
+	struct sock_filter *v;
+
+	if (len < sizeof(header))
 		return -EBADMSG;
-	/* A file that lost its end or its blocks in a crash: the kernel would refuse every run. */
-	const struct sock_filter *last = (struct sock_filter *)(text + len) - 1;
-	if (BPF_CLASS(last->code) != BPF_RET)
+	memcpy(&header, bytes, sizeof(header));
+	if (memcmp(header.magic, MAGIC, sizeof(header.magic)) != 0 || header.key_len != key->len ||
+		!header.n || header.n > BPF_MAXINSNS ||
+		len != sizeof(header) + key->len + header.n * sizeof(*v) ||
+		memcmp(bytes + sizeof(header), key->bytes, key->len) != 0)
 		return -EBADMSG;
-	ret->n = (unsigned short)(len / sizeof(struct sock_filter));
-	ret->instructions = (struct sock_filter *)take_ptr(text);
+	v = calloc(header.n, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	memcpy(v, bytes + sizeof(header) + key->len, header.n * sizeof(*v));
+	if (sum_of(key, v, header.n) != header.sum) {
+		free(v);
+		return -EBADMSG;
+	}
+	*ret = (struct lxe_filter){ .instructions = v, .n = (unsigned short)header.n };
 	return 0;
 }
 
 /*
- * A filter is only as good as the rules it was compiled from: so its name tells the very program, and
- * the library, that compiled it. Another build compiles again.
+ * Whoever wrote this file decides what commands may do: it counts only if it is ours. Anything else
+ * at its place is taken away, or each run would compile again.
  */
-static int cache_path(char *path, size_t size, const char *state)
+static int read_cache(struct lxe_filter *ret, const char *path, const struct key *key)
 {
-	const struct scmp_version *v = seccomp_version();
-	struct stat exe;
+	LXE_AUTOCLOSE int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	LXE_AUTOFREE char *bytes = NULL;
+	size_t len = 0;
+	struct stat st;
 
-	if (stat("/proc/self/exe", &exe) < 0)
-		return -errno;
-	return lxe_format(path, size, "%s/cache/seccomp-%llx.%lx-%llx-%u.%u.%u.bpf", state,
-		(unsigned long long)exe.st_mtim.tv_sec, exe.st_mtim.tv_nsec,
-		(unsigned long long)exe.st_size, v ? v->major : 0, v ? v->minor : 0,
-		v ? v->micro : 0);
+	if (fd < 0 && errno == ENOENT)
+		return -ENOENT;
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+		!(st.st_mode & (S_IWGRP | S_IWOTH)) &&
+		sys_read_whole(fd, CACHE_MAX, &bytes, &len) == 0 &&
+		parse_cache(ret, bytes, len, key) == 0)
+		return 0;
+	unlink(path);
+	return -EBADMSG;
+}
+
+/* Other builds and other profiles have left theirs; compiling again costs less than to find out which. */
+static void forget_many(const char *dir)
+{
+	LXE_AUTOCLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	int n = 0;
+
+	if (!d)
+		return;
+	take_fd(&fd);
+	while ((e = readdir(d)))
+		if (lxe_starts_with(e->d_name, "seccomp-") && ++n > CACHE_FILES)
+			unlinkat(dirfd(d), e->d_name, 0);
+	closedir(d);
 }
 
 /* The file gets its name when it is whole: a reader sees all of it, a crash leaves nothing. */
-static void write_cache(const struct lxe_filter *filter, const char *state)
+static void write_cache(
+	const struct lxe_filter *filter, const char *state, const char *path, const struct key *key)
 {
-	char path[PATH_MAX], dir[PATH_MAX], link[64];
+	struct header header = { .key_len = (uint32_t)key->len, .n = filter->n };
+	char dir[PATH_MAX], link[64];
 	LXE_AUTOCLOSE int fd = -EBADF;
 
-	if (lxe_format(dir, sizeof(dir), "%s/cache", state) < 0 ||
-		cache_path(path, sizeof(path), state) < 0 || lxe_dirs_make(dir, NULL) < 0)
+	if (lxe_format(dir, sizeof(dir), "%s/cache", state) < 0 || lxe_dirs_make(dir, NULL) < 0)
 		return;
+	forget_many(dir);
 	fd = open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
-	if (sys_write_all(fd, filter->instructions, filter->n * sizeof(*filter->instructions)) < 0)
+	memcpy(header.magic, MAGIC, sizeof(header.magic));
+	header.sum = sum_of(key, filter->instructions, filter->n);
+	if (sys_write_all(fd, &header, sizeof(header)) < 0 ||
+		sys_write_all(fd, key->bytes, key->len) < 0 ||
+		sys_write_all(fd, filter->instructions, filter->n * sizeof(*filter->instructions)) <
+			0)
 		return;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	/* Of several that compile at once one wins; the next run compiles again if none does. */
@@ -226,42 +194,86 @@ static void write_cache(const struct lxe_filter *filter, const char *state)
 		return;
 }
 
-/*
- * Whoever wrote this file decides what commands may do: it counts only if it is ours. Anything else
- * at its place is taken away, or each run would compile again.
- */
-static int read_cache(struct lxe_filter *ret, const char *state)
+int lxe_filter_rules(struct lxe_rules *ret, const struct lxe_filter_how *how, struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int fd = -EBADF;
-	char path[PATH_MAX];
-	struct stat st;
+	const struct lxe_rules_for who = { .capabilities = how->caps, .kernel = kernel_version() };
 	int r;
 
-	r = cache_path(path, sizeof(path), state);
-	if (r < 0)
-		return r;
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
-		return -ENOENT;
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
-		!(st.st_mode & (S_IWGRP | S_IWOTH)) && read_filter(ret, fd) == 0)
-		return 0;
-	unlink(path);
-	return -EBADMSG;
+	if (how->text)
+		return lxe_rules_from_json(ret, how->name, how->text, how->len, &who, err);
+	r = lxe_rules_builtin(ret, how->name, &who);
+	return r < 0 ? lxe_fail(err, r, "read the seccomp profile '%s'", how->name) : 0;
 }
 
-int lxe_filter_load(struct lxe_filter *ret, const char *state, struct lxe_err *err)
+static int compile(struct lxe_filter *ret, const struct lxe_filter_how *how, struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int fd = -EBADF;
-	int r;
+	struct lxe_rules rules = { 0 };
+	int r = lxe_filter_rules(&rules, how, err);
 
-	if (read_cache(ret, state) == 0)
-		return 0;
-	fd = compile();
-	r = fd < 0 ? fd : read_filter(ret, fd);
 	if (r < 0)
-		return lxe_fail(err, r, "compile the system call filter");
-	write_cache(ret, state);
+		return r;
+	r = lxe_compile(ret, &rules, err);
+	lxe_rules_release(&rules);
+	return r;
+}
+
+static int load(struct lxe_filter *ret, const char *state, const struct lxe_filter_how *how,
+	struct lxe_err *err)
+{
+	struct key key = { 0 };
+	char path[PATH_MAX];
+	/* Without a cache everything works as well, and takes longer. */
+	bool caches = make_key(&key, how) == 0 && cache_path(path, sizeof(path), state, &key) == 0;
+	int r = caches ? read_cache(ret, path, &key) : -ENOENT;
+
+	if (r < 0) {
+		r = compile(ret, how, err);
+		if (r == 0 && caches)
+			write_cache(ret, state, path, &key);
+	}
+	free(key.bytes);
+	return r;
+}
+
+static bool kills(const struct lxe_filter *filter)
+{
+	for (size_t i = 0; i < filter->n; i++) {
+		const struct sock_filter *f = &filter->instructions[i];
+		uint32_t action = f->k & SECCOMP_RET_ACTION_FULL;
+
+		if (f->code == (BPF_RET | BPF_K) &&
+			(action == SECCOMP_RET_KILL_PROCESS || action == SECCOMP_RET_KILL_THREAD ||
+				action == SECCOMP_RET_TRAP))
+			return true;
+	}
+	return false;
+}
+
+int lxe_filter_load(struct lxe_filter *ret, const char *state, const struct lxe_filter_how *how,
+	struct lxe_err *err)
+{
+	struct lxe_filter filter = { 0 };
+	int r = 0;
+
+	if (!how->text && strcmp(how->name, "unconfined") == 0 && !how->learn) {
+		*ret = filter;
+		return 0;
+	}
+	r = load(&filter, state, how, err);
+	if (r == 0 && how->log)
+		lxe_compile_log(&filter);
+	if (r == 0 && how->learn) {
+		r = lxe_compile_learn(&filter);
+		if (r < 0)
+			lxe_fail(err, r, "make a filter that learns");
+	}
+	if (r < 0) {
+		lxe_filter_release(&filter);
+		return r;
+	}
+	filter.listens = how->learn;
+	filter.kills = kills(&filter);
+	*ret = filter;
 	return 0;
 }
 

@@ -206,7 +206,9 @@ static int mark_tree(const struct lxe_child *c)
 
 static int install_filter(const struct lxe_child *c)
 {
-	return lxe_filter_child(c->confinement.filter);
+	const struct lxe_filter *filter = c->confinement.filter;
+
+	return filter->n ? lxe_filter_child(filter) : 0;
 }
 
 static bool report(const struct lxe_child *c, enum lxe_child_step step, int error)

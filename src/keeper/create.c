@@ -192,6 +192,13 @@ static int open_cgroups(struct lxe_keeper *k, struct lxe_err *err)
 	return lxe_cgroup_host_open(&k->cgroups, "/proc/self/mountinfo", "/proc/self/cgroup", err);
 }
 
+static int load_filter(struct lxe_keeper *k, struct lxe_err *err)
+{
+	const struct lxe_filter_how how = { .name = "default", .caps = k->main->spec.caps };
+
+	return lxe_filter_load(&k->filter, k->main->request.dirs.state, &how, err);
+}
+
 /* What is needed of the host is opened before the keeper leaves the host's view of the mounts. */
 static int open_parts(struct lxe_keeper *k, int *init, struct lxe_err *err)
 {
@@ -209,7 +216,7 @@ static int open_parts(struct lxe_keeper *k, int *init, struct lxe_err *err)
 		r = lxe_idmap_pick(&k->idmap, "/etc/subuid", k->sandbox.id, err);
 	if (r < 0)
 		return r;
-	r = lxe_filter_load(&k->filter, k->main->request.dirs.state, err);
+	r = load_filter(k, err);
 	if (r < 0)
 		return r;
 	*init = open_init(k, err);

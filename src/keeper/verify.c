@@ -105,10 +105,49 @@ int lxe_verify_status(const char *status, const struct lxe_confinement *asked, s
 	return 0;
 }
 
+/* Kernels before 5.9 do not tell how many there are; then the mode has to do. */
+static bool find_count(const char *status, unsigned int *ret)
+{
+	static const char name[] = "\nSeccomp_filters:\t";
+	const char *at = strstr(status, name);
+
+	*ret = 0;
+	if (!at)
+		return false;
+	for (at += strlen(name); isdigit((unsigned char)*at); at++)
+		*ret = 10 * *ret + (unsigned int)(*at - '0');
+	return true;
+}
+
+int lxe_verify_filters(const char *status, const char *ours, struct lxe_err *err)
+{
+	unsigned int its = 0, before = 0;
+
+	if (!find_count(ours, &before))
+		return 0;
+	if (find_count(status, &its) && its == before + 1)
+		return 0;
+	return lxe_fail_msg(err, -EPERM,
+		"confine the command: the system call filter is not in force: %u of %u", its,
+		before + 1);
+}
+
+/* What has started us may have put filters on us, which the command inherits. */
+static int verify_filters(const char *status, struct lxe_err *err)
+{
+	char ours[8192];
+	ssize_t n = sys_read_file(AT_FDCWD, "/proc/self/status", ours, sizeof(ours));
+
+	if (n < 0)
+		return lxe_fail(err, (int)n, "look at the keeper's own filters");
+	return lxe_verify_filters(status, ours, err);
+}
+
 int lxe_verify_confinement(pid_t pid, const struct lxe_confinement *asked, struct lxe_err *err)
 {
 	char path[32], status[8192];
 	ssize_t n;
+	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	n = sys_read_file(AT_FDCWD, path, status, sizeof(status));
@@ -116,5 +155,6 @@ int lxe_verify_confinement(pid_t pid, const struct lxe_confinement *asked, struc
 		return lxe_fail_msg(err, (int)n, "park the command: its process died");
 	if (n < 0)
 		return lxe_fail(err, (int)n, "look at the command's process");
-	return lxe_verify_status(status, asked, err);
+	r = lxe_verify_status(status, asked, err);
+	return r < 0 || !asked->filter->n ? r : verify_filters(status, err);
 }

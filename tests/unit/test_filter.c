@@ -63,12 +63,20 @@ static void end_state(const struct state *s)
 	cr_assert_eq(sys_tree_remove(AT_FDCWD, s->path), 0);
 }
 
-static struct lxe_filter load(const char *state)
+static struct lxe_filter load_how(const char *state, const struct lxe_filter_how *how)
 {
 	struct lxe_filter f = { 0 };
 	struct lxe_err err = { 0 };
 
-	cr_assert_eq(lxe_filter_load(&f, state, &err), 0, "%s", err.msg);
+	cr_assert_eq(lxe_filter_load(&f, state, how, &err), 0, "%s", err.msg);
+	return f;
+}
+
+static struct lxe_filter load(const char *state)
+{
+	const struct lxe_filter_how how = { .name = "default", .caps = lxe_caps_default() };
+	struct lxe_filter f = load_how(state, &how);
+
 	cr_assert_not_null(f.instructions);
 	return f;
 }
@@ -94,25 +102,128 @@ static void put(const char *path, const void *bytes, size_t len, mode_t mode)
 	close(fd);
 }
 
+static char *read_file(const char *path, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *bytes;
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(sys_read_whole(fd, 1 << 22, &bytes, len), 0);
+	close(fd);
+	return bytes;
+}
+
 Test(filter, is_compiled_once_and_then_read_from_the_cache)
 {
 	struct state s = new_state();
-	struct lxe_filter first = load(s.path), second = load(s.path), planted;
-	struct stat st;
+	struct lxe_filter first = load(s.path), second;
+	struct stat before, after;
 
 	find_file(&s);
-	cr_assert_eq(stat(s.file, &st), 0);
-	cr_assert_eq(st.st_size, (off_t)(first.n * sizeof(*first.instructions)));
-	cr_assert_eq(st.st_mode & 07777, 0600);
+	cr_assert_eq(stat(s.file, &before), 0);
+	cr_assert_gt(before.st_size, (off_t)(first.n * sizeof(*first.instructions)));
+	cr_assert_eq(before.st_mode & 07777, 0600);
+	second = load(s.path);
 	expect_same(&first, &second);
-	/* That it is the file which is read shows when the file is another. */
-	put(s.file, &allow, sizeof(allow), 0600);
-	planted = load(s.path);
-	cr_assert_eq(planted.n, 1);
+	/* That it was read shows in its times (the reading is noted when the last one is old). */
+	cr_assert_eq(stat(s.file, &after), 0);
+	cr_assert_eq(after.st_ino, before.st_ino);
+	cr_assert_eq(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
 	lxe_filter_release(&first);
 	lxe_filter_release(&second);
-	lxe_filter_release(&planted);
-	cr_assert_null(planted.instructions);
+	cr_assert_null(second.instructions);
+	end_state(&s);
+}
+
+/* Each profile and each set of capabilities has a filter of its own, whatever else is the same. */
+Test(filter, another_profile_is_another_file)
+{
+	static const char text[] = "{\"defaultAction\": \"SCMP_ACT_ALLOW\"}";
+	const struct lxe_filter_how hows[] = {
+		{ .name = "default", .caps = lxe_caps_default() },
+		{ .name = "default", .caps = lxe_caps_default() | 1ULL << CAP_SYS_ADMIN },
+		{ .name = "strict", .caps = lxe_caps_default() },
+		{ .name = "x", .text = text, .len = strlen(text) },
+		{ .name = "x", .text = " {\"defaultAction\": \"SCMP_ACT_LOG\"}", .len = 34 },
+	};
+	struct lxe_filter cold[5], warm;
+	struct state s = new_state();
+
+	for (size_t i = 0; i < 5; i++)
+		cold[i] = load_how(s.path, &hows[i]);
+	for (size_t i = 0; i < 5; i++) {
+		warm = load_how(s.path, &hows[i]);
+		expect_same(&cold[i], &warm);
+		lxe_filter_release(&warm);
+		for (size_t k = 0; k < i; k++)
+			cr_assert(cold[i].n != cold[k].n ||
+					  memcmp(cold[i].instructions, cold[k].instructions,
+						  cold[i].n * sizeof(allow)) != 0,
+				"%zu and %zu", i, k);
+	}
+	for (size_t i = 0; i < 5; i++)
+		lxe_filter_release(&cold[i]);
+	end_state(&s);
+}
+
+Test(filter, without_confinement_there_is_none)
+{
+	struct lxe_filter_how how = { .name = "unconfined" };
+	struct lxe_filter f = load_how("/proc/lxe-test-absent", &how);
+
+	cr_assert_eq(f.n, 0);
+	how.learn = true;
+	f = load_how("/proc/lxe-test-absent", &how);
+	cr_assert_gt(f.n, 0);
+	cr_assert(f.listens);
+	lxe_filter_release(&f);
+}
+
+Test(filter, it_is_known_whether_it_ends_processes)
+{
+	static const char kill[] = "{\"defaultAction\": \"SCMP_ACT_KILL_PROCESS\"}",
+			  trap[] = "{\"defaultAction\": \"SCMP_ACT_TRAP\"}";
+	struct lxe_filter_how how = { .name = "x", .text = kill, .len = strlen(kill) };
+	struct lxe_filter f = load_how("/proc/lxe-test-absent", &how);
+
+	cr_assert(f.kills);
+	lxe_filter_release(&f);
+	how.log = true;
+	f = load_how("/proc/lxe-test-absent", &how);
+	cr_assert_not(f.kills);
+	lxe_filter_release(&f);
+	how = (struct lxe_filter_how){ .name = "x", .text = trap, .len = strlen(trap) };
+	f = load_how("/proc/lxe-test-absent", &how);
+	cr_assert(f.kills);
+	lxe_filter_release(&f);
+	f = load("/proc/lxe-test-absent");
+	cr_assert_not(f.kills);
+	lxe_filter_release(&f);
+}
+
+/* Profiles come and go: what they leave behind has a limit. */
+Test(filter, the_cache_does_not_grow_without_end)
+{
+	struct state s = new_state();
+	char text[128], dir[96];
+	int n = 0;
+	DIR *d;
+
+	for (int i = 0; i < 80; i++) {
+		struct lxe_filter_how how = { .name = "x", .text = text };
+		struct lxe_filter f;
+
+		how.len = (size_t)snprintf(text, sizeof(text),
+			"{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"defaultErrnoRet\": %d}", i);
+		f = load_how(s.path, &how);
+		lxe_filter_release(&f);
+	}
+	snprintf(dir, sizeof(dir), "%s/cache", s.path);
+	d = opendir(dir);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	cr_assert_leq(n, 64 + 1 + 2);
 	end_state(&s);
 }
 
@@ -127,30 +238,61 @@ static void expect_replaced(struct state *s, const struct lxe_filter *good, cons
 	lxe_filter_release(&f);
 	cr_assert_eq(lstat(s->file, &st), 0, "%s: cached again", what);
 	cr_assert(S_ISREG(st.st_mode), "%s", what);
-	cr_assert_eq(st.st_size, (off_t)(good->n * sizeof(*good->instructions)), "%s", what);
+	cr_assert_gt(st.st_size, (off_t)(good->n * sizeof(*good->instructions)), "%s", what);
 }
 
 Test(filter, a_corrupt_cache_is_replaced)
 {
 	struct state s = new_state();
 	struct lxe_filter good = load(s.path);
-	size_t size = good.n * sizeof(*good.instructions);
-	char *zeros = calloc(1, size + (1 << 16));
+	size_t size = 0;
+	char *whole, *zeros;
 
 	find_file(&s);
+	whole = read_file(s.file, &size);
+	zeros = calloc(1, size + (1 << 16));
 	put(s.file, "", 0, 0600);
 	expect_replaced(&s, &good, "empty");
-	put(s.file, good.instructions, size - 1, 0600);
+	put(s.file, whole, size - 1, 0600);
 	expect_replaced(&s, &good, "a byte short");
-	put(s.file, good.instructions, 8, 0600);
-	expect_replaced(&s, &good, "an instruction that is no end");
+	put(s.file, whole, 8, 0600);
+	expect_replaced(&s, &good, "its first word");
 	put(s.file, zeros, size, 0600);
 	expect_replaced(&s, &good, "zeros");
 	put(s.file, zeros, size + (1 << 16), 0600);
 	expect_replaced(&s, &good, "too long");
+	/* One bit anywhere: in the header, in what it was made from, in an instruction. */
+	for (size_t i = 0; i < size; i += 61) {
+		whole[i] ^= 4;
+		put(s.file, whole, size, 0600);
+		expect_replaced(&s, &good, "one bit");
+		whole[i] ^= 4;
+	}
+	free(whole);
 	free(zeros);
 	lxe_filter_release(&good);
 	end_state(&s);
+}
+
+/* A name is only a hash: a file of other rules under it is not believed. */
+Test(filter, a_cache_of_other_rules_is_replaced)
+{
+	const struct lxe_filter_how strict = { .name = "strict", .caps = lxe_caps_default() };
+	struct state s = new_state(), other = new_state();
+	struct lxe_filter good = load(s.path), wrong = load_how(other.path, &strict);
+	size_t size = 0;
+	char *whole;
+
+	find_file(&s);
+	find_file(&other);
+	whole = read_file(other.file, &size);
+	put(s.file, whole, size, 0600);
+	expect_replaced(&s, &good, "of another profile");
+	free(whole);
+	lxe_filter_release(&good);
+	lxe_filter_release(&wrong);
+	end_state(&s);
+	end_state(&other);
 }
 
 Test(filter, a_cache_that_is_not_ours_is_not_believed)
@@ -323,7 +465,7 @@ static int ordinary_calls(const struct lxe_filter *filter)
 		return 3;
 	if (ioctl(ends[0], FIONREAD, &status) < 0 || status != 1)
 		return 4;
-	if (clone_with(CLONE_FS | CLONE_FILES) < 0 || unshare(CLONE_FILES) < 0)
+	if (clone_with(CLONE_FS | CLONE_FILES) < 0)
 		return 5;
 	pid = fork();
 	if (pid == 0) {
