@@ -31,6 +31,14 @@ PYTEST_JOBS ?= 3
 integration: all
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B -m pytest -p no:cacheprovider -q \
 		-n $(PYTEST_JOBS) tests/integration $(PYTEST_ARGS)
+	$(if $(PYTEST_ARGS),,$(MAKE) integration-user)
+
+# The same files once more, as an ordinary user who is made for it: what is his is to be no different.
+USER_TESTS ?= script_mode confinement images readiness
+.PHONY: integration-user
+integration-user: all
+	LXE_AS_USER=1 LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B -m pytest -p no:cacheprovider -q \
+		-n $(PYTEST_JOBS) $(USER_TESTS:%=tests/integration/test_%.py) $(PYTEST_ARGS)
 
 .PHONY: asan
 asan:

@@ -33,7 +33,7 @@ struct lxe_process *lxe_process_new(
 	lxe_msg_init(request, 0);
 	p->client = client;
 	p->pty = (struct lxe_pty){ .master = -EBADF, .slave = -EBADF };
-	p->ring_fd = p->answer = p->report = p->release = -EBADF;
+	p->look.said = p->ring_fd = p->answer = p->report = p->release = -EBADF;
 	p->answered.fd = p->reported.fd = p->drained_by_us.fd = p->rung.fd = p->bell = -EBADF;
 	p->outcome = (struct lxe_outcome){ .bytes_out = -1, .created_at_ms = sys_epoch_ms() };
 	memcpy(p->outcome.id, k->sandbox.id, sizeof(p->outcome.id));
@@ -69,6 +69,8 @@ void lxe_process_free(struct lxe_process *p)
 	lxe_metrics_gone(p);
 	lxe_output_release(p);
 	lxe_ring_unmap(p->ring);
+	lxe_look_end(p);
+	lxe_close(p->look.said);
 	lxe_close(p->ring_fd);
 	lxe_cgroup_leaf_free(p->leaf);
 	lxe_spec_release(&p->spec);

@@ -13,6 +13,7 @@
 
 #include "cgroup/cgroup.h"
 #include "confine/confine.h"
+#include "keeper/look.h"
 #include "keeper/loop.h"
 #include "keeper/output.h"
 #include "keeper/state.h"
@@ -58,6 +59,7 @@ struct lxe_process {
 	bool reaped; /* it has ended; what it said may still have to be read */
 	int status;
 
+	struct lxe_look look;
 	struct lxe_timer step;	   /* of its start */
 	struct lxe_timer life;	   /* what it was given */
 	struct lxe_timer patience; /* with its last output, or between stop signal and end */

@@ -119,7 +119,7 @@ static void send_started(struct lxe_process *p)
 	if (p->pty.master >= 0) {
 		msg.fds[LXE_FD_MASTER] = p->pty.master;
 		msg.fds[LXE_FD_RING] = p->ring_fd;
-		msg.fds[LXE_FD_PROCS] = lxe_cgroup_leaf_procs_fd(p->leaf);
+		msg.fds[LXE_FD_PROCS] = lxe_look_procs(p);
 	}
 	msg.fds[LXE_FD_OUTPUT] = p->output.memory;
 	lxe_channel_send(p->client, &msg);
@@ -141,6 +141,7 @@ void lxe_keeper_start(struct lxe_process *p)
 	p->driver = p->client;
 	if (p->client) {
 		p->client->holds = holds(p);
+		lxe_look_begin(p);
 		send_started(p);
 	}
 	p->outcome.started_at_ms = sys_epoch_ms();

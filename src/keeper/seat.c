@@ -45,7 +45,7 @@ static void grant(struct lxe_process *p, struct lxe_channel *c, int input)
 	msg.pid = p->pid;
 	msg.fds[LXE_FD_MASTER] = p->pty.master;
 	msg.fds[LXE_FD_RING] = p->ring_fd;
-	msg.fds[LXE_FD_PROCS] = lxe_cgroup_leaf_procs_fd(p->leaf);
+	msg.fds[LXE_FD_PROCS] = lxe_look_procs(p);
 	msg.fds[LXE_FD_INPUT] = input;
 	lxe_channel_send(c, &msg);
 	if (p->bell >= 0)

@@ -46,9 +46,12 @@ bool lxe_gate_feed(struct lxe_gate *gate, const struct lxe_gate_sample *sample);
 /* Milliseconds until the next sample is worth taking (1 at first, at most 20, never past the cap). */
 uint64_t lxe_gate_next_ms(const struct lxe_gate *gate, uint64_t now_ms);
 
+/* What `procs` below may hold instead of pids: whoever may look has, and the gate is to open. */
+#define LXE_GATE_SOMEBODY "somebody\n"
+
 /*
  * Take a sample from the host's side: tcgetattr and TIOCGPGRP on the master, the host pids from
- * `procs` (an open cgroup.procs), /proc/PID/{stat,syscall,fd}. Fills at most `max` processes.
+ * `procs` (an open cgroup.procs; negative: all there are), /proc/PID/{stat,syscall,fd}. Fills at most `max` processes.
  * Returns how many, or a negative errno when the master is of no use any more.
  */
 int lxe_gate_sample_take(

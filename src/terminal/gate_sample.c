@@ -273,11 +273,26 @@ static void look_at_all(struct sampler *s, int procs)
 
 	if (sys_read_whole(procs, PROCS_BYTES_MAX, &text, &len) < 0)
 		return;
+	if (strcmp(text, LXE_GATE_SOMEBODY) == 0) {
+		add(s, s->group, LXE_GATE_READ, 0);
+		return;
+	}
 	char *line = strtok_r(text, "\n", &save);
 	for (int i = 0; line && i < PROCESSES_MAX && s->n < s->max; i++) {
 		look_at(s, line);
 		line = strtok_r(NULL, "\n", &save);
 	}
+}
+
+static void look_at_everybody(struct sampler *s)
+{
+	DIR *dir = opendir("/proc");
+	const struct dirent *e;
+
+	while (dir && s->n < s->max && (e = readdir(dir)))
+		look_at(s, e->d_name);
+	if (dir)
+		closedir(dir);
 }
 
 int lxe_gate_sample_take(
@@ -293,5 +308,7 @@ int lxe_gate_sample_take(
 	/* No group: the command has not taken the terminal yet. */
 	if (s.group > 0 && procs >= 0)
 		look_at_all(&s, procs);
+	else if (s.group > 0)
+		look_at_everybody(&s);
 	return (int)s.n;
 }

@@ -110,6 +110,11 @@ class DirectoryWatch:
         os.close(self.fd)
 
 
+def change_accounts(command):
+    """Whoever finds /etc/passwd locked by another is told to come again."""
+    poll_until(lambda: subprocess.run(command, capture_output=True).returncode == 0, what=str(command))
+
+
 class User:
     """An account of this machine that exists for the tests, with ids to give to its sandboxes."""
 
@@ -117,7 +122,7 @@ class User:
         self.name = f"lxe-test-{os.urandom(3).hex()}"
         self.home = Path(f"/var/tmp/{self.name}")
         command = ["useradd", "--create-home", "--home-dir", str(self.home), "--shell", "/bin/sh"]
-        subprocess.run([*command, self.name], check=True, capture_output=True)
+        change_accounts([*command, self.name])
         entry = pwd.getpwnam(self.name)
         self.uid, self.gid = entry.pw_uid, entry.pw_gid
         self.home.chmod(0o700)
@@ -140,7 +145,7 @@ class User:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def remove(self):
-        subprocess.run(["userdel", "--remove", self.name], check=True, capture_output=True)
+        change_accounts(["userdel", "--remove", self.name])
 
 
 def reachable(path):

@@ -1,0 +1,250 @@
+"""An ordinary user: what is different for him, and that he gets everything else. `make integration` runs
+files that know nothing of users once more as one (LXE_AS_USER); here is what they do not show."""
+
+import os
+import re
+import signal
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import lxe
+from lxe import ok, refusal
+
+IDLE = "echo up; exec sleep 1000"
+# In another session, with another parent, and deaf: what no signal to a group finds.
+HIDDEN = """
+trap '' HUP INT TERM
+( setsid sh -c "trap '' HUP INT TERM; sleep 1000; sleep 1000" & )
+setsid sleep 1000 &
+sleep 1000
+"""
+TERMINAL = "tty; stat -c %u:%a $(tty); read x </dev/tty; echo got $x"
+BOMB = "b() { b | b & }; b 2>/dev/null; sleep 1000"
+
+
+@pytest.fixture(scope="module")
+def account():
+    user = lxe.User()
+    yield user
+    user.remove()
+
+
+@pytest.fixture(scope="module")
+def users_world(account):
+    world = lxe.World(user=account)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def user(users_world):
+    yield users_world
+    try:
+        users_world.assert_clean(timeout=5.0 * lxe.SLACK)
+    except AssertionError:
+        users_world.purge()
+        raise
+    findings = users_world.sanitizer_findings()
+    assert not findings, findings
+
+
+def started(world, script, *options):
+    process = world.popen("run", *options, "--", "sh", "-c", script)
+    assert process.stdout.readline() == b"up\n", process.stderr.read()
+    return process
+
+
+def shell(world, script, *options):
+    return ok(world.run("run", *options, "--", "sh", "-c", script)).stdout.decode()
+
+
+def test_he_is_root_inside_and_one_of_his_ids_outside(user):
+    process = started(user, IDLE)
+    uids = {os.stat(f"/proc/{pid}").st_uid for pid in user.our_processes()}
+    sleeping = [p for p in user.our_processes() if lxe.read_proc(p, "cmdline").startswith(b"sleep")]
+    status = lxe.read_proc(sleeping[0], "status").decode()
+    process.terminate()
+    assert process.wait(lxe.DEADLINE) == 143
+    assert re.search(r"^Uid:\t(\d+)", status, re.M)[1] == str(user.user.ids.start)
+    assert 0 not in uids, uids
+    assert shell(user, "id -u; id -g; cat /proc/self/setgroups").split() == ["0", "0", "allow"]
+
+
+def test_the_hosts_programs_run_and_nothing_of_the_host_is_writable(user):
+    script = "python3 -c 'print(6*7)'; bash -c 'echo $BASH_VERSION' | grep -c .; touch /usr/x; echo $?"
+    assert shell(user, script + " 2>/dev/null; stat -c %u /usr/bin/env /etc/passwd") == (
+        "42\n1\n1\n65534\n0\n"
+    )
+
+
+def test_nobody_else_may_look_at_what_is_his(user):
+    ok(user.run("run", "--", "true"))
+    for path in (user.state, user.run_dir, user.sandboxes, user.state / "images"):
+        st = path.stat()
+        assert st.st_uid == user.user.uid and stat.S_IMODE(st.st_mode) == 0o700, path
+
+
+def test_a_terminal_is_one(user):
+    with user.pty("run", "--", "sh", "-c", TERMINAL) as pty:
+        pty.expect(r"/dev/pts/\d+\r\n0:620\r\n")
+        pty.write("hello\n")
+        pty.expect("got hello")
+        assert pty.wait() == 0
+
+
+def test_a_sandbox_lives_and_dies(user):
+    script = "echo kept >/etc/mine; mkdir -p /etc/d/e; sleep 1000"
+    ok(user.run("create", "box", "--", "sh", "-c", script))
+    ok(user.run("start", "box"))
+    assert ok(user.run("exec", "box", "--", "id", "-u")).stdout == b"0\n"
+    lxe.poll_until(lambda: user.run("exec", "box", "--", "test", "-d", "/etc/d/e").returncode == 0)
+    with user.pty("attach", "box") as pty:
+        pty.write("\x1d")
+        assert pty.wait() == 0
+    ok(user.run("stop", "--stop-timeout", "100ms", "box"))
+    assert b"stopped" in ok(user.run("ps")).stdout
+    written = list(user.kept.iterdir())[0] / "rw" / "u" / "etc" / "mine"
+    assert written.stat().st_uid == user.user.ids.start, "files of the range, which he cannot remove"
+    ok(user.run("destroy", "box"))
+
+
+def test_the_tree_of_an_exec_ends_with_its_time(user):
+    ok(user.run("create", "box", "--", "sleep", "1000"))
+    ok(user.run("start", "box"))
+    late = user.run("exec", "--timeout", "300ms", "box", "--", "sh", "-c", HIDDEN)
+    assert late.returncode == 124, late
+
+    def left():
+        return ok(user.run("exec", "box", "--", "ps", "-eo", "args=")).stdout.decode()
+
+    # Those that were killed are pid 1's to reap.
+    lxe.poll_until(lambda: left().count("sleep 1000") == 1, what="the end of the tree")
+    ok(user.run("destroy", "--force", "box"))
+
+
+def test_a_fork_bomb_stays_in_its_sandbox(user):
+    bomb = user.run("run", "--timeout", "500ms", "--", "sh", "-c", BOMB)
+    assert bomb.returncode == 124, bomb.stderr
+
+
+WAYS = ["client", "keeper", "both"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_who_is_killed_leaves_nothing(user, way):
+    for delay in (None, 0.0, 0.004, 0.008, 0.016):
+        if delay is None:
+            process = started(user, HIDDEN.replace("trap", "echo up; trap", 1))
+        else:
+            process = user.popen("run", "--", "sh", "-c", HIDDEN)
+            lxe.pause(delay)
+        keeper = user.keeper() if delay is None else child_of(process.pid)
+        if way != "client" and keeper:
+            os.kill(keeper, signal.SIGKILL)
+        if way != "keeper":
+            process.kill()
+        elif delay is not None and not keeper:
+            process.kill()
+        process.communicate(timeout=lxe.DEADLINE)
+        if way == "both" or process.returncode == -signal.SIGKILL:
+            lxe.poll_until(lambda: not list(user.our_processes()), what="the end of its processes")
+            ok(user.run("gc"))
+        user.assert_clean(timeout=5.0 * lxe.SLACK)
+
+
+def child_of(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    try:
+        words = children.read_text().split()
+    except OSError:
+        return 0
+    return int(words[0]) if words else 0
+
+
+def test_gc_removes_what_the_range_owns(user):
+    ok(user.run("create", "box", "--", "sh", "-c", "mkdir -p /etc/d; touch /etc/d/e; sleep 1000"))
+    ok(user.run("start", "box"))
+    lxe.poll_until(lambda: user.run("exec", "box", "--", "test", "-e", "/etc/d/e").returncode == 0)
+    os.kill(user.keeper(), signal.SIGKILL)
+    lxe.poll_until(lambda: not list(user.our_processes()), what="the end of its processes")
+    ok(user.run("gc"))
+    ok(user.run("destroy", "box"))
+
+
+def test_images_are_made_and_removed(user):
+    ok(user.run("image", "build", "busybox"))
+    files = user.state / "images" / "busybox" / "rootfs"
+    assert files.stat().st_uid == user.user.ids.start
+    assert shell(user, "id -u; stat -c %u /bin", "--image", "busybox") == "0\n0\n"
+    ok(user.run("image", "rm", "busybox"))
+    assert not files.exists()
+
+
+def has_no_cgroup(world):
+    """Of what the kernel offers here nothing is given to users, unless somebody has seen to it."""
+    return not Path(f"/run/user/{world.user.uid}/bus").exists()
+
+
+@pytest.mark.parametrize("option", ["--memory=100M", "--pids=50"])
+def test_a_limit_that_nobody_enforces_is_refused(user, option):
+    assert has_no_cgroup(user)
+    began = time.monotonic()
+    refused = user.run("run", option, "--", "touch", "/tmp/never")
+    name = option.split("=")[0]
+    refusal(refused, 125, f"{name} cannot be enforced: the cgroup controller '.*' is not delegated")
+    assert b"hint: " in refused.stderr and time.monotonic() - began < 5 * lxe.SLACK
+
+
+def test_without_an_id_mapper_there_is_a_remedy(user):
+    """As on a host without the package uidmap: what is looked for is hidden in a mount namespace."""
+    script = "for t in newuidmap newgidmap; do mount --bind /dev/null /usr/bin/$t; done; exec \"$@\""
+    words = ["unshare", "--mount", "sh", "-c", script, "-", "setpriv", f"--reuid={user.user.uid}"]
+    words += [f"--regid={user.user.gid}", "--clear-groups", str(user.binary), "run", "--", "true"]
+    refused = subprocess.run(words, env=user.env(), capture_output=True, timeout=lxe.DEADLINE)
+    assert refused.returncode == 125, refused
+    assert b"newuidmap is not installed" in refused.stderr
+    assert b"hint: as root: apt-get install uidmap" in refused.stderr
+
+
+def test_a_directory_of_somebody_else_is_not_used(user):
+    """Without XDG_RUNTIME_DIR it is one in /tmp, which anybody could have made before."""
+    fallback = Path(f"/tmp/lxc-exec-{user.user.uid}")
+    env = user.env(LXC_EXEC_RUN_DIR=None)
+    ok(user.run("run", "--", "true", env=env))
+    st = fallback.stat()
+    assert (st.st_uid, stat.S_IMODE(st.st_mode)) == (user.user.uid, 0o700)
+    fallback.chmod(0o755)
+    refusal(user.run("run", "--", "true", env=env), 125, "not a directory that is yours alone")
+    fallback.chmod(0o700)
+    os.chown(fallback, 0, 0)
+    refusal(user.run("run", "--", "true", env=env), 125, "not a directory that is yours alone")
+    subprocess.run(["rm", "-rf", str(fallback)], check=True)
+    fallback.symlink_to(user.run_dir)
+    refusal(user.run("run", "--", "true", env=env), 125, "not a directory that is yours alone")
+    fallback.unlink()
+
+
+def test_root_of_a_sandbox_and_others_cannot_command_a_keeper(user):
+    """The socket is refused by uid: not to 0 of the sandbox, who is one of his ids, and to no other."""
+    ok(user.run("create", "box", "--", "sleep", "1000"))
+    box = list(user.kept.iterdir())[0]
+    code = (
+        "import socket,sys\n"
+        "s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET)\n"
+        "s.settimeout(10)\n"
+        "s.connect(sys.argv[1])\n"
+        "print(len(s.recv(100)))\n"
+    )
+    name = f"/proc/{os.getpid()}/fd/{os.open(box, os.O_PATH)}/socket"
+    for uid in (0, user.user.ids.start):
+        words = ["/usr/bin/python3", "-c", code, name]
+        got = subprocess.run(
+            words, capture_output=True, text=True, timeout=lxe.DEADLINE, user=uid
+        )
+        assert got.stdout in ("0\n", "") and "timed out" not in got.stderr, got
+    assert b"created" in ok(user.run("ps")).stdout
+    ok(user.run("destroy", "--force", "box"))
