@@ -8,6 +8,7 @@
 #include "client/api.h"
 #include "client/client.h"
 #include "client/make.h"
+#include "client/secrets.h"
 #include "keeper/teardown.h"
 #include "sys/proc.h"
 
@@ -79,7 +80,7 @@ static int check(const struct lxe_options *o, struct lxe_err *err)
 static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint64_t end,
 	struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int null = -EBADF, spill = -EBADF;
+	LXE_AUTOCLOSE int null = -EBADF, spill = -EBADF, secrets = -EBADF;
 	LXE_AUTOCLOSE int result = -EBADF;
 	struct lxe_spec spec = lxe_api_spec(o);
 	int left = lxe_api_left(end), r;
@@ -96,11 +97,15 @@ static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint6
 	m.request.flags = LXE_CREATE_HOLD;
 	m.request.begun_us = sys_now_us();
 	r = lxe_api_give_stdio(o, &m.request, &null, &spill, err);
+	/* The environment is the program's: it stays as it is. */
+	if (r == 0)
+		r = lxe_secrets_open(&spec.secrets, false, &secrets, err);
 	if (r == 0 && spec.result)
 		r = result = lxe_client_open_result(spec.result, err);
 	if (r < 0)
 		return r;
 	m.request.fds[LXE_FD_RESULT] = result;
+	m.request.fds[LXE_FD_SECRET] = secrets;
 	r = lxe_make(&m, err);
 	if (r < 0) {
 		abandon(&m);

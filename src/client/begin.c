@@ -22,10 +22,12 @@ int lxe_session_make(struct lxe_session *s, struct lxe_err *err)
 	m.request.flags = s->kind == LXE_SESSION_RUN ? LXE_CREATE_START : 0;
 	m.request.begun_us = s->begun_us;
 	lxe_session_give_stdio(s, &m.request);
+	m.request.fds[LXE_FD_SECRET] = s->secrets;
 	r = lxe_make(&m, err);
 	s->sandbox = m.sandbox;
 	s->control = m.control;
 	s->keeper = m.keeper;
+	lxe_drop_fd(&s->secrets);
 	return r;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "client/secrets.h"
 #include "client/session.h"
 #include "keeper/teardown.h"
 #include "sys/fd.h"
@@ -120,14 +121,18 @@ static int begin(struct lxe_session *s, struct lxe_err *err)
 
 static int prepare(struct lxe_session *s, struct lxe_err *err)
 {
-	int r;
+	int r = 0;
 
 	if (s->spec->result) {
 		s->result = lxe_client_open_result(s->spec->result, err);
 		if (s->result < 0)
 			return s->result;
 	}
-	r = lxe_session_prepare_output(s, err);
+	/* Whoever gives them through a pipe may be waited for: Ctrl-C ends that. */
+	if (s->kind == LXE_SESSION_RUN || s->kind == LXE_SESSION_CREATE)
+		r = lxe_secrets_open(&s->spec->secrets, true, &s->secrets, err);
+	if (r == 0)
+		r = lxe_session_prepare_output(s, err);
 	if (r == 0)
 		r = block_signals(s, err);
 	if (r < 0)
@@ -231,6 +236,7 @@ static void close_all(struct lxe_session *s)
 	lxe_drop_fd(&s->result);
 	lxe_drop_fd(&s->deadline);
 	lxe_drop_fd(&s->probe);
+	lxe_drop_fd(&s->secrets);
 	lxe_drop_fd(&s->bell);
 }
 
@@ -284,7 +290,7 @@ int lxe_session_run(struct lxe_session *s, struct lxe_err *err)
 	s->begun_us = sys_now_us();
 	s->sandbox = LXE_SANDBOX_NONE;
 	s->control = s->signals = s->result = s->deadline = s->probe = -EBADF;
-	s->in = s->out = s->master = s->procs = s->tty.fd = s->bell = s->spill = -EBADF;
+	s->in = s->out = s->master = s->procs = s->tty.fd = s->bell = s->secrets = s->spill = -EBADF;
 	*s->outcome = (struct lxe_outcome){
 		.cause = LXE_CAUSE_ERROR, .bytes_out = -1, .teardown_ok = true
 	};

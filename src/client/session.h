@@ -68,6 +68,7 @@ struct lxe_session {
 	int deadline; /* timerfd: of the phase */
 	int probe;    /* timerfd: the gate's next look */
 
+	int secrets;		       /* memfd with their values */
 	int spill;		       /* the file that gets all output */
 	struct lxe_governor *governor; /* of the output, where a limit was asked for */
 

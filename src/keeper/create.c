@@ -12,6 +12,7 @@
 #include "keeper/delegation.h"
 #include "keeper/keeper.h"
 #include "keeper/view.h"
+#include "rootfs/secrets.h"
 #include "store/rootless.h"
 #include "sys/proc.h"
 
@@ -171,6 +172,23 @@ static int make_container(struct lxe_keeper *k, int init, struct lxe_err *err)
 	return start_container(k, init, err);
 }
 
+/* As files of whoever the sandbox's command runs as. */
+static int mount_secrets(struct lxe_keeper *k, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int memfd = take_fd(&k->main->request.fds[LXE_FD_SECRET]);
+	uid_t root = k->idmap.host_start;
+	struct lxe_user user;
+	int r;
+
+	if (memfd < 0)
+		return 0;
+	r = lxe_user_find(&user, k->main->spec.user, LXE_VIEW_DIR "/m", k->idmap.count, err);
+	if (r < 0)
+		return r;
+	return lxe_secrets_mount(
+		LXE_VIEW_DIR "/m", memfd, root, root + user.uid, root + user.gid, err);
+}
+
 static int open_init(const struct lxe_keeper *k, struct lxe_err *err)
 {
 	char path[sizeof(k->main->request.dirs.libexec) + 32];
@@ -271,6 +289,9 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 	if (lxe_str_set(&k->image.path, LXE_VIEW_IMAGE) < 0)
 		return lxe_fail(err, -ENOMEM, "open image '%s'", k->main->spec.image);
 	r = lxe_rootfs_mount(&k->image, dir, LXE_VIEW_DIR, &k->idmap, k->main->spec.keep, err);
+	if (r < 0)
+		return r;
+	r = mount_secrets(k, err);
 	if (r < 0)
 		return r;
 	lxe_keeper_lap(k, LXE_SPAN_ROOTFS);

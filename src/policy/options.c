@@ -218,6 +218,19 @@ static const struct lxe_option table[] = {
 		AT(spec.result),
 	},
 	{
+		.name = "secret",
+		.placeholder = "NAME=SOURCE",
+		.help = "show a secret as the file /run/secrets/NAME: env:VAR, file:PATH or fd:N",
+		.detail = "May be repeated. The file is in memory, 0400, and the command's user's; the "
+			  "value is not passed on in any other way, and the variable is not either. "
+			  "At most 512 KiB each.",
+		.values = "env: and the name of a variable, or file: and an absolute path",
+		.verbs = MAKES,
+		.in_profile = LXE_PROFILE_SECTION,
+		.set = lxe_set_secret,
+		.set_in_profile = lxe_set_secret_in_profile,
+	},
+	{
 		.name = "output-limit",
 		.placeholder = "SIZE",
 		.help = "pass on the first and the last half of SIZE, and drop the rest",

@@ -84,7 +84,7 @@ static int apply_listed(
 		pair = NULL;
 		return lxe_fail(c->err, -ENOMEM, "%s:%u", c->path, item->line);
 	}
-	r = o->set(c->req, o, o->name, pair, c->err);
+	r = (o->set_in_profile ? o->set_in_profile : o->set)(c->req, o, o->name, pair, c->err);
 	return r < 0 ? lxe_fail(c->err, r, "%s:%u", c->path, item->line) : 0;
 }
 

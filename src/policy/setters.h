@@ -31,6 +31,10 @@ LXE_SETTER(lxe_set_output);	 /* output: table or json */
 LXE_SETTER(lxe_set_format);	 /* output, or prometheus */
 LXE_SETTER(lxe_set_caps);	 /* spec.caps; `value` is 1 to add, 0 to drop */
 
+/* setters_secret.c: one more of spec.secrets; in a profile not from a descriptor */
+LXE_SETTER(lxe_set_secret);
+LXE_SETTER(lxe_set_secret_in_profile);
+
 /* setters_output.c */
 LXE_SETTER(lxe_set_output_limit); /* spec.output_limit: bytes or "none" */
 LXE_SETTER(lxe_set_spill);	  /* spec.spill */

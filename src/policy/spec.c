@@ -27,6 +27,7 @@ void lxe_spec_release(struct lxe_spec *spec)
 	free(spec->term);
 	free(spec->result);
 	free(spec->spill);
+	lxe_strv_release(&spec->secrets);
 	lxe_strv_release(&spec->argv);
 	lxe_strv_release(&spec->env);
 	*spec = (struct lxe_spec){ 0 };

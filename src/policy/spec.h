@@ -44,6 +44,9 @@ struct lxe_spec {
 	uint16_t rows, cols;  /* terminal size, 0: unknown */
 	int verbose;	      /* -1 quiet, 0, 1.. */
 
+	/* NAME=SOURCE, as given: the client's alone, neither sent nor written (policy/secret.h). */
+	struct lxe_strv secrets;
+
 	/* Of what it puts out, in bytes for each stream; 0: it has the caller's own files. */
 	uint64_t output_limit;
 	char *spill; /* path of the file that gets all of it, or NULL */

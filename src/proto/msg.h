@@ -114,9 +114,10 @@ enum lxe_fd_role {
 	LXE_FD_BELL,   /* eventfd */
 	LXE_FD_SPILL,  /* the file that gets all output */
 	LXE_FD_OUTPUT, /* memfd of the output's governor */
+	LXE_FD_SECRET, /* memfd (policy/secret.h) */
 };
 
-#define LXE_FD_ROLES 15
+#define LXE_FD_ROLES 16
 
 struct lxe_msg {
 	enum lxe_msg_type type;

@@ -242,7 +242,7 @@ Test(profile, every_key_of_the_table_can_be_set)
 		snprintf(text, sizeof(text), "[run]\n%s = %s\n", o->name, sample(o));
 		cr_assert_eq(parse(text) == 0, o->in_profile == LXE_PROFILE_KEY, "%s: %s", text,
 			err.msg);
-		snprintf(text, sizeof(text), "[%s]\nA = b\n", o->name);
+		snprintf(text, sizeof(text), "[%s]\nA = env:b\n", o->name);
 		cr_assert_eq(parse(text) == 0, o->in_profile == LXE_PROFILE_SECTION, "%s", text);
 	}
 }
