@@ -290,7 +290,8 @@ int lxe_session_run(struct lxe_session *s, struct lxe_err *err)
 	s->begun_us = sys_now_us();
 	s->sandbox = LXE_SANDBOX_NONE;
 	s->control = s->signals = s->result = s->deadline = s->probe = -EBADF;
-	s->in = s->out = s->master = s->procs = s->tty.fd = s->bell = s->secrets = s->spill = -EBADF;
+	s->in = s->out = s->master = s->procs = s->tty.fd = s->bell = s->secrets = s->spill =
+		-EBADF;
 	*s->outcome = (struct lxe_outcome){
 		.cause = LXE_CAUSE_ERROR, .bytes_out = -1, .teardown_ok = true
 	};

@@ -221,9 +221,10 @@ static const struct lxe_option table[] = {
 		.name = "secret",
 		.placeholder = "NAME=SOURCE",
 		.help = "show a secret as the file /run/secrets/NAME: env:VAR, file:PATH or fd:N",
-		.detail = "May be repeated. The file is in memory, 0400, and the command's user's; the "
-			  "value is not passed on in any other way, and the variable is not either. "
-			  "At most 512 KiB each.",
+		.detail =
+			"May be repeated. The file is in memory, 0400, and the command's user's; the "
+			"value is not passed on in any other way, and the variable is not either. "
+			"At most 512 KiB each.",
 		.values = "env: and the name of a variable, or file: and an absolute path",
 		.verbs = MAKES,
 		.in_profile = LXE_PROFILE_SECTION,
