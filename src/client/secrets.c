@@ -27,7 +27,7 @@ static ssize_t take_variable(
 	const struct lxe_secret_source *s, unsigned char *room, struct lxe_err *err)
 {
 	const char *value = getenv(s->from);
-	size_t len = value ? strlen(value) : 0;
+	size_t len = value ? strnlen(value, LXE_SECRET_MAX + 1) : 0;
 
 	if (!value) {
 		lxe_fail_msg(err, -ENOENT, "secret '%s': the environment variable '%s' is not set",
