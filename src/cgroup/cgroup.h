@@ -4,8 +4,9 @@
  * processes wants it. Placing a process never waits for an RCU grace period: on v2 it is born in its
  * group (CLONE_INTO_CGROUP), on v1 a single-threaded process writes 0 to `tasks`.
  *
- * Every hierarchy costs time, so only those are used that are needed: memory, pids, and v2 where it
- * is mounted (also without controllers: it kills a tree in one write). Limits and counters belong to
+ * Every hierarchy costs time, so only those are used that are needed: memory, pids, v2 where it is
+ * mounted (also without controllers: it kills a tree in one write), and others for limits that ask
+ * for them. Limits and counters belong to
  * the sandbox's group; the groups below it only tell processes apart, and exist in one hierarchy: v2
  * where there is one, pids otherwise.
  *
@@ -59,10 +60,34 @@ enum lxe_cgroup_mode lxe_cgroup_host_mode(const struct lxe_cgroup_host *host);
  */
 int lxe_cgroup_paths(const struct lxe_cgroup_host *host, const char *name, struct lxe_strv *ret);
 
-struct lxe_cgroup_limits {
-	uint64_t memory; /* bytes, 0: none */
-	uint64_t pids;	 /* 0: none */
+/* Of one disk; 0: none. Bytes and operations a second. */
+struct lxe_cgroup_io {
+	unsigned int major, minor;
+	uint64_t rbps, wbps, riops, wiops;
 };
+
+struct lxe_cgroup_limits {
+	uint64_t memory;    /* bytes, 0: none */
+	uint64_t pids;	    /* 0: none */
+	uint64_t cpus;	    /* hundredths of a CPU, 0: none */
+	const char *cpuset; /* as the kernel writes a list; NULL: none */
+	const struct lxe_cgroup_io *io;
+	size_t n_io;
+	bool cpu_time; /* it is to be counted; nothing is limited */
+};
+
+/*
+ * Before the group is made: see that there is a hierarchy for each of the limits. -ENODEV, with the
+ * remedy as hint, for one that this host has no controller for.
+ */
+int lxe_cgroup_host_need(
+	struct lxe_cgroup_host *host, const struct lxe_cgroup_limits *limits, struct lxe_err *err);
+
+/* Controllers that new groups could have here, as a text of their names; for doctor. */
+int lxe_cgroup_host_controllers(const struct lxe_cgroup_host *host, char *buf, size_t size);
+
+/* The disk that backs the file, or that the block special file is. -ENODEV: none that can be limited. */
+int lxe_cgroup_io_device(const char *path, struct lxe_cgroup_io *ret, struct lxe_err *err);
 
 struct lxe_cgroup; /* one sandbox's groups, opened */
 
@@ -74,7 +99,7 @@ int lxe_cgroup_create(struct lxe_cgroup **ret, const struct lxe_cgroup_host *hos
 	const struct lxe_cgroup_limits *limits, struct lxe_err *err);
 void lxe_cgroup_free(struct lxe_cgroup *cg); /* closes; removes nothing */
 
-/* Change the limits of a group; a 0 leaves that one as it is. Read back as above. */
+/* Change the limits of a group; one that is 0 is left as it is. Read back as above. */
 int lxe_cgroup_limit(
 	const struct lxe_cgroup *cg, const struct lxe_cgroup_limits *limits, struct lxe_err *err);
 
@@ -88,6 +113,10 @@ void lxe_cgroup_leaf_free(struct lxe_cgroup_leaf *leaf);
 
 /* The v2 directory for sys_fork_into(), or -EBADF where there is no v2 hierarchy. */
 int lxe_cgroup_leaf_fork_fd(const struct lxe_cgroup_leaf *leaf);
+
+/* What the processes of one leaf met with. LXE_CGROUP_UNKNOWN: they are not told from the sandbox's. */
+uint64_t lxe_cgroup_leaf_oom_kills(const struct lxe_cgroup_leaf *leaf);
+uint64_t lxe_cgroup_leaf_cpu_us(const struct lxe_cgroup_leaf *leaf);
 
 /* In the freshly forked, single-threaded child: enter the v1 groups. Async-signal-safe. */
 int lxe_cgroup_leaf_enter(const struct lxe_cgroup_leaf *leaf);
@@ -104,6 +133,9 @@ int lxe_cgroup_leaf_procs_fd(const struct lxe_cgroup_leaf *leaf);
  */
 int lxe_cgroup_leaf_kill(const struct lxe_cgroup_leaf *leaf);
 
+/* Send a signal to all that are in it at this moment. */
+int lxe_cgroup_leaf_signal(const struct lxe_cgroup_leaf *leaf, int signal);
+
 struct lxe_cgroup_stats {
 	uint64_t peak_memory; /* bytes, 0: unknown */
 	uint64_t oom_kills;
@@ -116,7 +148,7 @@ void lxe_cgroup_stats(const struct lxe_cgroup *cg, struct lxe_cgroup_stats *ret)
 #define LXE_CGROUP_UNKNOWN UINT64_MAX /* no hierarchy of this host counts it */
 
 struct lxe_cgroup_usage {
-	uint64_t cpu_us; /* where there is a v2 hierarchy */
+	uint64_t cpu_us; /* where there is a v2 hierarchy, or it was asked for */
 	uint64_t memory, peak_memory;
 	uint64_t pids; /* pid 1 and its monitor included */
 };
@@ -125,6 +157,10 @@ struct lxe_cgroup_usage {
 void lxe_cgroup_usage(const struct lxe_cgroup *cg, struct lxe_cgroup_usage *ret);
 uint64_t lxe_cgroup_cpu_us(const struct lxe_cgroup *cg);
 uint64_t lxe_cgroup_oom_kills(const struct lxe_cgroup *cg); /* 0 where they are not counted */
+uint64_t lxe_cgroup_pids_hits(const struct lxe_cgroup *cg); /* forks that the limit has refused */
+
+/* Take away the limits that would make the end of the sandbox slow: of processor and disks. */
+void lxe_cgroup_let_end(const struct lxe_cgroup *cg);
 
 /*
  * In the keeper's own mount namespace (private or slave to the host's, or the host loses its view):

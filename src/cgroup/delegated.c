@@ -15,7 +15,7 @@
 
 #define KEEPER_GROUP LXE_CGROUP_PREFIX "keeper"
 
-static bool is_writable(const struct lxe_hierarchy *h, int own)
+bool lxe_hierarchy_is_writable(const struct lxe_hierarchy *h, int own)
 {
 	return faccessat(own, ".", W_OK | X_OK, AT_EACCESS) == 0 &&
 	       faccessat(own, h->v2 ? "cgroup.procs" : "tasks", W_OK, AT_EACCESS) == 0;
@@ -28,7 +28,7 @@ static unsigned int offered(int own)
 
 	if (sys_read_file(own, "cgroup.controllers", list, sizeof(list)) < 0)
 		return 0;
-	return lxe_cgroup_controllers_in(list, " \n");
+	return lxe_cgroup_controllers_in(list, " \n", true);
 }
 
 /*
@@ -54,7 +54,7 @@ static bool keep(struct lxe_hierarchy *h)
 {
 	LXE_AUTOCLOSE int own = lxe_cgroup_open_below(h->root, h->self, O_PATH | O_DIRECTORY);
 
-	if (own < 0 || !is_writable(h, own))
+	if (own < 0 || !lxe_hierarchy_is_writable(h, own))
 		return false;
 	memcpy(h->own, h->self, sizeof(h->own));
 	if (h->v2 && h->controllers) {
@@ -85,7 +85,11 @@ static void keep_writable(struct lxe_cgroup_host *host)
 		}
 		n++;
 	}
+	for (size_t i = host->n; i < host->n_known; i++)
+		host->hierarchy[n + i - host->n] = host->hierarchy[i];
+	host->n_known -= host->n - n;
 	host->n = n;
+	host->delegated = true;
 	if (n)
 		host->hierarchy[n - 1].leaves = true;
 	host->mode = v1 && v2 ? LXE_CGROUP_HYBRID

@@ -228,14 +228,36 @@ static int kill_until_removed(struct removal *rm)
 	return r == -EBUSY ? -ETIMEDOUT : r;
 }
 
+/* A tree that may use a hundredth of a CPU would take minutes to end. */
+static void unthrottle(const struct lxe_cgroup_host *host, const char *name)
+{
+	for (size_t i = 0; i < host->n_known; i++) {
+		const struct lxe_hierarchy *h = &host->hierarchy[i];
+		LXE_AUTOCLOSE int root = h->root < 0 ? lxe_hierarchy_open(h, NULL) : -EBADF;
+		LXE_AUTOCLOSE int dir = -EBADF;
+		char path[PATH_MAX];
+
+		if (!h->v2 && !(h->offers & (LXE_CONTROLLER_CPU | LXE_CONTROLLER_IO)))
+			continue;
+		if (lxe_format(path, sizeof(path), "%s%s%s", h->own, h->own[0] ? "/" : "", name) <
+			0)
+			continue;
+		dir = lxe_cgroup_open_below(
+			h->root < 0 ? root : h->root, path, O_PATH | O_DIRECTORY);
+		if (dir >= 0)
+			lxe_cgroup_unthrottle(dir);
+	}
+}
+
 /* Kill what is in the group, and wait until it can be removed. */
-static int end_and_remove(struct removal *rm)
+static int end_and_remove(struct removal *rm, const struct lxe_cgroup_host *host)
 {
 	int r;
 
 	rm->dir = openat(rm->parent, rm->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (rm->dir < 0)
 		return errno == ENOENT ? 0 : -errno;
+	unthrottle(host, rm->name);
 	rm->events = openat(rm->dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	r = lxe_cgroup_list(rm->dir, &rm->found);
 	if (r == 0)
@@ -266,7 +288,7 @@ static const struct lxe_hierarchy *hierarchy_of(
 	const struct lxe_hierarchy *best = NULL;
 	size_t best_len = 0;
 
-	for (size_t i = 0; i < host->n; i++) {
+	for (size_t i = 0; i < host->n_known; i++) {
 		const struct lxe_hierarchy *h = &host->hierarchy[i];
 		size_t len = strlen(h->mount);
 
@@ -282,6 +304,7 @@ static const struct lxe_hierarchy *hierarchy_of(
 /* Split `below` into its directory, opened, and its last component. */
 static int open_parent(struct removal *rm, const struct lxe_hierarchy *h, const char *below)
 {
+	LXE_AUTOCLOSE int opened = h->root < 0 ? lxe_hierarchy_open(h, NULL) : -EBADF;
 	const char *slash = strrchr(below, '/'), *name = slash ? slash + 1 : below;
 	char parent[PATH_MAX];
 	int r;
@@ -292,7 +315,8 @@ static int open_parent(struct removal *rm, const struct lxe_hierarchy *h, const 
 			parent, sizeof(parent), "%.*s", slash ? (int)(slash - below) : 0, below);
 	if (r < 0)
 		return r;
-	rm->parent = lxe_cgroup_open_below(h->root, parent, O_PATH | O_DIRECTORY);
+	rm->parent =
+		lxe_cgroup_open_below(h->root < 0 ? opened : h->root, parent, O_PATH | O_DIRECTORY);
 	return rm->parent < 0 ? rm->parent : 0;
 }
 
@@ -336,7 +360,7 @@ int lxe_cgroup_destroy(const struct lxe_cgroup_host *host, const char *path, int
 	/* Most groups are empty by now; then this is all there is to do. */
 	r = try_remove(&rm);
 	if (r == -EBUSY)
-		r = end_and_remove(&rm);
+		r = end_and_remove(&rm, host);
 	lxe_pids_release(&rm.found);
 	lxe_close(rm.events);
 	lxe_close(rm.dir);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -23,29 +24,28 @@ static int fail_make(struct lxe_err *err, int r, const char *path)
 }
 
 /* v2: a group has only the controllers that its parent lists in cgroup.subtree_control. */
-static int enable_controllers(const struct lxe_hierarchy *h, int parent, struct lxe_err *err)
+int lxe_cgroup_enable(int parent, const char *path, unsigned int controllers, struct lxe_err *err)
 {
-	char list[512], wanted[32];
-	bool memory, pids;
+	char list[512], wanted[64] = "";
+	size_t used = 0;
 	ssize_t n;
 	int r;
 
 	n = sys_read_file(parent, "cgroup.subtree_control", list, sizeof(list));
 	if (n < 0)
-		return lxe_fail(err, (int)n, "read '%s/cgroup.subtree_control'", h->mount);
-	memory = (h->controllers & LXE_CONTROLLER_MEMORY) &&
-		 !lxe_cgroup_has_word(list, " \n", "memory");
-	pids = (h->controllers & LXE_CONTROLLER_PIDS) && !lxe_cgroup_has_word(list, " \n", "pids");
-	if (!memory && !pids)
+		return lxe_fail(err, (int)n, "read '%s/cgroup.subtree_control'", path);
+	controllers &= ~lxe_cgroup_controllers_in(list, " \n", true);
+	for (unsigned int bit = 0; bit < LXE_CONTROLLERS; bit++)
+		if (controllers & 1U << bit && lxe_controller_name(bit, true))
+			used += (size_t)snprintf(wanted + used, sizeof(wanted) - used, "%s+%s",
+				used ? " " : "", lxe_controller_name(bit, true));
+	if (!used)
 		return 0;
-	r = lxe_format(
-		wanted, sizeof(wanted), "%s%s", memory ? "+memory " : "", pids ? "+pids" : "");
-	if (r == 0)
-		r = sys_write_file(parent, "cgroup.subtree_control", wanted);
+	r = sys_write_file(parent, "cgroup.subtree_control", wanted);
 	if (r == 0)
 		return 0;
 	lxe_hint(err, "run as root, outside of containers that hide the top of the cgroup tree");
-	return lxe_fail(err, r, "write '%s' to '%s/cgroup.subtree_control'", wanted, h->mount);
+	return lxe_fail(err, r, "write '%s' to '%s/cgroup.subtree_control'", wanted, path);
 }
 
 static int make_dir(struct lxe_group_dir *d, const struct lxe_hierarchy *h, const char *name,
@@ -57,7 +57,7 @@ static int make_dir(struct lxe_group_dir *d, const struct lxe_hierarchy *h, cons
 	if (parent < 0)
 		return lxe_fail(err, parent, "open '%s/%s'", h->mount, h->own);
 	if (h->v2 && h->controllers) {
-		r = enable_controllers(h, parent, err);
+		r = lxe_cgroup_enable(parent, h->mount, h->controllers, err);
 		if (r < 0)
 			return r;
 	}
@@ -66,13 +66,31 @@ static int make_dir(struct lxe_group_dir *d, const struct lxe_hierarchy *h, cons
 	d->fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (d->fd < 0)
 		return lxe_fail(err, -errno, "open cgroup '%s'", d->path);
-	if (h->leaves && mkdirat(d->fd, "init", 0755) < 0)
+	/* A v1 cpuset is empty at first, and nobody can be in it. */
+	if (!h->v2 && (h->offers & LXE_CONTROLLER_CPUSET)) {
+		r = lxe_cpuset_inherit(parent, d->fd);
+		if (r < 0)
+			return lxe_fail(err, r, "fill the cpuset of '%s'", d->path);
+	}
+	if (d->accounts && h->v2) {
+		r = lxe_cgroup_enable(d->fd, d->path, LXE_CONTROLLER_MEMORY, err);
+		if (r < 0)
+			return r;
+	}
+	if ((h->leaves || d->accounts) && mkdirat(d->fd, "init", 0755) < 0)
 		return fail_make(err, -errno, d->path);
 	return 0;
 }
 
+/* What happens to one command must not look as if it had happened to another. */
+static bool counts_leaves(const struct lxe_hierarchy *h, const struct lxe_cgroup_limits *limits)
+{
+	return (limits->memory && (h->controllers & LXE_CONTROLLER_MEMORY)) ||
+	       (limits->cpu_time && (h->controllers & LXE_CONTROLLER_CPUACCT));
+}
+
 static int make_dirs(struct lxe_cgroup *cg, const struct lxe_cgroup_host *host, const char *name,
-	struct lxe_err *err)
+	const struct lxe_cgroup_limits *limits, struct lxe_err *err)
 {
 	struct lxe_strv paths = { 0 };
 	int r = lxe_cgroup_paths(host, name, &paths);
@@ -88,6 +106,7 @@ static int make_dirs(struct lxe_cgroup *cg, const struct lxe_cgroup_host *host, 
 			.controllers = h->controllers,
 			.v2 = h->v2,
 			.leaves = h->leaves,
+			.accounts = counts_leaves(h, limits),
 			.path = take_ptr(paths.v[i]),
 		};
 		r = make_dir(d, h, name, err);
@@ -109,7 +128,7 @@ int lxe_cgroup_create(struct lxe_cgroup **ret, const struct lxe_cgroup_host *hos
 	cg = calloc(1, sizeof(*cg));
 	if (!cg)
 		return lxe_fail(err, -ENOMEM, "make cgroup '%s'", name);
-	r = make_dirs(cg, host, name, err);
+	r = make_dirs(cg, host, name, limits, err);
 	if (r == 0)
 		r = lxe_cgroup_limit(cg, limits, err);
 	if (r < 0) {

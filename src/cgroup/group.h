@@ -10,6 +10,7 @@ struct lxe_group_dir {
 	int fd; /* of the group in one hierarchy */
 	unsigned int controllers;
 	bool v2, leaves;
+	bool accounts; /* leaves are told apart in their use of memory */
 	char *path;
 };
 
@@ -17,5 +18,24 @@ struct lxe_cgroup {
 	struct lxe_group_dir dir[LXE_HIERARCHIES_MAX];
 	size_t n;
 };
+
+/* v2: let the groups below `parent` have these controllers. */
+int lxe_cgroup_enable(int parent, const char *path, unsigned int controllers, struct lxe_err *err);
+
+/* v1: a new group of a hierarchy with cpuset may use what its parent may. */
+int lxe_cpuset_inherit(int parent, int dir);
+
+/* Set a file to a number and read it back; the kernel may round down to a multiple of `unit`. */
+int lxe_cgroup_set_number(const struct lxe_group_dir *d, const char *file, uint64_t value,
+	uint64_t unit, struct lxe_err *err);
+
+/* The number in a file, "max" being UINT64_MAX; and the one after `key` in a file of such lines. */
+int lxe_cgroup_get_number(int dir, const char *file, uint64_t *ret);
+int lxe_cgroup_get_counter(int dir, const char *file, const char *key, uint64_t *ret);
+
+int lxe_cgroup_set_cpus(const struct lxe_group_dir *d, uint64_t cpus, struct lxe_err *err);
+int lxe_cgroup_set_cpuset(const struct lxe_group_dir *d, const char *list, struct lxe_err *err);
+int lxe_cgroup_set_io(
+	const struct lxe_group_dir *d, const struct lxe_cgroup_io *io, struct lxe_err *err);
 
 #endif

@@ -15,31 +15,38 @@
 /* A host with thousands of containers has a long mountinfo. */
 #define PROC_FILE_MAX (64U << 20)
 
-static const struct {
-	enum lxe_controller bit;
-	const char *name;
-} controllers[] = {
-	{ LXE_CONTROLLER_MEMORY, "memory" },
-	{ LXE_CONTROLLER_PIDS, "pids" },
-};
+const char *lxe_controller_name(unsigned int bit, bool v2)
+{
+	static const char *const names[LXE_CONTROLLERS][2] = {
+		{ "memory", "memory" },
+		{ "pids", "pids" },
+		{ "cpu", "cpu" },
+		{ "cpuset", "cpuset" },
+		{ "blkio", "io" },
+		{ "cpuacct", NULL },
+	};
 
-#define N_CONTROLLERS (sizeof(controllers) / sizeof(controllers[0]))
+	return names[bit][v2];
+}
 
-unsigned int lxe_cgroup_controllers_in(const char *list, const char *separators)
+unsigned int lxe_cgroup_controllers_in(const char *list, const char *separators, bool v2)
 {
 	unsigned int found = 0;
 
-	for (size_t i = 0; i < N_CONTROLLERS; i++)
-		if (lxe_cgroup_has_word(list, separators, controllers[i].name))
-			found |= controllers[i].bit;
+	for (unsigned int bit = 0; bit < LXE_CONTROLLERS; bit++) {
+		const char *name = lxe_controller_name(bit, v2);
+
+		if (name && lxe_cgroup_has_word(list, separators, name))
+			found |= 1U << bit;
+	}
 	return found;
 }
 
-static int check_root(const struct lxe_hierarchy *h, struct lxe_err *err)
+static int check_root(const struct lxe_hierarchy *h, int root, struct lxe_err *err)
 {
 	struct statfs fs;
 
-	if (fstatfs(h->root, &fs) < 0)
+	if (fstatfs(root, &fs) < 0)
 		return lxe_fail(err, -errno, "look at the cgroup mount '%s'", h->mount);
 	if (fs.f_type == (h->v2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC))
 		return 0;
@@ -48,18 +55,25 @@ static int check_root(const struct lxe_hierarchy *h, struct lxe_err *err)
 		err, -ENODEV, "'%s' is not the cgroup mount that it should be", h->mount);
 }
 
+int lxe_hierarchy_open(const struct lxe_hierarchy *h, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int root = open(h->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (root < 0)
+		return lxe_fail(err, -errno, "open the cgroup mount '%s'", h->mount);
+	r = check_root(h, root, err);
+	return r < 0 ? r : take_fd(&root);
+}
+
 int lxe_cgroup_open_roots(struct lxe_cgroup_host *host, struct lxe_err *err)
 {
 	for (size_t i = 0; i < host->n; i++) {
 		struct lxe_hierarchy *h = &host->hierarchy[i];
-		int r;
 
-		h->root = open(h->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		h->root = lxe_hierarchy_open(h, err);
 		if (h->root < 0)
-			return lxe_fail(err, -errno, "open the cgroup mount '%s'", h->mount);
-		r = check_root(h, err);
-		if (r < 0)
-			return r;
+			return h->root;
 	}
 	return 0;
 }
@@ -79,7 +93,7 @@ static int check_v2_controllers(const struct lxe_hierarchy *h, struct lxe_err *e
 	n = sys_read_file(h->root, "cgroup.controllers", list, sizeof(list));
 	if (n < 0)
 		return lxe_fail(err, (int)n, "read '%s/cgroup.controllers'", h->mount);
-	lacking = h->controllers & ~lxe_cgroup_controllers_in(list, " \n");
+	lacking = h->controllers & ~lxe_cgroup_controllers_in(list, " \n", true);
 	if (!lacking)
 		return 0;
 	lxe_hint(err, "delegate it to this place, or boot with cgroup_enable=%s",

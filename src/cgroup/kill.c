@@ -39,16 +39,16 @@ static int open_batch(struct batch *b, const struct lxe_pids *pids, size_t *next
  * A number may have passed to a stranger between the list and pidfd_open(). Who is still listed
  * after the open is the one that was opened, or the opened one is dead and the signal goes nowhere.
  */
-static void kill_batch(const struct batch *b, const struct lxe_pids *now)
+static void kill_batch(const struct batch *b, const struct lxe_pids *now, int signal)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		if (lxe_pids_has(now, b->pid[i]))
-			sys_pidfd_kill(b->fd[i], SIGKILL);
+			sys_pidfd_kill(b->fd[i], signal);
 		lxe_close(b->fd[i]);
 	}
 }
 
-static int kill_listed(int dir)
+int lxe_cgroup_signal_tree(int dir, int signal)
 {
 	struct lxe_pids pids = { 0 }, now = { 0 };
 	struct batch b;
@@ -60,7 +60,7 @@ static int kill_listed(int dir)
 		r = open_batch(&b, &pids, &next);
 		if (r == 0 && b.n) {
 			r = lxe_cgroup_list(dir, &now);
-			kill_batch(&b, &now);
+			kill_batch(&b, &now, signal);
 		}
 	}
 	lxe_pids_release(&pids);
@@ -80,7 +80,7 @@ int lxe_cgroup_kill_tree(int dir)
 	 */
 	sys_write_file(dir, "pids.max", "0");
 	sys_write_file(dir, "cgroup.freeze", "1");
-	r = kill_listed(dir);
+	r = lxe_cgroup_signal_tree(dir, SIGKILL);
 	/* Again, for children that were in the middle of their birth. */
-	return r < 0 ? r : kill_listed(dir);
+	return r < 0 ? r : lxe_cgroup_signal_tree(dir, SIGKILL);
 }

@@ -16,6 +16,9 @@ struct lxe_cgroup_leaf {
 	int procs;
 	int tasks[LXE_HIERARCHIES_MAX]; /* of the v1 groups to enter */
 	size_t n_tasks;
+	int memory; /* the directory that its use of memory is counted in; -EBADF: none of its own */
+	int cpuacct; /* the same for processor time, where v2 does not count it */
+	bool memory_v2;
 };
 
 static int open_tasks(struct lxe_cgroup_leaf *leaf, int dir)
@@ -28,16 +31,42 @@ static int open_tasks(struct lxe_cgroup_leaf *leaf, int dir)
 	return 0;
 }
 
-static int open_dir(struct lxe_cgroup_leaf *leaf, const struct lxe_group_dir *d, const char *name)
+static int make_dir(const struct lxe_group_dir *d, const char *name)
 {
+	int fd;
+
 	if (mkdirat(d->fd, name, 0755) < 0 && errno != EEXIST)
 		return -errno;
+	fd = openat(d->fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_dir(struct lxe_cgroup_leaf *leaf, const struct lxe_group_dir *d, const char *name)
+{
 	leaf->v2 = d->v2;
-	leaf->dir = openat(d->fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	leaf->dir = make_dir(d, name);
 	if (leaf->dir < 0)
-		return -errno;
+		return leaf->dir;
 	leaf->procs = openat(leaf->dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
 	return leaf->procs < 0 ? -errno : 0;
+}
+
+/* Its own group in a hierarchy that counts; what it enters there. */
+static int open_counting(
+	struct lxe_cgroup_leaf *leaf, const struct lxe_group_dir *d, const char *name)
+{
+	LXE_AUTOCLOSE int fd = make_dir(d, name);
+	int r = fd < 0 ? fd : 0;
+
+	if (r == 0 && !d->v2 && !d->leaves)
+		r = open_tasks(leaf, fd);
+	if (r == 0 && (d->controllers & LXE_CONTROLLER_MEMORY)) {
+		leaf->memory_v2 = d->v2;
+		leaf->memory = take_fd(&fd);
+	} else if (r == 0) {
+		leaf->cpuacct = take_fd(&fd);
+	}
+	return r;
 }
 
 static int open_all(struct lxe_cgroup_leaf *leaf, const struct lxe_cgroup *cg, const char *name,
@@ -49,7 +78,9 @@ static int open_all(struct lxe_cgroup_leaf *leaf, const struct lxe_cgroup *cg, c
 		const struct lxe_group_dir *d = &cg->dir[i];
 
 		r = d->leaves ? open_dir(leaf, d, name) : 0;
-		if (r == 0 && !d->v2)
+		if (r == 0 && d->accounts)
+			r = open_counting(leaf, d, name);
+		if (r == 0 && !d->v2 && (d->leaves || !d->accounts))
 			r = open_tasks(leaf, d->leaves ? leaf->dir : d->fd);
 		if (r < 0)
 			return lxe_fail(err, r, "make cgroup '%s/%s'", d->path, name);
@@ -65,7 +96,7 @@ static int leaf_open(struct lxe_cgroup_leaf **ret, const struct lxe_cgroup *cg, 
 
 	if (!leaf)
 		return lxe_fail(err, -ENOMEM, "make cgroup '%s'", name);
-	leaf->dir = leaf->procs = -EBADF;
+	leaf->dir = leaf->procs = leaf->memory = leaf->cpuacct = -EBADF;
 	r = open_all(leaf, cg, name, err);
 	if (r < 0) {
 		lxe_cgroup_leaf_free(leaf);
@@ -97,6 +128,8 @@ void lxe_cgroup_leaf_free(struct lxe_cgroup_leaf *leaf)
 		lxe_close(leaf->tasks[i]);
 	lxe_close(leaf->procs);
 	lxe_close(leaf->dir);
+	lxe_close(leaf->memory);
+	lxe_close(leaf->cpuacct);
 	free(leaf);
 }
 
@@ -127,4 +160,32 @@ int lxe_cgroup_leaf_procs_fd(const struct lxe_cgroup_leaf *leaf)
 int lxe_cgroup_leaf_kill(const struct lxe_cgroup_leaf *leaf)
 {
 	return leaf->dir < 0 ? -ENODEV : lxe_cgroup_kill_tree(leaf->dir);
+}
+
+uint64_t lxe_cgroup_leaf_oom_kills(const struct lxe_cgroup_leaf *leaf)
+{
+	const char *file = leaf->memory_v2 ? "memory.events" : "memory.oom_control";
+	uint64_t value;
+
+	if (leaf->memory < 0 || lxe_cgroup_get_counter(leaf->memory, file, "oom_kill", &value) < 0)
+		return LXE_CGROUP_UNKNOWN;
+	return value;
+}
+
+uint64_t lxe_cgroup_leaf_cpu_us(const struct lxe_cgroup_leaf *leaf)
+{
+	uint64_t value;
+
+	if (leaf->v2)
+		return lxe_cgroup_get_counter(leaf->dir, "cpu.stat", "usage_usec", &value) < 0
+			       ? LXE_CGROUP_UNKNOWN
+			       : value;
+	if (leaf->cpuacct < 0 || lxe_cgroup_get_number(leaf->cpuacct, "cpuacct.usage", &value) < 0)
+		return LXE_CGROUP_UNKNOWN;
+	return value / 1000;
+}
+
+int lxe_cgroup_leaf_signal(const struct lxe_cgroup_leaf *leaf, int signal)
+{
+	return lxe_cgroup_signal_tree(leaf->dir, signal);
 }

@@ -1,54 +1,39 @@
 #include "cgroup/group.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/num.h"
 #include "sys/fd.h"
 
-static int read_number(int dir, const char *file, uint64_t *ret)
+/* /proc/swaps has a line of titles, and one for each area. */
+static bool host_swaps(void)
 {
-	char text[64];
-	ssize_t n = sys_read_file(dir, file, text, sizeof(text));
+	char text[4096];
+	const char *end;
 
-	if (n < 0)
-		return (int)n;
-	text[strcspn(text, "\n")] = '\0';
-	if (strcmp(text, "max") == 0) {
-		*ret = UINT64_MAX;
-		return 0;
-	}
-	return lxe_parse_u64(text, 0, UINT64_MAX, ret);
+	if (sys_read_file(AT_FDCWD, "/proc/swaps", text, sizeof(text)) < 0)
+		return true;
+	end = strchr(text, '\n');
+	return end && end[1];
 }
 
-/* The kernel counts memory in pages and rounds down; nothing else may differ. */
-static bool holds(uint64_t wanted, uint64_t got, uint64_t unit)
+/* Where the kernel does not account for swap, there must be none: memory would go there instead. */
+static int without_swap_limit(const struct lxe_group_dir *d, struct lxe_err *err)
 {
-	return got == wanted || got == wanted - wanted % unit;
-}
-
-static int set_limit(const struct lxe_group_dir *d, const char *file, uint64_t value, uint64_t unit,
-	struct lxe_err *err)
-{
-	char text[32];
 	uint64_t got;
-	int r;
 
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	r = sys_write_file(d->fd, file, text);
-	if (r < 0)
-		return lxe_fail(err, r, "set '%s/%s' to %s", d->path, file, text);
-	r = read_number(d->fd, file, &got);
-	if (r < 0)
-		return lxe_fail(err, r, "read back '%s/%s'", d->path, file);
-	if (!holds(value, got, unit))
-		return lxe_fail_msg(err, -ERANGE,
-			"cgroup limit '%s/%s' does not hold: asked for %s, it is %" PRIu64, d->path,
-			file, text, got);
-	return 0;
+	if (!host_swaps())
+		return 0;
+	/* v1: pages of a group that is not to swap stay, but for those that nobody can place. */
+	if (!d->v2 && sys_write_file(d->fd, "memory.swappiness", "0") == 0 &&
+		lxe_cgroup_get_number(d->fd, "memory.swappiness", &got) == 0 && got == 0)
+		return 0;
+	lxe_hint(err, "boot with swapaccount=1, or swapoff -a");
+	return lxe_fail_msg(err, -EOPNOTSUPP,
+		"the limit of memory cannot be enforced: this host swaps, and its kernel does not "
+		"count it");
 }
 
 static int set_memory(const struct lxe_group_dir *d, uint64_t bytes, struct lxe_err *err)
@@ -59,28 +44,38 @@ static int set_memory(const struct lxe_group_dir *d, uint64_t bytes, struct lxe_
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	int r;
 
-	r = set_limit(d, limit, bytes, page, err);
+	r = lxe_cgroup_set_number(d, limit, bytes, page, err);
 	if (r < 0)
 		return r;
-	/* Both are missing where the kernel does not account for swap. */
 	if (faccessat(d->fd, swap, F_OK, 0) < 0)
-		return 0;
-	return set_limit(d, swap, d->v2 ? 0 : bytes, page, err);
+		return without_swap_limit(d, err);
+	return lxe_cgroup_set_number(d, swap, d->v2 ? 0 : bytes, page, err);
+}
+
+static int set_all(
+	const struct lxe_group_dir *d, const struct lxe_cgroup_limits *limits, struct lxe_err *err)
+{
+	int r = 0;
+
+	if (limits->memory && (d->controllers & LXE_CONTROLLER_MEMORY))
+		r = set_memory(d, limits->memory, err);
+	if (r == 0 && limits->pids && (d->controllers & LXE_CONTROLLER_PIDS))
+		r = lxe_cgroup_set_number(d, "pids.max", limits->pids, 1, err);
+	if (r == 0 && limits->cpus && (d->controllers & LXE_CONTROLLER_CPU))
+		r = lxe_cgroup_set_cpus(d, limits->cpus, err);
+	if (r == 0 && limits->cpuset && (d->controllers & LXE_CONTROLLER_CPUSET))
+		r = lxe_cgroup_set_cpuset(d, limits->cpuset, err);
+	for (size_t i = 0; r == 0 && i < limits->n_io && (d->controllers & LXE_CONTROLLER_IO); i++)
+		r = lxe_cgroup_set_io(d, &limits->io[i], err);
+	return r;
 }
 
 int lxe_cgroup_limit(
 	const struct lxe_cgroup *cg, const struct lxe_cgroup_limits *limits, struct lxe_err *err)
 {
-	for (size_t i = 0; i < cg->n; i++) {
-		const struct lxe_group_dir *d = &cg->dir[i];
-		int r = 0;
+	int r = 0;
 
-		if (limits->memory && (d->controllers & LXE_CONTROLLER_MEMORY))
-			r = set_memory(d, limits->memory, err);
-		if (r == 0 && limits->pids && (d->controllers & LXE_CONTROLLER_PIDS))
-			r = set_limit(d, "pids.max", limits->pids, 1, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < cg->n; i++)
+		r = set_all(&cg->dir[i], limits, err);
+	return r;
 }

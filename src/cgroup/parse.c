@@ -143,11 +143,14 @@ static size_t cgroup_mounts(char *mountinfo, struct mount_line *mounts, size_t m
 	return n;
 }
 
-/* Add the first mount that shows the hierarchy and has this process's group below its root. */
-static void add_hierarchy(struct lxe_cgroup_host *host, const struct mount_line *mounts, size_t n,
+/*
+ * The first mount that shows the hierarchy and has this process's group below its root, into the next
+ * free place. False: there is none.
+ */
+static bool add_hierarchy(struct lxe_cgroup_host *host, const struct mount_line *mounts, size_t n,
 	const char *self, const char *controller)
 {
-	struct lxe_hierarchy *h = &host->hierarchy[host->n];
+	struct lxe_hierarchy *h = &host->hierarchy[host->n_known];
 
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(mounts[i].type, controller ? "cgroup" : "cgroup2") != 0)
@@ -156,20 +159,20 @@ static void add_hierarchy(struct lxe_cgroup_host *host, const struct mount_line 
 			continue;
 		if (place(h, &mounts[i], self, controller) < 0)
 			continue;
-		if (controller && lxe_cgroup_has_word(mounts[i].options, ",", "memory"))
-			h->controllers |= LXE_CONTROLLER_MEMORY;
-		if (controller && lxe_cgroup_has_word(mounts[i].options, ",", "pids"))
-			h->controllers |= LXE_CONTROLLER_PIDS;
-		host->n++;
-		return;
+		if (controller)
+			h->offers = lxe_cgroup_controllers_in(mounts[i].options, ",", false);
+		h->controllers = h->offers & LXE_CONTROLLERS_ALL;
+		host->n_known++;
+		return true;
 	}
+	return false;
 }
 
 static unsigned int controllers_of(const struct lxe_cgroup_host *host)
 {
 	unsigned int set = 0;
 
-	for (size_t i = 0; i < host->n; i++)
+	for (size_t i = 0; i < host->n_known; i++)
 		set |= host->hierarchy[i].controllers;
 	return set;
 }
@@ -181,15 +184,29 @@ static unsigned int controllers_of(const struct lxe_cgroup_host *host)
 static void add_v2(
 	struct lxe_cgroup_host *host, const struct mount_line *mounts, size_t n, const char *self)
 {
-	struct lxe_hierarchy *h = &host->hierarchy[host->n];
+	struct lxe_hierarchy *h = &host->hierarchy[host->n_known];
 	unsigned int wanted = LXE_CONTROLLERS_ALL & ~controllers_of(host);
-	size_t before = host->n;
 
-	add_hierarchy(host, mounts, n, self, NULL);
-	if (host->n == before || !wanted)
+	if (!add_hierarchy(host, mounts, n, self, NULL) || !wanted)
 		return;
 	h->controllers = wanted;
 	h->own[0] = '\0';
+}
+
+/* The v1 hierarchies that only some limits need. */
+static void add_others(
+	struct lxe_cgroup_host *host, const struct mount_line *mounts, size_t n, const char *self)
+{
+	unsigned int known = 0;
+
+	for (size_t i = 0; i < host->n_known; i++)
+		known |= host->hierarchy[i].offers;
+	for (unsigned int bit = 0; bit < LXE_CONTROLLERS; bit++) {
+		if (known & 1U << bit || host->n_known == LXE_HIERARCHIES_MAX)
+			continue;
+		if (add_hierarchy(host, mounts, n, self, lxe_controller_name(bit, false)))
+			known |= host->hierarchy[host->n_known - 1].offers;
+	}
 }
 
 unsigned int lxe_cgroup_parse(struct lxe_cgroup_host *host, char *mountinfo, const char *self)
@@ -201,8 +218,9 @@ unsigned int lxe_cgroup_parse(struct lxe_cgroup_host *host, char *mountinfo, con
 	add_hierarchy(host, mounts, n, self, "memory");
 	if (!(controllers_of(host) & LXE_CONTROLLER_PIDS))
 		add_hierarchy(host, mounts, n, self, "pids");
-	v1 = host->n;
+	v1 = host->n_known;
 	add_v2(host, mounts, n, self);
+	host->n = host->n_known;
 
 	if (host->n == 0)
 		host->mode = n ? LXE_CGROUP_V1 : LXE_CGROUP_NONE;
@@ -212,5 +230,6 @@ unsigned int lxe_cgroup_parse(struct lxe_cgroup_host *host, char *mountinfo, con
 		host->mode = v1 ? LXE_CGROUP_HYBRID : LXE_CGROUP_V2;
 	if (host->n)
 		host->hierarchy[host->n - 1].leaves = true;
+	add_others(host, mounts, n, self);
 	return LXE_CONTROLLERS_ALL & ~controllers_of(host);
 }

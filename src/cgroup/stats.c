@@ -10,18 +10,9 @@
 /* The number after `key` in a file of "key value" lines; 0 when it is not there. */
 static uint64_t counter(int dir, const char *file, const char *key)
 {
-	char text[4096], *rest = text, *line;
 	uint64_t value;
 
-	if (sys_read_file(dir, file, text, sizeof(text)) < 0)
-		return 0;
-	while ((line = strsep(&rest, "\n"))) {
-		char *word = strsep(&line, " ");
-
-		if (line && strcmp(word, key) == 0)
-			return lxe_parse_u64(line, 0, UINT64_MAX, &value) == 0 ? value : 0;
-	}
-	return 0;
+	return lxe_cgroup_get_counter(dir, file, key, &value) < 0 ? 0 : value;
 }
 
 static uint64_t single(int dir, const char *file)
@@ -35,30 +26,39 @@ static uint64_t single(int dir, const char *file)
 	return lxe_parse_u64(text, 0, UINT64_MAX, &value) == 0 ? value : 0;
 }
 
-static int add_pids_hits(int dir, const char *name, void *arg)
+struct sum {
+	const char *file, *key;
+	uint64_t value;
+};
+
+static int add_child(int dir, const char *name, void *arg)
 {
 	LXE_AUTOCLOSE int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct sum *sum = arg;
 
 	if (fd >= 0)
-		*(uint64_t *)arg += counter(fd, "pids.events", "max");
+		sum->value += counter(fd, sum->file, sum->key);
 	return 0;
 }
 
-/*
- * v1 counts what happens in the group whose process it happens to. For memory that is ours, because
- * the groups below exist in one hierarchy only; for pids it is one of those when they exist there.
- */
+/* v1 counts what happens in the group whose process it happens to: ours, or one of those below. */
+static uint64_t counter_v1(const struct lxe_group_dir *d, const char *file, const char *key)
+{
+	struct sum sum = { file, key, counter(d->fd, file, key) };
+
+	if (d->leaves || d->accounts)
+		lxe_cgroup_each_child(d->fd, add_child, &sum);
+	return sum.value;
+}
+
 static void add_v1(const struct lxe_group_dir *d, struct lxe_cgroup_stats *s)
 {
 	if (d->controllers & LXE_CONTROLLER_MEMORY) {
 		s->peak_memory = single(d->fd, "memory.max_usage_in_bytes");
-		s->oom_kills = counter(d->fd, "memory.oom_control", "oom_kill");
+		s->oom_kills = counter_v1(d, "memory.oom_control", "oom_kill");
 	}
-	if (d->controllers & LXE_CONTROLLER_PIDS) {
-		s->pids_max_hits = counter(d->fd, "pids.events", "max");
-		if (d->leaves)
-			lxe_cgroup_each_child(d->fd, add_pids_hits, &s->pids_max_hits);
-	}
+	if (d->controllers & LXE_CONTROLLER_PIDS)
+		s->pids_max_hits = counter_v1(d, "pids.events", "max");
 }
 
 static void add_v2(const struct lxe_group_dir *d, struct lxe_cgroup_stats *s)
@@ -76,10 +76,25 @@ static void add_v2(const struct lxe_group_dir *d, struct lxe_cgroup_stats *s)
 
 uint64_t lxe_cgroup_oom_kills(const struct lxe_cgroup *cg)
 {
-	for (size_t i = 0; i < cg->n; i++)
-		if (cg->dir[i].controllers & LXE_CONTROLLER_MEMORY)
-			return counter(cg->dir[i].fd,
-				cg->dir[i].v2 ? "memory.events" : "memory.oom_control", "oom_kill");
+	for (size_t i = 0; i < cg->n; i++) {
+		const struct lxe_group_dir *d = &cg->dir[i];
+
+		if (d->controllers & LXE_CONTROLLER_MEMORY)
+			return d->v2 ? counter(d->fd, "memory.events", "oom_kill")
+				     : counter_v1(d, "memory.oom_control", "oom_kill");
+	}
+	return 0;
+}
+
+uint64_t lxe_cgroup_pids_hits(const struct lxe_cgroup *cg)
+{
+	for (size_t i = 0; i < cg->n; i++) {
+		const struct lxe_group_dir *d = &cg->dir[i];
+
+		if (d->controllers & LXE_CONTROLLER_PIDS)
+			return d->v2 ? counter(d->fd, "pids.events", "max")
+				     : counter_v1(d, "pids.events", "max");
+	}
 	return 0;
 }
 

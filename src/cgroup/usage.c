@@ -32,6 +32,16 @@ static uint64_t cpu_time(int dir)
 		       : LXE_CGROUP_UNKNOWN;
 }
 
+static uint64_t cpu_of(const struct lxe_group_dir *d)
+{
+	uint64_t ns;
+
+	if (d->v2)
+		return cpu_time(d->fd);
+	ns = single(d->fd, "cpuacct.usage");
+	return ns == LXE_CGROUP_UNKNOWN ? ns : ns / 1000;
+}
+
 static void add(const struct lxe_group_dir *d, struct lxe_cgroup_usage *u)
 {
 	if (d->controllers & LXE_CONTROLLER_MEMORY) {
@@ -41,15 +51,15 @@ static void add(const struct lxe_group_dir *d, struct lxe_cgroup_usage *u)
 	}
 	if (d->controllers & LXE_CONTROLLER_PIDS)
 		u->pids = single(d->fd, "pids.current");
-	if (d->v2)
-		u->cpu_us = cpu_time(d->fd);
+	if (d->v2 || (d->controllers & LXE_CONTROLLER_CPUACCT))
+		u->cpu_us = cpu_of(d);
 }
 
 uint64_t lxe_cgroup_cpu_us(const struct lxe_cgroup *cg)
 {
 	for (size_t i = 0; i < cg->n; i++)
-		if (cg->dir[i].v2)
-			return cpu_time(cg->dir[i].fd);
+		if (cg->dir[i].v2 || (cg->dir[i].controllers & LXE_CONTROLLER_CPUACCT))
+			return cpu_of(&cg->dir[i]);
 	return LXE_CGROUP_UNKNOWN;
 }
 

@@ -167,6 +167,10 @@ void lxe_print_outcome(const struct lxe_outcome *o, uint64_t timeout_ms, int ver
 				o->rule, o->hint[0] ? o->hint : "--memory sets the limit");
 		break;
 	case LXE_CAUSE_LIMIT:
+		/* Of what failed by it the program itself has spoken. */
+		if (o->message[0] && verbose > (lxe_outcome_is_death(o) ? -1 : 0))
+			put_outcome(o, "");
+		break;
 	case LXE_CAUSE_POLICY:
 		if (verbose >= 0 && o->message[0])
 			put_outcome(o, "");

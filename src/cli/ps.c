@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/limits_json.h"
 #include "cli/print.h"
 #include "client/registry.h"
 
@@ -89,11 +90,8 @@ static json_t *details_of(const struct lxe_info *i)
 			     time_or_null(i->live.started_at_ms), "ended_at",
 			     time_or_null(i->has_outcome ? i->outcome.ended_at_ms : 0)));
 	json_object_update_new(
-		all, json_pack("{s:[], s:s, s:{s:o, s:o, s:o, s:o}, s:o}", "mounts", "network",
-			     "none", "limits", "memory", number_or_null(i->spec.memory), "pids",
-			     number_or_null(i->spec.pids), "timeout_ms",
-			     number_or_null(i->spec.timeout_ms), "ttl_ms",
-			     number_or_null(i->spec.ttl_ms), "ending", ending_of(i)));
+		all, json_pack("{s:[], s:s, s:o, s:o}", "mounts", "network", "none", "limits",
+			     lxe_json_limits(&i->spec), "ending", ending_of(i)));
 	json_object_set_new(all, "cause",
 		i->has_outcome ? json_string(lxe_cause_name(i->outcome.cause)) : json_null());
 	return all;

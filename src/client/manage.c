@@ -1,6 +1,7 @@
 #include "client/manage.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,6 +97,8 @@ static int left_behind(const struct lxe_place *place, const char *verb,
 int lxe_client_stop(const struct lxe_place *place, int signal, uint64_t grace_ms,
 	struct lxe_outcome *outcome, struct lxe_err *err)
 {
+	bool long_grace = grace_ms >= INT_MAX - LXE_ANSWER_MS;
+	int patience = long_grace ? -1 : LXE_ANSWER_MS + (int)grace_ms;
 	struct lxe_msg msg, answer;
 	int r;
 
@@ -105,7 +108,7 @@ int lxe_client_stop(const struct lxe_place *place, int signal, uint64_t grace_ms
 	lxe_msg_init(&answer, 0);
 	r = look(place, "stop", err);
 	if (r == 0)
-		r = lxe_ask_for_end(place, &msg, LXE_ANSWER_MS + (int)grace_ms, &answer, err);
+		r = lxe_ask_for_end(place, &msg, patience, &answer, err);
 	if (r == 0) {
 		*outcome = answer.outcome;
 		r = left_behind(place, "stop", outcome, err);

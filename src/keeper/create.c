@@ -66,15 +66,12 @@ static int journal_parts(struct lxe_keeper *k, struct lxe_err *err)
 
 static int make_cgroups(struct lxe_keeper *k, struct lxe_err *err)
 {
-	struct lxe_cgroup_limits limits = {
-		.memory = k->main->spec.memory,
-		.pids = pids_limit(k),
-	};
 	char name[32];
 	int r;
 
+	k->limits.cgroup.pids = pids_limit(k);
 	group_name(k, name);
-	r = lxe_cgroup_create(&k->cgroup, k->cgroups, name, &limits, err);
+	r = lxe_cgroup_create(&k->cgroup, k->cgroups, name, &k->limits.cgroup, err);
 	if (r < 0)
 		return r;
 	r = lxe_cgroup_leaf_init(&k->init_leaf, k->cgroup, err);
@@ -225,6 +222,9 @@ static int open_parts(struct lxe_keeper *k, int *init, struct lxe_err *err)
 	r = open_cgroups(k, err);
 	if (r < 0)
 		return r;
+	r = lxe_limits_prepare(k, err);
+	if (r < 0)
+		return r;
 	r = open_image(k, err);
 	if (r < 0)
 		return r;
@@ -288,7 +288,8 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 		return dir;
 	if (lxe_str_set(&k->image.path, LXE_VIEW_IMAGE) < 0)
 		return lxe_fail(err, -ENOMEM, "open image '%s'", k->main->spec.image);
-	r = lxe_rootfs_mount(&k->image, dir, LXE_VIEW_DIR, &k->idmap, k->main->spec.keep, err);
+	r = lxe_rootfs_mount(&k->image, dir, LXE_VIEW_DIR, &k->idmap, k->main->spec.keep,
+		k->main->spec.limits.disk, err);
 	if (r < 0)
 		return r;
 	r = mount_secrets(k, err);

@@ -5,13 +5,6 @@
 
 #include "keeper/keeper.h"
 
-/* By SIGKILL, itself or, as shells tell it, one of its own. */
-static bool was_killed(int status)
-{
-	return WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL
-				   : WEXITSTATUS(status) == LXE_EXIT_SIGNAL + SIGKILL;
-}
-
 static void say_timeout(struct lxe_process *p)
 {
 	struct lxe_outcome *o = &p->outcome;
@@ -35,6 +28,8 @@ void lxe_process_judge(struct lxe_process *p)
 	if (k->cgroup)
 		lxe_cgroup_stats(k->cgroup, &stats);
 	o->peak_memory = stats.peak_memory;
+	o->oom_kills = stats.oom_kills;
+	o->pids_refused = stats.pids_max_hits;
 	o->has_status = p->reaped;
 	o->status = p->status;
 	if (p->output.governor)
@@ -59,9 +54,7 @@ void lxe_process_judge(struct lxe_process *p)
 		/* The sandbox has ended with it inside. */
 		o->cause = LXE_CAUSE_KILLED;
 		o->signal = SIGKILL;
-	} else if (stats.oom_kills > p->oom_before && was_killed(p->status)) {
-		o->cause = LXE_CAUSE_OOM;
-	} else {
+	} else if (!lxe_limits_judge(p)) {
 		o->cause = WIFSIGNALED(p->status) ? LXE_CAUSE_SIGNAL : LXE_CAUSE_EXIT;
 	}
 }

@@ -17,6 +17,7 @@
 #include "container/container.h"
 #include "keeper/channel.h"
 #include "keeper/life.h"
+#include "keeper/limits.h"
 #include "keeper/loop.h"
 #include "keeper/metrics.h"
 #include "keeper/process.h"
@@ -65,6 +66,7 @@ struct lxe_keeper {
 
 	struct lxe_cgroup_host *cgroups;
 	struct lxe_cgroup *cgroup;
+	struct lxe_keeper_limits limits;
 	struct lxe_cgroup_leaf *init_leaf;
 	int host_view; /* the mount namespace to go back to */
 	struct lxe_filter filter;

@@ -56,6 +56,7 @@ void lxe_process_free(struct lxe_process *p)
 	lxe_loop_clear_timer(k->loop, &p->step);
 	lxe_loop_clear_timer(k->loop, &p->life);
 	lxe_loop_clear_timer(k->loop, &p->patience);
+	lxe_limits_unwatch(p);
 	lxe_loop_remove(k->loop, &p->answered);
 	lxe_loop_remove(k->loop, &p->reported);
 	lxe_loop_remove(k->loop, &p->drained_by_us);
@@ -212,7 +213,7 @@ static void parked(struct lxe_process *p)
 
 	if (p->reaped) {
 		fail_plain(p, "park the command: its process died");
-	} else if (lxe_verify_namespaces(p->pid, &err) < 0 ||
+	} else if (lxe_limits_of_process(p, &err) < 0 || lxe_verify_namespaces(p->pid, &err) < 0 ||
 		   lxe_verify_confinement(p->pid, &p->confinement, &err) < 0) {
 		lxe_process_fail(p, &err);
 	} else {
@@ -307,6 +308,8 @@ void lxe_process_kill(struct lxe_process *p)
 {
 	if (p->state == LXE_PROCESS_ENDED || !p->leaf)
 		return;
+	if (p == p->keeper->main)
+		lxe_cgroup_let_end(p->keeper->cgroup);
 	if (lxe_keeper_lacks_cgroup(p->keeper))
 		lxe_process_kill_tree(p);
 	else if (lxe_cgroup_leaf_kill(p->leaf) < 0 && p->pid > 0 && !p->reaped)

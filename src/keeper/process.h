@@ -13,6 +13,7 @@
 
 #include "cgroup/cgroup.h"
 #include "confine/confine.h"
+#include "keeper/limits.h"
 #include "keeper/look.h"
 #include "keeper/loop.h"
 #include "keeper/output.h"
@@ -73,7 +74,7 @@ struct lxe_process {
 	bool bye;      /* its client has restored the caller's terminal */
 	bool answered_done;
 	ino_t tree; /* without a cgroup: the uts namespace that its tree is known by, 0: not known */
-	uint64_t oom_before; /* counted by the kernel before it came */
+	struct lxe_process_limits limits;
 	struct lxe_outcome outcome;
 };
 

@@ -34,6 +34,20 @@ static void patience_over(void *process)
 		lxe_process_kill(p);
 }
 
+/*
+ * All of them: a shell that waits for a child acts on its signal when the child has ended. One that is
+ * stopped has to go on for that, and an interactive shell ends by no other than SIGHUP.
+ */
+static void ask_tree_to_end(const struct lxe_process *p)
+{
+	if (p->spec.tty == LXE_TTY_ON)
+		kill(p->pid, SIGHUP);
+	if (lxe_cgroup_leaf_signal(p->leaf, SIGTERM) < 0)
+		kill(p->pid, SIGTERM);
+	if (lxe_cgroup_leaf_signal(p->leaf, SIGCONT) < 0)
+		kill(p->pid, SIGCONT);
+}
+
 static void life_over(void *process)
 {
 	struct lxe_process *p = process;
@@ -42,7 +56,12 @@ static void life_over(void *process)
 	if (p->reaped)
 		return;
 	p->timed_out = true;
-	lxe_process_kill(p);
+	if (!p->spec.limits.grace_ms || p->state != LXE_PROCESS_RUNNING) {
+		lxe_process_kill(p);
+		return;
+	}
+	lxe_loop_set_timer(p->keeper->loop, &p->patience, p->spec.limits.grace_ms);
+	ask_tree_to_end(p);
 }
 
 static void await_output(struct lxe_process *p)
@@ -84,6 +103,12 @@ static void ended(struct lxe_process *p)
 
 	lxe_loop_clear_timer(k->loop, &p->life);
 	lxe_loop_clear_timer(k->loop, &p->patience);
+	lxe_limits_unwatch(p);
+	/* What it has started ends with it, wherever it hides. */
+	if (p->timed_out && lxe_keeper_lacks_cgroup(k))
+		lxe_process_kill_tree(p);
+	else if (p->timed_out && p->leaf)
+		lxe_cgroup_leaf_kill(p->leaf);
 	p->outcome.ended_at_ms = sys_epoch_ms();
 	if (p == k->main && k->state != LXE_FAILED)
 		lxe_keeper_move(k, p->outcome.error ? LXE_FAILED : LXE_STOPPED);
@@ -134,6 +159,12 @@ static bool holds(const struct lxe_process *p)
 
 void lxe_keeper_start(struct lxe_process *p)
 {
+	struct lxe_err err = { 0 };
+
+	if (lxe_limits_watch(p, &err) < 0) {
+		lxe_process_fail(p, &err);
+		return;
+	}
 	p->started = true;
 	if (p == p->keeper->main)
 		p->keeper->established = true;

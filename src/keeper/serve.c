@@ -40,7 +40,7 @@ static void refuse_state(struct lxe_channel *c, const char *what, const char *hi
 /* What the sandbox's own command begins with, and then what this one is given. */
 static int inherit(struct lxe_process *p, const struct lxe_spec *from)
 {
-	struct lxe_strv env = { 0 };
+	struct lxe_strv env = { 0 }, ulimits = { 0 };
 	int r = 0;
 
 	p->spec.caps = from->caps;
@@ -49,16 +49,23 @@ static int inherit(struct lxe_process *p, const struct lxe_spec *from)
 		r = lxe_strv_add(&env, from->env.v[i]);
 	for (size_t i = 0; r == 0 && i < p->spec.env.n; i++)
 		r = lxe_strv_add(&env, p->spec.env.v[i]);
+	for (size_t i = 0; r == 0 && i < from->limits.ulimits.n; i++)
+		r = lxe_strv_add(&ulimits, from->limits.ulimits.v[i]);
+	for (size_t i = 0; r == 0 && i < p->spec.limits.ulimits.n; i++)
+		r = lxe_strv_add(&ulimits, p->spec.limits.ulimits.v[i]);
 	if (r == 0 && !p->spec.user && from->user)
 		r = lxe_str_set(&p->spec.user, from->user);
 	if (r == 0 && !p->spec.cwd && from->cwd)
 		r = lxe_str_set(&p->spec.cwd, from->cwd);
 	if (r < 0) {
 		lxe_strv_release(&env);
+		lxe_strv_release(&ulimits);
 		return r;
 	}
 	lxe_strv_release(&p->spec.env);
+	lxe_strv_release(&p->spec.limits.ulimits);
 	p->spec.env = env;
+	p->spec.limits.ulimits = ulimits;
 	return 0;
 }
 

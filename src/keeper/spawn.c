@@ -150,7 +150,7 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 	int limited[LXE_STREAMS] = { -EBADF, -EBADF };
 	int answer = -EBADF, r;
 
-	p->oom_before = lxe_cgroup_oom_kills(p->keeper->cgroup);
+	lxe_limits_count_from_here(p);
 	r = prepare(p, &env, err);
 	if (r == 0)
 		r = lxe_output_open(p, limited, err);

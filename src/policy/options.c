@@ -145,66 +145,7 @@ static const struct lxe_option table[] = {
 		.set = lxe_set_flag,
 		AT(spec.new_privs),
 	},
-	{
-		.name = "memory",
-		.placeholder = "SIZE",
-		.help = "limit of memory: 512M, 2G, none (default: none)",
-		.detail = "The files that the sandbox writes count as well.",
-		.values = "a whole number with K, M, G or T, or none",
-		.verbs = MAKES,
-		.in_profile = LXE_PROFILE_KEY,
-		.set = lxe_set_size,
-		AT(spec.memory),
-	},
-	{
-		.name = "pids",
-		.placeholder = "N",
-		.help = "limit of processes and threads, or none (default: 2048)",
-		.values = "a whole number, or none",
-		.verbs = MAKES,
-		.in_profile = LXE_PROFILE_KEY,
-		.set = lxe_set_count,
-		AT(spec.pids),
-	},
-	{
-		.name = "timeout",
-		.placeholder = "DURATION",
-		.help = "end the command after this time: 500ms, 30s, 5m, none (default: none)",
-		.detail = "A number alone is in seconds. Everything that the command started ends "
-			  "with it, and the exit status is 124.",
-		.values = "a whole number with ms, s, m or h, or none",
-		.verbs = RUNS | LXE_VERB_WAIT,
-		.in_profile = LXE_PROFILE_KEY,
-		.set = lxe_set_duration,
-		AT(spec.timeout_ms),
-	},
-	{
-		.name = "ttl",
-		.placeholder = "DURATION",
-		.help = "end the sandbox this long after it was made (default: none)",
-		.detail =
-			"Whatever runs in it then ends with it, and the exit status is 124. One that "
-			"is kept is stopped, and its files stay.",
-		.values = "a whole number with ms, s, m or h, or none",
-		.verbs = MAKES,
-		.in_profile = LXE_PROFILE_KEY,
-		.set = lxe_set_duration,
-		AT(spec.ttl_ms),
-	},
-	{
-		.name = "idle",
-		.placeholder = "DURATION",
-		.help = "end the sandbox when nobody has used it for so long (default: none)",
-		.detail =
-			"It is used while a client runs a command in it or drives its terminal, and "
-			"whenever a client talks to it or its terminal puts something out. Otherwise "
-			"as --ttl.",
-		.values = "a whole number with ms, s, m or h, or none",
-		.verbs = MAKES,
-		.in_profile = LXE_PROFILE_KEY,
-		.set = lxe_set_duration,
-		AT(spec.idle_ms),
-	},
+#include "policy/options_limits.inc"
 	{
 		.name = "result",
 		.placeholder = "FILE|fd:N",
@@ -303,12 +244,14 @@ static const struct lxe_option table[] = {
 	{
 		.name = "stop-timeout",
 		.placeholder = "DURATION",
-		.help = "time between the stop signal and the end by force (default: 10s)",
-		.values = "a whole number with ms, s, m or h",
-		.verbs = LXE_VERB_STOP,
+		.help = "time between the stop signal and the end by force",
+		.detail =
+			"Of a command whose --timeout is over, 2 s unless said; of lxc-exec stop, "
+			"10 s. With none there is no such time.",
+		.values = "a whole number with ms, s, m or h, or none",
+		.verbs = LXE_VERB_STOP | RUNS,
 		.in_profile = LXE_PROFILE_KEY,
-		.set = lxe_set_duration,
-		AT(stop_timeout_ms),
+		.set = lxe_set_grace,
 	},
 #include "policy/options_verbs.inc"
 	{ .name = NULL },

@@ -19,6 +19,11 @@ LXE_SETTER(lxe_set_user);	 /* char * at offset: UID[:GID] or a name */
 LXE_SETTER(lxe_set_size);	 /* uint64_t at offset, bytes or "none" */
 LXE_SETTER(lxe_set_count);	 /* uint64_t at offset, or "none" */
 LXE_SETTER(lxe_set_duration);	 /* uint64_t at offset, milliseconds or "none" */
+LXE_SETTER(lxe_set_cpus);	 /* spec.limits.cpus: N[.NN] or "none" */
+LXE_SETTER(lxe_set_cpuset);	 /* spec.limits.cpuset: a list, or "none" */
+LXE_SETTER(lxe_set_io);		 /* more of spec.limits.io, or "none" */
+LXE_SETTER(lxe_set_ulimit);	 /* one more of spec.limits.ulimits */
+LXE_SETTER(lxe_set_grace);	 /* spec.limits.grace_ms and stop_timeout_ms */
 LXE_SETTER(lxe_set_tty);	 /* spec.tty: yes, no or auto */
 LXE_SETTER(lxe_set_no_tty);	 /* spec.tty: no terminal */
 LXE_SETTER(lxe_set_env);	 /* one more of spec.env: K=V, or K for the caller's value */

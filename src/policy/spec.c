@@ -16,6 +16,7 @@ void lxe_spec_init(struct lxe_spec *spec)
 		.caps = lxe_caps_default(),
 		.timeout_ms = LXE_TIMEOUT_NONE,
 	};
+	lxe_limits_init(&spec->limits);
 }
 
 void lxe_spec_release(struct lxe_spec *spec)
@@ -30,6 +31,7 @@ void lxe_spec_release(struct lxe_spec *spec)
 	lxe_strv_release(&spec->secrets);
 	lxe_strv_release(&spec->argv);
 	lxe_strv_release(&spec->env);
+	lxe_limits_release(&spec->limits);
 	*spec = (struct lxe_spec){ 0 };
 }
 

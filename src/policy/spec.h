@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "policy/limits.h"
 
 #define LXE_NAME_MAX 128 /* bytes of a sandbox name */
 #define LXE_TIMEOUT_NONE 0
@@ -26,23 +27,24 @@ enum lxe_tty { LXE_TTY_AUTO, LXE_TTY_ON, LXE_TTY_OFF };
 struct lxe_spec {
 	char *name; /* NULL: none asked for */
 	char *image;
-	struct lxe_strv argv; /* never empty; bytes, not necessarily UTF-8 */
-	struct lxe_strv env;  /* K=V, in the order given; the last of a name wins */
-	char *user;	      /* UID[:GID] or a name inside; NULL: root */
-	char *cwd;	      /* absolute, inside; NULL: the image's default */
-	char *term;	      /* TERM of the caller when a terminal is used, else NULL */
-	char *result;	      /* where the result record goes: a path, "fd:N" or NULL */
-	enum lxe_tty tty;     /* resolved to ON or OFF before it is sent */
-	uint64_t memory;      /* bytes, 0: no limit */
-	uint64_t pids;	      /* processes and threads, 0: no limit */
-	uint64_t timeout_ms;  /* wall clock from the start of the command, 0: none */
-	uint64_t ttl_ms;      /* wall clock from the making of the sandbox, 0: none */
-	uint64_t idle_ms;     /* without any use, 0: for ever */
-	uint64_t caps;	      /* capabilities of the bounding set, as in /proc/PID/status */
-	bool new_privs;	      /* setuid programs and file capabilities work */
-	bool keep;	      /* it stays when its command has ended */
-	uint16_t rows, cols;  /* terminal size, 0: unknown */
-	int verbose;	      /* -1 quiet, 0, 1.. */
+	struct lxe_strv argv;	  /* never empty; bytes, not necessarily UTF-8 */
+	struct lxe_strv env;	  /* K=V, in the order given; the last of a name wins */
+	char *user;		  /* UID[:GID] or a name inside; NULL: root */
+	char *cwd;		  /* absolute, inside; NULL: the image's default */
+	char *term;		  /* TERM of the caller when a terminal is used, else NULL */
+	char *result;		  /* where the result record goes: a path, "fd:N" or NULL */
+	enum lxe_tty tty;	  /* resolved to ON or OFF before it is sent */
+	uint64_t memory;	  /* bytes, 0: no limit */
+	uint64_t pids;		  /* processes and threads, 0: no limit */
+	struct lxe_limits limits; /* all others */
+	uint64_t timeout_ms;	  /* wall clock from the start of the command, 0: none */
+	uint64_t ttl_ms;	  /* wall clock from the making of the sandbox, 0: none */
+	uint64_t idle_ms;	  /* without any use, 0: for ever */
+	uint64_t caps;		  /* capabilities of the bounding set, as in /proc/PID/status */
+	bool new_privs;		  /* setuid programs and file capabilities work */
+	bool keep;		  /* it stays when its command has ended */
+	uint16_t rows, cols;	  /* terminal size, 0: unknown */
+	int verbose;		  /* -1 quiet, 0, 1.. */
 
 	/* NAME=SOURCE, as given: the client's alone, neither sent nor written (policy/secret.h). */
 	struct lxe_strv secrets;

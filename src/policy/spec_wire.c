@@ -33,6 +33,7 @@ enum tag {
 	TAG_NEW_PRIVS,
 	TAG_OUTPUT_LIMIT,
 	TAG_SPILL,
+	TAG_LIMITS,
 };
 
 #define VERBOSE_BIAS 1 /* numbers on the wire have no sign, and -1 is quiet */
@@ -63,6 +64,7 @@ int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *re
 	lxe_put_u64(&w, TAG_TTY, spec->tty);
 	lxe_put_u64(&w, TAG_MEMORY, spec->memory);
 	lxe_put_u64(&w, TAG_PIDS, spec->pids);
+	lxe_limits_encode(&w, TAG_LIMITS, &spec->limits);
 	lxe_put_u64(&w, TAG_KEEP, spec->keep);
 	lxe_put_u64(&w, TAG_CAPS, spec->caps);
 	lxe_put_u64(&w, TAG_NEW_PRIVS, spec->new_privs);
@@ -168,6 +170,7 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_RESULT:
 	case TAG_USER:
 	case TAG_SPILL:
+	case TAG_LIMITS:
 		break;
 	}
 	return -EBADMSG;
@@ -194,6 +197,8 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 		return lxe_field_text(f, &spec->result);
 	case TAG_SPILL:
 		return lxe_field_text(f, &spec->spill);
+	case TAG_LIMITS:
+		return lxe_limits_decode(&spec->limits, f);
 	case TAG_VERSION:
 	case TAG_TTY:
 	case TAG_KEEP:
@@ -213,13 +218,13 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 	return -EBADMSG;
 }
 
-static int get_fields(struct lxe_spec *spec, struct lxe_reader *r, uint32_t *seen)
+static int get_fields(struct lxe_spec *spec, struct lxe_reader *r, uint64_t *seen)
 {
 	struct lxe_field f = { 0 };
 	int n, err;
 
 	while ((n = lxe_next_field(r, &f)) > 0) {
-		uint32_t bit = f.tag < 32 ? UINT32_C(1) << f.tag : 0;
+		uint64_t bit = f.tag < 64 ? UINT64_C(1) << f.tag : 0;
 
 		/* What the version means must be known before anything else is read. */
 		if (!*seen && f.tag != TAG_VERSION)
@@ -234,7 +239,7 @@ static int get_fields(struct lxe_spec *spec, struct lxe_reader *r, uint32_t *see
 	return n;
 }
 
-static bool complete(const struct lxe_spec *spec, uint32_t seen)
+static bool complete(const struct lxe_spec *spec, uint64_t seen)
 {
 	const uint32_t needed = 1U << TAG_VERSION | 1U << TAG_IMAGE | 1U << TAG_ARG |
 				1U << TAG_TTY | 1U << TAG_MEMORY | 1U << TAG_PIDS |
@@ -251,7 +256,7 @@ int lxe_spec_decode(struct lxe_spec *ret, const unsigned char *buf, size_t len)
 {
 	struct lxe_reader reader = { .p = buf, .left = len };
 	struct lxe_spec spec = { 0 };
-	uint32_t seen = 0;
+	uint64_t seen = 0;
 	int r;
 
 	r = get_fields(&spec, &reader, &seen);

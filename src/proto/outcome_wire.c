@@ -39,6 +39,8 @@ static const struct member {
 	MEMBER(NUMBER_64, spans_us[LXE_SPAN_EXEC]),
 	MEMBER(NUMBER_64, spans_us[LXE_SPAN_TEARDOWN]),
 	MEMBER(NUMBER_64, peak_memory),
+	MEMBER(NUMBER_64, oom_kills),
+	MEMBER(NUMBER_64, pids_refused),
 	MEMBER(NUMBER_64, bytes_out),
 	MEMBER(FLAG, truncated),
 	MEMBER(NUMBER_64, output_limit),

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -12,6 +14,8 @@
 #include "rootfs/hosttrees.h"
 #include "sys/mount.h"
 #include "sys/userns.h"
+
+#define FEWEST_INODES 1024
 
 int lxe_rootfs_unshare(struct lxe_err *err)
 {
@@ -46,18 +50,36 @@ static int make_mount_points(void)
 	return 0;
 }
 
+/* An empty file costs memory as well, and is not counted in the size. */
+static int mount_tmpfs(uint64_t disk)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), pages = (disk + page - 1) / page;
+	struct statvfs vfs;
+	char options[96] = "mode=0711";
+
+	if (disk)
+		snprintf(options, sizeof(options), "mode=0711,size=%" PRIu64 ",nr_inodes=%" PRIu64,
+			disk, pages + FEWEST_INODES);
+	if (mount("tmpfs", "rw", "tmpfs", MS_NODEV, options) < 0)
+		return -errno;
+	if (disk && (statvfs("rw", &vfs) < 0 || vfs.f_blocks * vfs.f_frsize != pages * page))
+		return -ERANGE;
+	return 0;
+}
+
 /*
  * One tmpfs holds all that the sandbox writes: the overlay's upper layer, /tmp and root's home. So
  * one size limits them together. The overlay works in rw/w with the mounter's own privileges.
  */
-static int mount_writable(uid_t root, bool host_trees, bool keep)
+static int mount_writable(uid_t root, bool host_trees, bool keep, uint64_t disk)
 {
-	int r;
+	int r = 0;
 
 	/* What is kept is on disk: its owners are the sandbox's, whose range is its id's. */
-	if (!keep && mount("tmpfs", "rw", "tmpfs", MS_NODEV, "mode=0711") < 0)
-		return -errno;
-	r = make_dir("rw/u", 0755, root);
+	if (!keep)
+		r = mount_tmpfs(disk);
+	if (r == 0)
+		r = make_dir("rw/u", 0755, root);
 	if (r == 0)
 		r = make_dir("rw/w", 0700, 0);
 	if (r == 0 && host_trees)
@@ -137,8 +159,8 @@ static int mount_overlay(bool user, struct lxe_err *err)
 }
 
 /* In the sandbox's directory. */
-static int mount_layers(
-	const struct lxe_image *image, const struct lxe_idmap *map, bool keep, struct lxe_err *err)
+static int mount_layers(const struct lxe_image *image, const struct lxe_idmap *map, bool keep,
+	uint64_t disk, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int userns = -EBADF;
 	int r;
@@ -146,7 +168,7 @@ static int mount_layers(
 	r = make_mount_points();
 	if (r < 0)
 		return lxe_fail(err, r, "make the mount points");
-	r = mount_writable(map->host_start, image->host_trees, keep);
+	r = mount_writable(map->host_start, image->host_trees, keep, disk);
 	if (r < 0)
 		return lxe_fail(err, r, "mount the writable layer");
 	if (!map->stored)
@@ -163,7 +185,7 @@ static int mount_layers(
 }
 
 int lxe_rootfs_mount(const struct lxe_image *image, int dirfd, const char *dir,
-	const struct lxe_idmap *map, bool keep, struct lxe_err *err)
+	const struct lxe_idmap *map, bool keep, uint64_t disk, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	LXE_AUTOCLOSE int sandbox = open_again(dir, dirfd);
@@ -175,7 +197,7 @@ int lxe_rootfs_mount(const struct lxe_image *image, int dirfd, const char *dir,
 		return lxe_fail(err, sandbox, "open '%s'", dir);
 	if (fchdir(sandbox) < 0)
 		return lxe_fail(err, -errno, "change to '%s'", dir);
-	r = mount_layers(image, map, keep, err);
+	r = mount_layers(image, map, keep, disk, err);
 	if (fchdir(cwd) < 0 && r == 0)
 		r = lxe_fail(err, -errno, "change back to the working directory");
 	return r < 0 ? lxe_fail(err, r, "mount the root filesystem from image '%s'", image->name)

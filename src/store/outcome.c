@@ -84,6 +84,12 @@ int lxe_outcome_signal(const struct lxe_outcome *o)
 	return o->has_status && WIFSIGNALED(o->status) ? WTERMSIG(o->status) : 0;
 }
 
+bool lxe_outcome_is_death(const struct lxe_outcome *o)
+{
+	return o->has_status &&
+	       (WIFSIGNALED(o->status) || WEXITSTATUS(o->status) > LXE_EXIT_SIGNAL);
+}
+
 void lxe_outcome_take_err(struct lxe_outcome *o, const struct lxe_err *err)
 {
 	memcpy(o->message, err->msg, sizeof(o->message));
@@ -216,6 +222,8 @@ static json_t *to_json(const struct lxe_outcome *o)
 	json_object_set_new(root, "rusage", usage);
 	json_object_set_new(
 		root, "peak_memory", json_number_or_null(o->peak_memory > 0, o->peak_memory));
+	json_object_set_new(root, "oom_kills", json_integer((json_int_t)o->oom_kills));
+	json_object_set_new(root, "pids_refused", json_integer((json_int_t)o->pids_refused));
 	json_object_set_new(
 		root, "bytes_out", json_number_or_null(o->bytes_out >= 0, (uint64_t)o->bytes_out));
 	json_object_set_new(root, "truncated", json_boolean(o->truncated));

@@ -65,6 +65,7 @@ struct lxe_outcome {
 	uint64_t user_us, system_us, max_rss; /* of the command's tree; microseconds, bytes */
 	uint64_t spans_us[LXE_SPANS];	      /* 0: not reached */
 	uint64_t peak_memory;		      /* of the sandbox's cgroup, bytes, 0: unknown */
+	uint64_t oom_kills, pids_refused;     /* likewise: processes killed, forks refused */
 	int64_t bytes_out; /* through the terminal; -1: the command wrote to the caller's own fds */
 	bool truncated;
 	uint64_t output_limit; /* of each stream, 0: none, and nothing below is known */
@@ -75,6 +76,9 @@ struct lxe_outcome {
 	bool teardown_ok;
 	char residue[1024]; /* what could not be removed, one a line */
 };
+
+/* Did the command die, or one of its own that a shell speaks of, instead of failing? */
+bool lxe_outcome_is_death(const struct lxe_outcome *o);
 
 const char *lxe_cause_name(enum lxe_cause cause);
 const char *lxe_span_name(enum lxe_span span);

@@ -27,6 +27,14 @@ static inline void fill_spec(struct lxe_spec *spec)
 	lxe_str_set(&spec->spill, "/tmp/all of it");
 	spec->caps = UINT64_MAX;
 	spec->new_privs = true;
+	spec->limits.cpus = 150;
+	lxe_str_set(&spec->limits.cpuset, "0-1,3");
+	lxe_strv_add(&spec->limits.io, "wbps=1M");
+	lxe_strv_add(&spec->limits.io, "/dev/sda:riops=5");
+	lxe_strv_add(&spec->limits.ulimits, "nofile=5:6");
+	spec->limits.cpu_time_ms = 5;
+	spec->limits.disk = 1 << 20;
+	spec->limits.grace_ms = 7;
 	spec->rows = 65535;
 	spec->cols = 1;
 	spec->verbose = -1;

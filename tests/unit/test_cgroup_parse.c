@@ -150,3 +150,35 @@ Test(cgroup_parse, nothing_and_nonsense)
 			     "4:name=memory:/\n"),
 		LXE_CONTROLLERS_ALL);
 }
+
+/* Those that only some limits need are known, and no group is made in them. */
+Test(cgroup_parse, further_v1_hierarchies_are_known)
+{
+	struct lxe_cgroup_host host;
+
+	cr_assert_eq(parse(&host,
+			     V1_MOUNTS UNIFIED
+			     "40 31 0:40 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,blkio\n",
+			     V1_SELF "0::/\n9:blkio:/io\n"),
+		0);
+	cr_assert_eq(host.n, 3);
+	cr_assert_eq(host.n_known, 5);
+	expect_hierarchy(&host.hierarchy[3], "/sys/fs/cgroup/cpu", "", 0, false, false);
+	cr_expect_eq(host.hierarchy[3].offers, LXE_CONTROLLER_CPU | LXE_CONTROLLER_CPUACCT);
+	expect_hierarchy(&host.hierarchy[4], "/sys/fs/cgroup/blkio", "io", 0, false, false);
+	cr_expect_eq(host.hierarchy[4].offers, LXE_CONTROLLER_IO);
+}
+
+Test(cgroup_parse, a_controller_that_is_mounted_with_another_needs_no_further_hierarchy)
+{
+	struct lxe_cgroup_host host;
+
+	cr_assert_eq(
+		parse(&host, "35 31 0:32 / /cg/x rw - cgroup cgroup rw,pids,memory,cpu,cpuset\n",
+			"4:pids,memory,cpu,cpuset:/m\n"),
+		0);
+	cr_assert_eq(host.n_known, 1);
+	cr_expect_eq(host.hierarchy[0].controllers, LXE_CONTROLLERS_ALL);
+	cr_expect_eq(host.hierarchy[0].offers,
+		LXE_CONTROLLERS_ALL | LXE_CONTROLLER_CPU | LXE_CONTROLLER_CPUSET);
+}

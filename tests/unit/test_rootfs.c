@@ -118,7 +118,7 @@ static void mount_box(struct lxe_image *image)
 	struct lxe_err err = { 0 };
 
 	must(lxe_rootfs_unshare(&err) == 0);
-	must(lxe_rootfs_mount(image, box, at("box"), &map, false, &err) == 0);
+	must(lxe_rootfs_mount(image, box, at("box"), &map, false, 0, &err) == 0);
 	close(box);
 }
 
@@ -390,7 +390,7 @@ static void check_image_on_overlay(void)
 	overlay_over(at("state"));
 	open_image(&image, "mini");
 	box = open(at("box"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	must(lxe_rootfs_mount(&image, box, at("box"), &map, false, &err) < 0);
+	must(lxe_rootfs_mount(&image, box, at("box"), &map, false, 0, &err) < 0);
 	must(strcmp(err.msg,
 		     "mount the root filesystem from image 'mini': the filesystem 'overlay' of the "
 		     "images cannot be mounted with shifted owners") == 0);
@@ -454,7 +454,7 @@ static void check_exchanged(void)
 	must(lxe_rootfs_unshare(&err) == 0);
 	must(rename(at("box"), at("box.old")) == 0);
 	dir(at("box"), 0711);
-	must(lxe_rootfs_mount(&image, box, at("box"), &map, false, &err) == -ESTALE);
+	must(lxe_rootfs_mount(&image, box, at("box"), &map, false, 0, &err) == -ESTALE);
 	lxe_image_release(&image);
 }
 

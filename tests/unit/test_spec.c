@@ -34,6 +34,13 @@ static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
 	cr_assert_str_eq(a->spill, b->spill);
 	cr_assert_eq(a->caps, b->caps);
 	cr_assert_eq(a->new_privs, b->new_privs);
+	cr_assert_eq(a->limits.cpus, b->limits.cpus);
+	cr_assert_str_eq(a->limits.cpuset, b->limits.cpuset);
+	assert_same_strv(&a->limits.io, &b->limits.io);
+	assert_same_strv(&a->limits.ulimits, &b->limits.ulimits);
+	cr_assert_eq(a->limits.cpu_time_ms, b->limits.cpu_time_ms);
+	cr_assert_eq(a->limits.disk, b->limits.disk);
+	cr_assert_eq(a->limits.grace_ms, b->limits.grace_ms);
 	cr_assert_eq(a->rows, b->rows);
 	cr_assert_eq(a->cols, b->cols);
 	cr_assert_eq(a->verbose, b->verbose);
@@ -175,6 +182,26 @@ static void bad_image(struct lxe_spec *spec)
 	lxe_str_set(&spec->image, "");
 }
 
+static void bad_cpus(struct lxe_spec *spec)
+{
+	spec->limits.cpus = UINT64_MAX;
+}
+
+static void bad_cpuset(struct lxe_spec *spec)
+{
+	lxe_str_set(&spec->limits.cpuset, "1,0");
+}
+
+static void bad_io(struct lxe_spec *spec)
+{
+	lxe_strv_add(&spec->limits.io, "wbps=1");
+}
+
+static void bad_ulimit(struct lxe_spec *spec)
+{
+	lxe_strv_add(&spec->limits.ulimits, "nofile=-1");
+}
+
 static void bad_cwd(struct lxe_spec *spec)
 {
 	lxe_str_set(&spec->cwd, "srv");
@@ -195,6 +222,10 @@ Test(spec, values_are_checked_on_arrival)
 	cr_assert_eq(decode_patched(bad_name), -EBADMSG);
 	cr_assert_eq(decode_patched(bad_image), -EBADMSG);
 	cr_assert_eq(decode_patched(bad_cwd), -EBADMSG);
+	cr_assert_eq(decode_patched(bad_cpus), -EBADMSG);
+	cr_assert_eq(decode_patched(bad_cpuset), -EBADMSG);
+	cr_assert_eq(decode_patched(bad_io), -EBADMSG);
+	cr_assert_eq(decode_patched(bad_ulimit), -EBADMSG);
 	cr_assert_eq(decode_patched(bad_tty), -EBADMSG);
 	cr_assert_eq(decode_patched(no_command), -EINVAL);
 }
