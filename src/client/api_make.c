@@ -9,6 +9,7 @@
 #include "client/client.h"
 #include "client/make.h"
 #include "client/secrets.h"
+#include "client/seccomp.h"
 #include "keeper/teardown.h"
 #include "sys/proc.h"
 
@@ -82,6 +83,7 @@ static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint6
 {
 	LXE_AUTOCLOSE int null = -EBADF, spill = -EBADF, secrets = -EBADF;
 	LXE_AUTOCLOSE int result = -EBADF;
+	LXE_AUTOFREE char *profile = NULL;
 	struct lxe_spec spec = lxe_api_spec(o);
 	int left = lxe_api_left(end), r;
 	struct lxe_make m = {
@@ -106,6 +108,10 @@ static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint6
 		return r;
 	m.request.fds[LXE_FD_RESULT] = result;
 	m.request.fds[LXE_FD_SECRET] = secrets;
+	r = lxe_client_read_seccomp(&profile, &spec, err);
+	if (r < 0)
+		return r;
+	spec.seccomp_text = profile;
 	r = lxe_make(&m, err);
 	if (r < 0) {
 		abandon(&m);

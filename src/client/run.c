@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "client/secrets.h"
+#include "client/seccomp.h"
 #include "client/session.h"
 #include "keeper/teardown.h"
 #include "sys/fd.h"
@@ -133,6 +134,8 @@ static int prepare(struct lxe_session *s, struct lxe_err *err)
 		r = lxe_secrets_open(&s->spec->secrets, true, &s->secrets, err);
 	if (r == 0)
 		r = lxe_session_prepare_output(s, err);
+	if (r == 0 && s->kind != LXE_SESSION_EXEC)
+		r = lxe_client_read_seccomp(&s->spec->seccomp_text, s->spec, err);
 	if (r == 0)
 		r = block_signals(s, err);
 	if (r < 0)

@@ -199,6 +199,33 @@ static const struct lxe_option table[] = {
 		.set_in_profile = lxe_set_spill_file,
 	},
 	{
+		.name = "seccomp",
+		.placeholder = "default|strict|unconfined|FILE",
+		.help = "system calls that are allowed (default: default)",
+		.detail =
+			"default is no wider than what container engines allow; strict is for "
+			"computing alone: no sockets but those of the machine, no users, no debugging; "
+			"unconfined is no filter. FILE is a profile in the container engines' JSON "
+			"format. It holds for every command in the sandbox.",
+		.values = "default, strict, unconfined, or the absolute path of a profile",
+		.verbs = MAKES,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_text,
+		.set_in_profile = lxe_set_seccomp_file,
+		AT(spec.seccomp),
+	},
+	{
+		.name = "seccomp-log",
+		.help = "let denied system calls happen, and have the kernel log them",
+		.detail = "They are in the kernel's log, or in that of its audit daemon. "
+			  "This is for finding out; it confines nothing.",
+		.values = "yes or no",
+		.verbs = MAKES,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_flag,
+		AT(spec.seccomp_log),
+	},
+	{
 		.name = "quiet",
 		.letter = 'q',
 		.help = "print nothing but errors",

@@ -44,5 +44,7 @@ LXE_SETTER(lxe_set_secret_in_profile);
 LXE_SETTER(lxe_set_output_limit); /* spec.output_limit: bytes or "none" */
 LXE_SETTER(lxe_set_spill);	  /* spec.spill */
 LXE_SETTER(lxe_set_spill_file);	  /* spec.spill: an absolute path */
+LXE_SETTER(lxe_set_file);	  /* char * at offset, an absolute path of the host */
+LXE_SETTER(lxe_set_seccomp_file); /* the same, or the name of a built-in profile */
 
 #endif

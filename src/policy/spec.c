@@ -27,6 +27,9 @@ void lxe_spec_release(struct lxe_spec *spec)
 	free(spec->cwd);
 	free(spec->term);
 	free(spec->result);
+	free(spec->seccomp);
+	free(spec->seccomp_text);
+	free(spec->learn);
 	free(spec->spill);
 	lxe_strv_release(&spec->secrets);
 	lxe_strv_release(&spec->argv);

@@ -42,9 +42,13 @@ struct lxe_spec {
 	uint64_t idle_ms;	  /* without any use, 0: for ever */
 	uint64_t caps;		  /* capabilities of the bounding set, as in /proc/PID/status */
 	bool new_privs;		  /* setuid programs and file capabilities work */
-	bool keep;		  /* it stays when its command has ended */
-	uint16_t rows, cols;	  /* terminal size, 0: unknown */
-	int verbose;		  /* -1 quiet, 0, 1.. */
+	char *seccomp;	     /* default, strict, unconfined, or a profile's path; NULL: default */
+	char *seccomp_text;  /* that profile; NULL: a built-in one */
+	bool seccomp_log;    /* what it would deny is logged instead */
+	char *learn;	     /* path of the profile that is made of what is used, or NULL */
+	bool keep;	     /* it stays when its command has ended */
+	uint16_t rows, cols; /* terminal size, 0: unknown */
+	int verbose;	     /* -1 quiet, 0, 1.. */
 
 	/* NAME=SOURCE, as given: the client's alone, neither sent nor written (policy/secret.h). */
 	struct lxe_strv secrets;

@@ -34,6 +34,10 @@ enum tag {
 	TAG_OUTPUT_LIMIT,
 	TAG_SPILL,
 	TAG_LIMITS,
+	TAG_SECCOMP,
+	TAG_SECCOMP_TEXT,
+	TAG_SECCOMP_LOG,
+	TAG_LEARN,
 };
 
 #define VERBOSE_BIAS 1 /* numbers on the wire have no sign, and -1 is quiet */
@@ -66,6 +70,10 @@ int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *re
 	lxe_put_u64(&w, TAG_PIDS, spec->pids);
 	lxe_limits_encode(&w, TAG_LIMITS, &spec->limits);
 	lxe_put_u64(&w, TAG_KEEP, spec->keep);
+	lxe_put_text(&w, TAG_SECCOMP, spec->seccomp);
+	lxe_put_text(&w, TAG_SECCOMP_TEXT, spec->seccomp_text);
+	lxe_put_u64(&w, TAG_SECCOMP_LOG, spec->seccomp_log);
+	lxe_put_text(&w, TAG_LEARN, spec->learn);
 	lxe_put_u64(&w, TAG_CAPS, spec->caps);
 	lxe_put_u64(&w, TAG_NEW_PRIVS, spec->new_privs);
 	lxe_put_u64(&w, TAG_TIMEOUT, spec->timeout_ms);
@@ -135,6 +143,10 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 		r = get_number(f, 1, &value);
 		spec->new_privs = value;
 		return r;
+	case TAG_SECCOMP_LOG:
+		r = get_number(f, 1, &value);
+		spec->seccomp_log = value;
+		return r;
 	case TAG_CAPS:
 		return get_number(f, UINT64_MAX, &spec->caps);
 	case TAG_MEMORY:
@@ -171,6 +183,9 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_USER:
 	case TAG_SPILL:
 	case TAG_LIMITS:
+	case TAG_SECCOMP:
+	case TAG_SECCOMP_TEXT:
+	case TAG_LEARN:
 		break;
 	}
 	return -EBADMSG;
@@ -199,7 +214,14 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 		return lxe_field_text(f, &spec->spill);
 	case TAG_LIMITS:
 		return lxe_limits_decode(&spec->limits, f);
+	case TAG_SECCOMP:
+		return lxe_field_text(f, &spec->seccomp);
+	case TAG_SECCOMP_TEXT:
+		return lxe_field_text(f, &spec->seccomp_text);
+	case TAG_LEARN:
+		return lxe_field_text(f, &spec->learn);
 	case TAG_VERSION:
+	case TAG_SECCOMP_LOG:
 	case TAG_TTY:
 	case TAG_KEEP:
 	case TAG_CAPS:

@@ -35,6 +35,10 @@ static inline void fill_spec(struct lxe_spec *spec)
 	spec->limits.cpu_time_ms = 5;
 	spec->limits.disk = 1 << 20;
 	spec->limits.grace_ms = 7;
+	lxe_str_set(&spec->seccomp, "p.json");
+	lxe_str_set(&spec->seccomp_text, "{}");
+	spec->seccomp_log = true;
+	lxe_str_set(&spec->learn, "learnt.json");
 	spec->rows = 65535;
 	spec->cols = 1;
 	spec->verbose = -1;
