@@ -21,6 +21,7 @@ const char *lxe_child_step_name(enum lxe_child_step step)
 	static const char *const names[] = {
 		[LXE_CHILD_SIGNALS] = "reset the signals",
 		[LXE_CHILD_LIMITS] = "set resource limits",
+		[LXE_CHILD_DENY] = "deny",
 		[LXE_CHILD_MASKS] = "cover what of /proc and /sys is not for the sandbox",
 		[LXE_CHILD_MARK] = "make a uts namespace",
 		[LXE_CHILD_BOUNDS] = "limit the capabilities",
@@ -146,6 +147,11 @@ static int check_devices(const struct lxe_child *c)
 	return 0;
 }
 
+static int deny(const struct lxe_child *c)
+{
+	return c->first ? lxe_deny_child(&c->covers, c->deny, c->at) : 0;
+}
+
 static int put_masks(const struct lxe_child *c)
 {
 	return c->first ? lxe_masks_child() : 0;
@@ -213,7 +219,7 @@ static int install_filter(const struct lxe_child *c)
 
 static bool report(const struct lxe_child *c, enum lxe_child_step step, int error)
 {
-	struct lxe_child_report r = { .step = step, .error = error };
+	struct lxe_child_report r = { .step = step, .error = error, .at = (unsigned int)*c->at };
 
 	return sys_write(c->report, &r, sizeof(r)) == (ssize_t)sizeof(r);
 }
@@ -224,6 +230,7 @@ int lxe_child_main(void *arg)
 	static int (*const steps[])(const struct lxe_child *) = {
 		[LXE_CHILD_SIGNALS] = default_signals,
 		[LXE_CHILD_LIMITS] = set_limits,
+		[LXE_CHILD_DENY] = deny,
 		[LXE_CHILD_MASKS] = put_masks,
 		[LXE_CHILD_MARK] = mark_tree,
 		[LXE_CHILD_BOUNDS] = limit_capabilities,
@@ -239,10 +246,12 @@ int lxe_child_main(void *arg)
 		[LXE_CHILD_COVERED] = check_masks,
 		[LXE_CHILD_FILTER] = install_filter,
 	};
-	const struct lxe_child *c = arg;
+	struct lxe_child *c = arg;
+	size_t at = 0;
 	ssize_t n;
 	char go;
 
+	c->at = &at;
 	for (enum lxe_child_step step = 0; step < LXE_CHILD_PARKED; step++) {
 		int r = steps[step](c);
 

@@ -11,11 +11,13 @@
 #include <sys/types.h>
 
 #include "confine/confine.h"
+#include "keeper/deny.h"
 
 /* What the child was doing when it reported. */
 enum lxe_child_step {
 	LXE_CHILD_SIGNALS,
 	LXE_CHILD_LIMITS,
+	LXE_CHILD_DENY,
 	LXE_CHILD_MASKS,
 	LXE_CHILD_MARK,
 	LXE_CHILD_BOUNDS,
@@ -39,7 +41,8 @@ const char *lxe_child_step_name(enum lxe_child_step step);
 /* One record on the report pipe. Its end of file after PARKED means that execve succeeded. */
 struct lxe_child_report {
 	enum lxe_child_step step;
-	int error; /* negative errno */
+	int error;	 /* negative errno */
+	unsigned int at; /* LXE_CHILD_DENY: which path it was */
 };
 
 struct lxe_child {
@@ -51,10 +54,13 @@ struct lxe_child {
 	gid_t gid;
 	int stdio[3]; /* with a terminal: the slave, three times */
 	bool terminal;
-	int report;	      /* written */
-	int release;	      /* one byte lets it go on; end of file ends it */
-	struct rlimit nofile; /* of open files */
-	bool first;	      /* of its sandbox: it puts the masks there */
+	int report;		     /* written */
+	int release;		     /* one byte lets it go on; end of file ends it */
+	struct rlimit nofile;	     /* of open files */
+	bool first;		     /* of its sandbox: it puts the masks there */
+	const struct lxe_strv *deny; /* and these paths out of reach */
+	struct lxe_covers covers;
+	size_t *at;
 	bool mark;	    /* by a namespace of its own: there is no cgroup to know its tree by */
 	uint64_t processes; /* without a cgroup: RLIMIT_NPROC, 0: none */
 	struct lxe_confinement confinement;

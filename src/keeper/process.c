@@ -96,6 +96,9 @@ static int describe(
 		lxe_escape(what, sizeof(what), p->spec.argv.v[0], strlen(p->spec.argv.v[0]));
 	else if (report->step == LXE_CHILD_CWD && p->spec.cwd)
 		lxe_escape(what, sizeof(what), p->spec.cwd, strlen(p->spec.cwd));
+	else if (report->step == LXE_CHILD_DENY && report->at < p->spec.deny.n)
+		lxe_escape(what, sizeof(what), p->spec.deny.v[report->at],
+			strlen(p->spec.deny.v[report->at]));
 	if (what[0])
 		return lxe_fail(
 			err, report->error, "%s '%s'", lxe_child_step_name(report->step), what);
@@ -235,6 +238,8 @@ static void hear_step(struct lxe_process *p, const struct lxe_child_report *repo
 		exec_failed(p, report, &err);
 	else
 		describe(p, report, &err);
+	if (report->step == LXE_CHILD_DENY && report->error == -ENOENT)
+		lxe_hint(&err, "what --deny names must exist in image '%s'", p->spec.image);
 	if (report->step == LXE_CHILD_CWD)
 		lxe_hint(&err, "name a directory that exists inside with -w DIR");
 	lxe_process_fail(p, &err);

@@ -146,6 +146,7 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 	struct lxe_child child = {
 		.report = -EBADF,
 		.release = -EBADF,
+		.covers = { -EBADF, -EBADF },
 	};
 	int limited[LXE_STREAMS] = { -EBADF, -EBADF };
 	int answer = -EBADF, r;
@@ -165,14 +166,18 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 		child.cwd = p->spec.cwd ? p->spec.cwd : p->user.home;
 		child.cwd_optional = !p->spec.cwd && p->user.uid != 0;
 		child.first = p == p->keeper->main;
+		child.deny = &p->spec.deny;
 		child.confinement = p->confinement;
 		child.uid = p->user.uid;
 		child.gid = p->user.gid;
 		fill_stdio(p, limited, &child);
 		r = make_pipes(p, &child, &answer, err);
 	}
+	if (r == 0 && child.first && p->spec.deny.n)
+		r = lxe_covers_open(&child.covers, err);
 	if (r == 0)
 		r = fork_starter(p, &child, answer, err);
+	lxe_covers_close(&child.covers);
 	lxe_close(answer);
 	lxe_close(child.report);
 	lxe_close(child.release);

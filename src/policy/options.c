@@ -1,7 +1,5 @@
 #include "policy/options.h"
 
-#include <string.h>
-
 #include "policy/setters.h"
 
 /* What makes a sandbox, and what runs a command in one. */
@@ -145,6 +143,17 @@ static const struct lxe_option table[] = {
 		.set = lxe_set_flag,
 		AT(spec.new_privs),
 	},
+	{
+		.name = "deny",
+		.placeholder = "PATH",
+		.help = "put a file or a directory of the container out of everybody's reach",
+		.detail = "May be repeated. A path that is not there is an error.",
+		.values = "absolute paths with ':' between them",
+		.verbs = MAKES,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_deny,
+		.set_in_profile = lxe_set_deny_list,
+	},
 #include "policy/options_limits.inc"
 	{
 		.name = "result",
@@ -287,13 +296,4 @@ static const struct lxe_option table[] = {
 const struct lxe_option *lxe_options(void)
 {
 	return table;
-}
-
-const struct lxe_option *lxe_option_find(const char *name, size_t len, unsigned int verbs)
-{
-	for (const struct lxe_option *o = table; o->name; o++)
-		if (strlen(o->name) == len && memcmp(o->name, name, len) == 0 &&
-			(!verbs || (o->verbs & verbs)))
-			return o;
-	return NULL;
 }

@@ -282,6 +282,37 @@ LXE_SETTER(lxe_set_signal)
 	return 0;
 }
 
+static int deny_one(
+	struct lxe_request *req, const char *as, const char *path, size_t len, struct lxe_err *err)
+{
+	if (len == 0 || path[0] != '/' || strspn(path, "/") >= len) {
+		lxe_hint(err, "it is a path inside the container, and not all of it");
+		return lxe_fail_msg(err, -EINVAL, "%s '%.*s' is not an absolute path", as,
+			(int)(len < 128 ? len : 128), path);
+	}
+	if (lxe_strv_addn(&req->spec.deny, path, len) < 0)
+		return lxe_fail(err, -ENOMEM, "%s", as);
+	return 0;
+}
+
+LXE_SETTER(lxe_set_deny)
+{
+	(void)o;
+	return deny_one(req, as, text, strlen(text), err);
+}
+
+LXE_SETTER(lxe_set_deny_list)
+{
+	int r = 0;
+
+	(void)o;
+	for (const char *end; r == 0 && *text; text = *end ? end + 1 : end) {
+		end = strchrnul(text, ':');
+		r = deny_one(req, as, text, (size_t)(end - text), err);
+	}
+	return r;
+}
+
 LXE_SETTER(lxe_set_caps)
 {
 	int r = lxe_caps_wish(&req->caps, o->value, text, err);

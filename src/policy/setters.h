@@ -47,4 +47,7 @@ LXE_SETTER(lxe_set_spill_file);	  /* spec.spill: an absolute path */
 LXE_SETTER(lxe_set_file);	  /* char * at offset, an absolute path of the host */
 LXE_SETTER(lxe_set_seccomp_file); /* the same, or the name of a built-in profile */
 
+LXE_SETTER(lxe_set_deny);      /* one more of spec.deny: an absolute path */
+LXE_SETTER(lxe_set_deny_list); /* several, with ':' between them */
+
 #endif

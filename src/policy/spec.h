@@ -29,6 +29,7 @@ struct lxe_spec {
 	char *image;
 	struct lxe_strv argv;	  /* never empty; bytes, not necessarily UTF-8 */
 	struct lxe_strv env;	  /* K=V, in the order given; the last of a name wins */
+	struct lxe_strv deny;	  /* absolute paths inside that are out of reach */
 	char *user;		  /* UID[:GID] or a name inside; NULL: root */
 	char *cwd;		  /* absolute, inside; NULL: the image's default */
 	char *term;		  /* TERM of the caller when a terminal is used, else NULL */

@@ -38,6 +38,7 @@ enum tag {
 	TAG_SECCOMP_TEXT,
 	TAG_SECCOMP_LOG,
 	TAG_LEARN,
+	TAG_DENY,
 };
 
 #define VERBOSE_BIAS 1 /* numbers on the wire have no sign, and -1 is quiet */
@@ -61,6 +62,7 @@ int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *re
 	lxe_put_text(&w, TAG_IMAGE, spec->image);
 	put_list(&w, TAG_ARG, &spec->argv);
 	put_list(&w, TAG_ENV, &spec->env);
+	put_list(&w, TAG_DENY, &spec->deny);
 	lxe_put_text(&w, TAG_CWD, spec->cwd);
 	lxe_put_text(&w, TAG_USER, spec->user);
 	lxe_put_text(&w, TAG_TERM, spec->term);
@@ -176,6 +178,7 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_NAME:
 	case TAG_IMAGE:
 	case TAG_ARG:
+	case TAG_DENY:
 	case TAG_ENV:
 	case TAG_CWD:
 	case TAG_TERM:
@@ -200,6 +203,8 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 		return lxe_field_text(f, &spec->image);
 	case TAG_ARG:
 		return get_item(f, &spec->argv);
+	case TAG_DENY:
+		return f->len && f->bytes[0] == '/' ? get_item(f, &spec->deny) : -EBADMSG;
 	case TAG_ENV:
 		return get_env(f, &spec->env);
 	case TAG_CWD:
@@ -251,7 +256,7 @@ static int get_fields(struct lxe_spec *spec, struct lxe_reader *r, uint64_t *see
 		/* What the version means must be known before anything else is read. */
 		if (!*seen && f.tag != TAG_VERSION)
 			return -EBADMSG;
-		if ((*seen & bit) && f.tag != TAG_ARG && f.tag != TAG_ENV)
+		if ((*seen & bit) && f.tag != TAG_ARG && f.tag != TAG_ENV && f.tag != TAG_DENY)
 			return -EBADMSG;
 		*seen |= bit;
 		err = get_field(spec, &f);

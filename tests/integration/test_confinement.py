@@ -171,3 +171,57 @@ def test_each_sandbox_has_a_boot_id(world):
     script = "cat /proc/sys/kernel/random/boot_id"
     ids = {stdout_of(world.run("run", "--", "sh", "-c", script)) for _ in range(2)}
     assert len(ids | {open("/proc/sys/kernel/random/boot_id").read()}) == 3
+
+
+TRY = """
+import os
+paths = ["/etc/passwd", "/usr/share/doc", "/usr/share/doc/.", "/etc/hostname", "/etc/../etc/hostname"]
+for path in paths:
+    for what in (lambda p: os.open(p, os.O_RDONLY), os.listdir, lambda p: os.open(p, os.O_WRONLY), os.unlink, os.rmdir,
+                 lambda p: os.rename(p, "/tmp/x"), lambda p: os.chmod(p, 0o777), lambda p: os.chown(p, 0, 0),
+                 lambda p: os.link(p, "/tmp/y")):
+        try:
+            what(path)
+            print("reached", path)
+        except OSError:
+            pass
+print("end")"""
+
+
+def test_a_denied_path_is_out_of_reach(world, tmp_path):
+    options = ["--deny", "/etc/passwd", "--deny", "/usr/share/doc", "--deny", "/etc/hostname", "--deny", "/usr/share/doc/x"]
+    say = ["sh", "-c", 'python3 -c "$1"; exec sleep 1000', "sh", TRY]
+    ok(world.run("create", *options, "lxe-deny", "--", *say))
+    ok(world.run("start", "lxe-deny"))
+    profile = tmp_path / "deny.conf"
+    profile.write_text("[run]\ndeny = /etc/passwd:/usr/share/doc:/etc/hostname\n")
+    for user in ("0", "1000"):
+        for way in (["exec", "-u", user, "lxe-deny"], ["run", "-u", user, *options], ["run", "--profile", str(profile)]):
+            assert stdout_of(world.run(*way, "--", "python3", "-c", TRY)) == "end\n"
+    lxe.poll_until(lambda: world.run("logs", "lxe-deny").stdout == b"end\n", what="what the init command reaches")
+    ok(world.run("destroy", "--force", "lxe-deny"))
+    assert "reached" in stdout_of(world.run("run", "--", "python3", "-c", TRY))
+
+
+@pytest.mark.parametrize(
+    "path, says",
+    [
+        ("/there/is/none", "deny '/there/is/none': no such file or directory\nhint: what --deny names must exist"),
+        ("/etc/passwd/x", "deny '/etc/passwd/x': not a directory"),
+        ("etc", "--deny 'etc' is not an absolute path"),
+        ("//", "--deny '//' is not an absolute path"),
+        ("/proc", "permission denied"),
+        ("/dev", "permission denied"),
+    ],
+)
+def test_what_cannot_be_denied_starts_nothing(world, path, says):
+    refusal(world.run("run", "--deny", "/usr/share/doc", "--deny", path, "--", "true"), says=says)
+
+
+def test_a_denied_link_denies_what_it_leads_to(world):
+    real = "/usr/lib/os-release"
+    assert stdout_of(world.run("run", "--", "sh", "-c", f"cat {real}"))
+    result = world.run("run", "--deny", "/usr/share/../lib/os-release", "--", "cat", real)
+    assert result.returncode == 1 and b"Permission denied" in result.stderr
+    result = world.run("run", "--deny", "/bin", "--", "/usr/bin/true")
+    assert result.returncode == 126, result

@@ -25,6 +25,8 @@ static inline void fill_spec(struct lxe_spec *spec)
 	spec->idle_ms = UINT64_MAX;
 	spec->output_limit = LXE_OUTPUT_LIMIT_MAX;
 	lxe_str_set(&spec->spill, "/tmp/all of it");
+	lxe_strv_add(&spec->deny, "/a");
+	lxe_strv_add(&spec->deny, "/b:c");
 	spec->caps = UINT64_MAX;
 	spec->new_privs = true;
 	spec->limits.cpus = 150;

@@ -24,6 +24,7 @@ static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
 	cr_assert_str_eq(a->result, b->result);
 	assert_same_strv(&a->argv, &b->argv);
 	assert_same_strv(&a->env, &b->env);
+	assert_same_strv(&a->deny, &b->deny);
 	cr_assert_eq(a->tty, b->tty);
 	cr_assert_eq(a->memory, b->memory);
 	cr_assert_eq(a->pids, b->pids);
