@@ -81,13 +81,14 @@ Test(api, a_terminal_or_three_files)
 {
 	struct lxe_err err = { 0 };
 	struct lxe_msg msg;
-	int null = -EBADF;
+	int null = -EBADF, spill = -EBADF;
 
 	cr_assert_eq(lxe_options_stdio(options, -1, STDOUT_FILENO, -1, error), 0);
 	cr_assert_eq(lxe_api_spec(options).tty, LXE_TTY_OFF);
 	lxe_msg_init(&msg, LXE_MSG_EXEC);
-	cr_assert_eq(lxe_api_give_stdio(options, &msg, &null, &err), 0);
+	cr_assert_eq(lxe_api_give_stdio(options, &msg, &null, &spill, &err), 0);
 	cr_assert(null >= 0 && msg.fds[LXE_FD_STDIN] == null && msg.fds[LXE_FD_STDERR] == null);
+	cr_assert_lt(spill, 0);
 	cr_assert_eq(msg.fds[LXE_FD_STDOUT], STDOUT_FILENO);
 	close(null);
 	cr_assert_eq(lxe_options_stdio(options, -2, -1, -1, error), -EBADF);
