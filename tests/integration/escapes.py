@@ -366,6 +366,95 @@ ATTEMPTS = [
 ]  # fmt: skip
 
 
+# With all capabilities, new privileges and no filter: what stands then is the user namespace.
+
+
+def mount(kind, where, source=None, flags=0, data=None):
+    """True when it was done: it may be refused, or be nobody's business but the sandbox's."""
+    os.makedirs(where, exist_ok=True)
+    encode = lambda text: text.encode() if text else None  # noqa: E731
+    arguments = (encode(source or kind), where.encode(), encode(kind), ctypes.c_ulong(flags), encode(data))
+    return libc.mount(*arguments) == 0
+
+
+def kernel_settings(host):
+    """With the masks taken away, and in a /proc and a /sys of our own making."""
+    for path in (b"/proc/sys", b"/proc/kallsyms", b"/proc/irq", b"/sys/firmware"):
+        libc.umount2(path, 2)
+    mount("proc", "/tmp/proc"), mount("sysfs", "/tmp/sys")
+    names = "kernel/core_pattern kernel/modprobe kernel/randomize_va_space vm/drop_caches vm/overcommit_memory"
+    for proc in ("/proc", "/tmp/proc"):
+        nothing_of([f"{proc}/sys/{name}" for name in names.split()] + [f"{proc}/sysrq-trigger"], os.O_WRONLY, "writable")
+        if any(line.split()[0].strip("0") for line in open(proc + "/kallsyms") if line.split()):
+            raise Reached("addresses of the kernel")
+    for pattern in ("/sys/kernel/*", "/tmp/sys/kernel/*", "/tmp/sys/module/*/parameters/*", "/tmp/sys/power/*"):
+        nothing_of([path for path in glob.glob(pattern) if os.path.isfile(path)], os.O_WRONLY, "writable")
+
+
+def own_groups(host):
+    """release_agent (CVE-2022-0492), and the sandbox's own limits."""
+    kinds = [("cgroup2", None)] + [("cgroup", name) for name in ("memory", "pids", "cpu", "devices", "freezer")]
+    for kind, controller in kinds:
+        where = f"/tmp/group-{controller}"
+        if not mount(kind, where, data=controller):
+            continue
+        names = "release_agent notify_on_release memory.max memory.limit_in_bytes pids.max devices.allow cgroup.kill"
+        nothing_of([f"{where}/{name}" for name in names.split()], os.O_WRONLY, "writable")
+
+
+def disks(host):
+    import stat
+
+    mount("tmpfs", "/tmp/devices")
+    for number in host["disks"]:
+        try:
+            os.mknod("/tmp/devices/disk", stat.S_IFBLK | 0o666, os.makedev(*number))
+        except OSError:
+            continue
+        nothing_of(["/tmp/devices/disk"], os.O_RDONLY, "open")
+        os.unlink("/tmp/devices/disk")
+    for kind in ("ext4", "xfs", "btrfs", "vfat", "devtmpfs", "debugfs", "tracefs", "securityfs", "pstore", "efivarfs"):
+        if mount(kind, "/tmp/disk", "/dev/vda"):
+            raise Reached(kind)
+
+
+def callers_keys(host):
+    for ring in (-2, -3, -4, -5):
+        if libc.syscall(ctypes.c_long(NUMBERS["keyctl"]), 10, ring, b"user", host["key"].encode(), 0) >= 0:
+            raise Reached(f"keyring {ring}")
+
+
+def read_only_trees(host):
+    """The host's own files, with their mounts made writable."""
+    for flags in (32 | 4096, 32):
+        libc.mount(None, b"/usr", None, ctypes.c_ulong(flags), None)
+    nothing_of(["/usr/bin/env", "/usr/bin/python3", "/usr/lib/os-release"], os.O_WRONLY, "writable")
+    for change in (lambda p: os.chmod(p, 0o4755), lambda p: os.unlink(p), lambda p: os.rename(p, p + "2")):
+        try:
+            change("/usr/bin/env")
+        except OSError:
+            continue
+        raise Reached("/usr/bin/env")
+
+
+def root_of_the_host(host):
+    """Host ids that a map, or a file with capabilities, could make ours."""
+    if any(int(line.split()[1]) < 65536 for line in open("/proc/self/uid_map")):
+        raise Reached(open("/proc/self/uid_map").read())
+    for name in ("reboot", "swapon", "acct", "init_module", "kexec_load", "settimeofday", "iopl"):
+        if NUMBERS[name] < 0 or name == "reboot":
+            continue
+        ctypes.set_errno(0)
+        if libc.syscall(ctypes.c_long(NUMBERS[name]), host["file"].encode(), 0, 0, 0) >= 0:
+            raise Reached(name)
+
+
+PRIVILEGED = [
+    kernel_settings, own_groups, disks, callers_keys, read_only_trees, root_of_the_host, host_files, host_processes,
+    host_ipc, own_devices, programs,
+]  # fmt: skip
+
+
 def attempt(function, host):
     try:
         function(host)
@@ -379,7 +468,7 @@ def attempt(function, host):
 if __name__ == "__main__":
     host = json.loads(sys.argv[1])
     host["root"] = os.getuid() == 0
-    outcome = json.dumps({function.__name__: attempt(function, host) for function in ATTEMPTS})
+    outcome = json.dumps({function.__name__: attempt(function, host) for function in (PRIVILEGED if "key" in host else ATTEMPTS)})
     print("\n" + outcome, flush=True)
     if "output" in host:
         with open(host["output"] + ".new", "w") as f:

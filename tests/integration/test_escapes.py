@@ -280,3 +280,39 @@ while True:
     assert {result.returncode for result in results} == {125}
     assert set(found) == {0, 125}, "the swap was not seen in both of its states"
     passwd.unlink()
+
+
+ALL = ("--cap-add", "ALL", "--new-privs", "--seccomp", "unconfined")
+
+
+@pytest.fixture(scope="module")
+def with_everything(session_world, host):
+    """The outcomes of a run that was given whatever can be given, by a caller whose keyring has a key."""
+    libc, number = ctypes.CDLL(None, use_errno=True), escapes.NUMBERS
+    key = session_world.base.name.encode()
+    # For this process alone: a session keyring of its own.
+    assert libc.syscall(number["keyctl"], 1, None) > 0
+    assert libc.syscall(number["add_key"], b"user", key, b"sesame", 6, -3) > 0
+    assert libc.syscall(number["keyctl"], 10, -3, b"user", key, 0) > 0
+    return from_pipe(session_world, "run", *ALL, "-T", "--", *command(dict(host, key=key.decode())))
+
+
+@pytest.mark.parametrize("attempt", [function.__name__ for function in escapes.PRIVILEGED])
+def test_the_host_is_out_of_reach_of_all_privileges(world, with_everything, attempt):
+    assert with_everything[attempt].startswith("refused")
+
+
+def test_the_attempts_can_succeed(world, host):
+    """Where nothing stands in their way they get somewhere: or their failing would prove nothing."""
+    found = from_pipe(world, "run", *ALL, "-T", "--", *command(host))
+    reached = {name for name, outcome in found.items() if not outcome.startswith("refused")}
+    assert reached >= {"mounts", "unmask", "namespaces", "setns", "keys", "kernel", "clocks", "capabilities", "pid_1"}
+
+
+def test_who_takes_the_masks_away_gets_no_further_command(world):
+    script = "umount /proc/kallsyms && echo away; exec sleep 1000"
+    ok(world.run("create", *ALL, "lxe-unmask", "--", "sh", "-c", script))
+    ok(world.run("start", "lxe-unmask"))
+    lxe.poll_until(lambda: b"away" in world.run("logs", "lxe-unmask").stdout, what="the mask's end")
+    refusal(world.run("exec", "lxe-unmask", "--", "true"), says="find covered")
+    ok(world.run("destroy", "--force", "lxe-unmask"))
