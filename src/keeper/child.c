@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -224,6 +225,14 @@ static bool report(const struct lxe_child *c, enum lxe_child_step step, int erro
 	return sys_write(c->report, &r, sizeof(r)) == (ssize_t)sizeof(r);
 }
 
+static void report_exec(const struct lxe_child *c, int error)
+{
+	struct lxe_child_report r = { .step = LXE_CHILD_EXEC, .error = -error };
+
+	lxe_diagnose_exec(&r.trouble, c->argv[0], getenv("PATH"), error);
+	sys_write(c->report, &r, sizeof(r));
+}
+
 int lxe_child_main(void *arg)
 {
 	/* The order matters: what needs a privilege comes before that privilege is dropped. */
@@ -272,6 +281,6 @@ int lxe_child_main(void *arg)
 	/* execvp(3) looks the program up along the PATH of `environ`: the command's own. */
 	environ = (char **)c->envp;
 	execvp(c->argv[0], c->argv);
-	report(c, LXE_CHILD_EXEC, -errno);
+	report_exec(c, errno);
 	_exit(125);
 }

@@ -12,6 +12,7 @@
 
 #include "confine/confine.h"
 #include "keeper/deny.h"
+#include "keeper/diagnose.h"
 
 /* What the child was doing when it reported. */
 enum lxe_child_step {
@@ -41,8 +42,9 @@ const char *lxe_child_step_name(enum lxe_child_step step);
 /* One record on the report pipe. Its end of file after PARKED means that execve succeeded. */
 struct lxe_child_report {
 	enum lxe_child_step step;
-	int error;	 /* negative errno */
-	unsigned int at; /* LXE_CHILD_DENY: which path it was */
+	int error;		    /* negative errno */
+	unsigned int at;	    /* LXE_CHILD_DENY: which path it was */
+	struct lxe_trouble trouble; /* EXEC: why */
 };
 
 struct lxe_child {

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "keeper/child.h"
+#include "keeper/explain.h"
 #include "keeper/keeper.h"
 #include "keeper/verify.h"
 #include "sys/fd.h"
@@ -85,40 +86,6 @@ void lxe_process_restore_terminal(struct lxe_process *p)
 
 	if (!p->client && !p->bye && m->fds[LXE_FD_TTY] >= 0)
 		lxe_rawtty_restore_if(m->fds[LXE_FD_TTY], &m->tty_raw, &m->tty_saved);
-}
-
-static int describe(
-	const struct lxe_process *p, const struct lxe_child_report *report, struct lxe_err *err)
-{
-	char what[256] = "";
-
-	if (report->step == LXE_CHILD_EXEC)
-		lxe_escape(what, sizeof(what), p->spec.argv.v[0], strlen(p->spec.argv.v[0]));
-	else if (report->step == LXE_CHILD_CWD && p->spec.cwd)
-		lxe_escape(what, sizeof(what), p->spec.cwd, strlen(p->spec.cwd));
-	else if (report->step == LXE_CHILD_DENY && report->at < p->spec.deny.n)
-		lxe_escape(what, sizeof(what), p->spec.deny.v[report->at],
-			strlen(p->spec.deny.v[report->at]));
-	if (what[0])
-		return lxe_fail(
-			err, report->error, "%s '%s'", lxe_child_step_name(report->step), what);
-	return lxe_fail(err, report->error, "%s", lxe_child_step_name(report->step));
-}
-
-/* Where execve failed the command is at fault, and the exit status says how. */
-static void exec_failed(
-	struct lxe_process *p, const struct lxe_child_report *report, struct lxe_err *err)
-{
-	bool found = report->error != -ENOENT && report->error != -ENOTDIR;
-
-	p->outcome.error = found ? LXE_EXIT_NOEXEC : LXE_EXIT_NOTFOUND;
-	describe(p, report, err);
-	if (report->error == -EACCES || report->error == -ENOEXEC)
-		lxe_hint(err, "the file must be a program for this machine with its x bit set");
-	else if (!found)
-		lxe_hint(err,
-			"it must exist in image '%s'; names without '/' are looked up in PATH",
-			p->keeper->main->spec.image);
 }
 
 static void move(struct lxe_process *p, enum lxe_process_state to)
@@ -234,14 +201,7 @@ static void hear_step(struct lxe_process *p, const struct lxe_child_report *repo
 		parked(p);
 		return;
 	}
-	if (report->step == LXE_CHILD_EXEC)
-		exec_failed(p, report, &err);
-	else
-		describe(p, report, &err);
-	if (report->step == LXE_CHILD_DENY && report->error == -ENOENT)
-		lxe_hint(&err, "what --deny names must exist in image '%s'", p->spec.image);
-	if (report->step == LXE_CHILD_CWD)
-		lxe_hint(&err, "name a directory that exists inside with -w DIR");
+	lxe_explain(p, report, &err);
 	lxe_process_fail(p, &err);
 }
 

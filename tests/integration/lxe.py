@@ -563,7 +563,8 @@ def refusal(result, status=125, says=None):
     assert result.returncode == status, (result.returncode, lines)
     assert not result.stdout, result.stdout
     assert lines and lines[0].startswith("lxc-exec: "), lines
-    assert len(lines) == 1 or (len(lines) == 2 and lines[1].startswith("hint: ")), lines
+    kinds = [line.split(": ")[0] for line in lines[1:]]
+    assert kinds in ([], ["hint"], ["rule"], ["rule", "hint"]), lines
     assert not lines[0].endswith("."), lines
     if says:
         assert re.search(says, "\n".join(lines)), (says, lines)
