@@ -45,10 +45,11 @@ KEEPER_LIBS := -llxc -lseccomp -l:libjansson.a -lutil
 # it needs (so the client links no liblxc and the keeper no iniparser).
 MAINS := src/cli/main.c src/keeper/main.c
 INIT_SRC := src/container/init/init.c
+SCOPE_SRC := src/cgroup/scope/scope.c
 SRCS := $(filter-out $(MAINS) $(INIT_SRC),$(sort $(wildcard src/*/*.c)))
 OBJS := $(SRCS:src/%.c=$(OBJ)/%.o)
 LIB := $(OBJ)/liblxe.a
-PROGS := $(OUT)/lxc-exec $(OUT)/lxc-exec-keeper $(OUT)/lxc-exec-init
+PROGS := $(OUT)/lxc-exec $(OUT)/lxc-exec-keeper $(OUT)/lxc-exec-init $(OUT)/lxc-exec-scope
 LINKS := $(OUT)/lxc-templates $(OUT)/conf
 SONAME := liblxc-exec.so.0
 SHARED := $(OUT)/$(SONAME)
@@ -91,12 +92,15 @@ $(OUT)/lxc-exec-init: $(INIT_SRC)
 	$(CC) -std=gnu17 $(WARN) -Os -ffreestanding -fno-stack-protector -fno-pie -nostdlib -static \
 		-Wl,--build-id=none -Wl,-z,noseparate-code -s -o $@ $<
 
+$(OUT)/lxc-exec-scope: $(OBJ)/cgroup/scope/scope.o $(LIB)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $^ -lsystemd
+
 # From the tree, templates and profiles are found beside the program, as they are when installed.
 $(LINKS): $(OUT)/%:
 	@mkdir -p $(@D)
 	ln -sfn $(CURDIR)/$* $@
 
--include $(OBJS:.o=.d) $(MAINS:src/%.c=$(OBJ)/%.d)
+-include $(OBJS:.o=.d) $(MAINS:src/%.c=$(OBJ)/%.d) $(SCOPE_SRC:src/%.c=$(OBJ)/%.d)
 
 .PHONY: help
 help:
@@ -125,6 +129,7 @@ install: all install-library
 	install -D -m 755 build/lxc-exec $(DESTDIR)$(BINDIR)/lxc-exec
 	install -D -m 755 build/lxc-exec-keeper $(DESTDIR)$(LIBEXECDIR)/lxc-exec-keeper
 	install -D -m 755 build/lxc-exec-init $(DESTDIR)$(LIBEXECDIR)/lxc-exec-init
+	install -D -m 755 build/lxc-exec-scope $(DESTDIR)$(LIBEXECDIR)/lxc-exec-scope
 	install -d $(DESTDIR)$(DATADIR)/lxc-templates $(DESTDIR)$(DATADIR)/conf
 	install -m 755 lxc-templates/lxc-* $(DESTDIR)$(DATADIR)/lxc-templates/
 	install -m 644 conf/*.conf $(DESTDIR)$(DATADIR)/conf/

@@ -5,8 +5,23 @@
 #ifndef LXE_KEEPER_DELEGATION_H
 #define LXE_KEEPER_DELEGATION_H
 
+#include <sys/types.h>
+
 #include "cgroup/cgroup.h"
 #include "policy/spec.h"
+
+/*
+ * The keeper of an ordinary user has his service manager put it into a scope of its own, before it is in its user
+ * namespace, and waits for that when it is. Without a manager, or when that fails, it stays where it is; why is told to who asks
+ * for a limit then.
+ */
+struct lxe_scope {
+	pid_t helper; /* 0: nobody to ask */
+	int said;
+};
+
+void lxe_scope_ask(struct lxe_scope *scope);
+void lxe_scope_await(struct lxe_scope *scope);
 
 int lxe_delegation_open(
 	struct lxe_cgroup_host **ret, const struct lxe_spec *spec, struct lxe_err *err);

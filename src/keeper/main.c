@@ -7,11 +7,32 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "keeper/delegation.h"
 #include "keeper/keeper.h"
 #include "store/rootless.h"
 #include "sys/fd.h"
 
 enum { CONTROL = 3 };
+
+/* Why it failed is the client's to hear. */
+static void begin(char **argv, bool builds, struct lxe_err *err)
+{
+	struct lxe_scope scope;
+
+	if (!lxe_is_rootless())
+		return;
+	if (lxe_rootless_is_inside()) {
+		lxe_rootless_settle(err);
+		return;
+	}
+	if (!builds)
+		lxe_scope_ask(&scope);
+	lxe_rootless_enter(err);
+	if (!builds)
+		lxe_scope_await(&scope);
+	if (!err->code)
+		lxe_rootless_again(argv, err);
+}
 
 int main(int argc, char **argv)
 {
@@ -24,8 +45,7 @@ int main(int argc, char **argv)
 	}
 	if (sys_close_from(CONTROL + 1, NULL, 0) < 0)
 		return 125;
-	/* Why it failed is the client's to hear. */
-	lxe_rootless_begin(argv, &err);
+	begin(argv, builds, &err);
 	if (sys_set_cloexec(CONTROL, true) < 0)
 		return 125;
 	if (builds)

@@ -257,23 +257,25 @@ static int forget_capabilities(void)
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-int lxe_rootless_begin(char *const argv[], struct lxe_err *err)
+bool lxe_rootless_is_inside(void)
 {
-	int r;
+	return lxe_is_rootless() && getenv(INSIDE);
+}
 
-	if (!lxe_is_rootless())
-		return 0;
-	if (getenv(INSIDE)) {
-		r = forget_capabilities();
-		/* liblxc's monitor, which is root, answers to nobody else's real uid. */
-		if (r == 0 && setresuid(0, (uid_t)-1, (uid_t)-1) < 0)
-			r = -errno;
-		return r < 0 ? lxe_fail(err, r, "begin in the user namespace") : 0;
-	}
-	r = lxe_rootless_enter(err);
-	if (r < 0)
-		return r;
-	r = keep_capabilities();
+int lxe_rootless_settle(struct lxe_err *err)
+{
+	int r = forget_capabilities();
+
+	/* liblxc's monitor, which is root, answers to nobody else's real uid. */
+	if (r == 0 && setresuid(0, (uid_t)-1, (uid_t)-1) < 0)
+		r = -errno;
+	return r < 0 ? lxe_fail(err, r, "begin in the user namespace") : 0;
+}
+
+int lxe_rootless_again(char *const argv[], struct lxe_err *err)
+{
+	int r = keep_capabilities();
+
 	if (r == 0 && setenv(INSIDE, "1", 1) < 0)
 		r = -ENOMEM;
 	if (r == 0) {

@@ -40,12 +40,16 @@ const char *lxe_rootless_tool(bool gids);
  */
 int lxe_rootless_enter(struct lxe_err *err);
 
+/* Has the calling program been begun again in the namespace? Then nobody else's capabilities are left to inherit. */
+bool lxe_rootless_is_inside(void);
+int lxe_rootless_settle(struct lxe_err *err);
+
 /*
- * What a program of an ordinary user begins with: enter, and execute it again with `argv`. Only then its
- * memory belongs to the namespace as well, and what it forks and changes the credentials of can be looked at from there
- * without being open to its equals (PTRACE_MODE in ptrace(2)). Returns 0 for root, and in the namespace.
+ * In the namespace: execute the calling program again with `argv`. Only then its memory belongs to the namespace
+ * as well, and what it forks and changes the credentials of can be looked at from there without being
+ * open to its equals (PTRACE_MODE in ptrace(2)). Returns only when it fails.
  */
-int lxe_rootless_begin(char *const argv[], struct lxe_err *err);
+int lxe_rootless_again(char *const argv[], struct lxe_err *err);
 
 /* In the namespace: become its root, for who makes what is to belong to that. Async-signal-safe. */
 int lxe_rootless_become_root(void);

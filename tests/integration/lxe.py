@@ -127,6 +127,12 @@ class User:
         self.uid, self.gid = entry.pw_uid, entry.pw_gid
         self.home.chmod(0o700)
         self.ids = range(self.range_start(), self.range_start() + 65536)
+        # Where systemd runs he is somebody who has logged in: with a service manager of his own.
+        self.has_manager = Path("/run/systemd/system").is_dir()
+        if self.has_manager:
+            subprocess.run(["loginctl", "enable-linger", self.name], check=True)
+            bus = Path(f"/run/user/{self.uid}/bus")
+            poll_until(bus.exists, DEADLINE * 4, 0.1, what=str(bus))
 
     def range_start(self):
         for line in Path("/etc/subuid").read_text().splitlines():
@@ -136,6 +142,9 @@ class User:
         raise AssertionError(f"useradd gave {self.name} no line in /etc/subuid")
 
     def owns(self, pid):
+        # His manager, its bus and what else it starts are no sandbox.
+        if b"/init.scope" in read_proc(pid, "cgroup") or b".service\n" in read_proc(pid, "cgroup"):
+            return False
         status = read_proc(pid, "status").decode(errors="replace")
         uids = re.search(r"^Uid:\t(\d+)", status, re.M)
         return bool(uids) and (int(uids[1]) == self.uid or int(uids[1]) in self.ids)
@@ -145,6 +154,9 @@ class User:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def remove(self):
+        if self.has_manager:
+            subprocess.run(["loginctl", "disable-linger", self.name], check=True)
+            subprocess.run(["loginctl", "terminate-user", self.name], capture_output=True)
         change_accounts(["userdel", "--remove", self.name])
 
 

@@ -184,19 +184,33 @@ def test_images_are_made_and_removed(user):
     assert not files.exists()
 
 
-def has_no_cgroup(world):
-    """Of what the kernel offers here nothing is given to users, unless somebody has seen to it."""
-    return not Path(f"/run/user/{world.user.uid}/bus").exists()
+LIMITS = {"--memory=100M": "memory.max", "--pids=50": "pids.max"}
 
 
-@pytest.mark.parametrize("option", ["--memory=100M", "--pids=50"])
-def test_a_limit_that_nobody_enforces_is_refused(user, option):
-    assert has_no_cgroup(user)
+@pytest.mark.parametrize("option", LIMITS)
+def test_a_limit_is_refused_or_enforced(user, option):
+    """Without a service manager nothing of the kernel's is given to users; with one, a scope is."""
+    name = option.split("=")[0]
+    if user.user.has_manager:
+        process = started(user, IDLE, option)
+        words = (f"/sys/fs/cgroup{path}" for path in groups_of(user))
+        values = [(Path(path) / LIMITS[option]).read_text() for path in words]
+        process.terminate()
+        assert process.wait(lxe.DEADLINE) == 143
+        assert any(value.strip().isdigit() for value in values), values
+        return
     began = time.monotonic()
     refused = user.run("run", option, "--", "touch", "/tmp/never")
-    name = option.split("=")[0]
     refusal(refused, 125, f"{name} cannot be enforced: the cgroup controller '.*' is not delegated")
     assert b"hint: " in refused.stderr and time.monotonic() - began < 5 * lxe.SLACK
+
+
+def groups_of(user):
+    """The groups of the sandboxes: what holds "init" and those of the commands."""
+    found = {lxe.read_proc(pid, "cgroup").decode().strip() for pid in user.our_processes()}
+    paths = {line.split("::")[1] for line in found if "/lxe-" in line}
+    assert all(".scope/" in path for path in paths), paths
+    return {os.path.dirname(path) for path in paths if not path.endswith("/lxe-keeper")}
 
 
 def test_without_an_id_mapper_there_is_a_remedy(user):
