@@ -91,7 +91,10 @@ static void examine(struct lxe_doctor *d)
 	lxe_doctor_kernel(d);
 	lxe_doctor_mounts(d);
 	lxe_doctor_cgroups(d);
-	lxe_doctor_ids(d);
+	if (d->root)
+		lxe_doctor_ids(d);
+	else
+		lxe_doctor_rootless(d);
 	lxe_doctor_users(d);
 	lxe_doctor_installation(d);
 	lxe_doctor_directories(d);
@@ -128,6 +131,8 @@ int lxe_cli_doctor(int argc, char **argv)
 	int r, status = 0;
 
 	r = lxe_cli_begin(&cli, LXE_VERB_DOCTOR, false, argc, argv);
+	if (r == 0 && cli.req.fix)
+		return lxe_cli_end(&cli, lxe_doctor_fix(&cli), 0);
 	if (r == 0)
 		r = lxe_cli_want_none(&cli);
 	if (r == 0)

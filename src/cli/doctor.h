@@ -37,6 +37,11 @@ struct lxe_doctor {
 	size_t n;
 };
 
+struct lxe_cli;
+
+/* doctor --fix: do for the users that are named what takes root, and say what was done. */
+int lxe_doctor_fix(struct lxe_cli *cli);
+
 /* Add a check with its finding. Never NULL: when there are too many, the last one is overwritten. */
 struct lxe_check *lxe_doctor_add(struct lxe_doctor *d, const char *name, enum lxe_health health,
 	const char *detail, ...) __attribute__((format(printf, 4, 5)));
@@ -48,7 +53,8 @@ void lxe_doctor_kernel(struct lxe_doctor *d);
 void lxe_doctor_mounts(struct lxe_doctor *d); /* overlayfs, and idmapped mounts where it matters */
 void lxe_doctor_cgroups(struct lxe_doctor *d);
 void lxe_doctor_ids(struct lxe_doctor *d);
-void lxe_doctor_users(struct lxe_doctor *d); /* what an ordinary user would need */
+void lxe_doctor_users(struct lxe_doctor *d);	/* what an ordinary user would need */
+void lxe_doctor_rootless(struct lxe_doctor *d); /* what the ordinary user who asks has of it */
 void lxe_doctor_installation(struct lxe_doctor *d);
 void lxe_doctor_directories(struct lxe_doctor *d);
 

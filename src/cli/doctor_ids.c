@@ -10,6 +10,7 @@
 #include "cli/doctor.h"
 #include "cli/doctor_probe.h"
 #include "rootfs/rootfs.h"
+#include "store/rootless.h"
 #include "sys/fd.h"
 
 #define LINES_MAX 4096
@@ -115,13 +116,10 @@ static bool sysctl_is(const char *path, const char *value)
 	return strcmp(text, value) == 0;
 }
 
-/*
- * What the machine lets ordinary users do. For now root starts the sandboxes, so nothing here is a
- * failure, and a root that asks is advised to lift no restriction.
- */
+/* What the machine lets ordinary users do: of no importance to root's sandboxes, and all to theirs. */
 void lxe_doctor_users(struct lxe_doctor *d)
 {
-	enum lxe_health health = d->root ? LXE_HEALTH_OK : LXE_HEALTH_WARN;
+	enum lxe_health health = d->root ? LXE_HEALTH_OK : LXE_HEALTH_FAIL;
 	const char *remedy = NULL;
 	struct lxe_check *c;
 
@@ -133,7 +131,7 @@ void lxe_doctor_users(struct lxe_doctor *d)
 		c = lxe_doctor_add(d, "ordinary users", health,
 			"may not use user namespaces (AppArmor); root may");
 		remedy = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
-	} else if (access("/usr/bin/newuidmap", X_OK) < 0) {
+	} else if (!lxe_rootless_tool(false) || !lxe_rootless_tool(true)) {
 		c = lxe_doctor_add(d, "ordinary users", health,
 			"may make user namespaces, but have no newuidmap; root needs none");
 		remedy = "apt-get install uidmap";

@@ -235,12 +235,14 @@ static const struct lxe_verb_info table[] = {
 	{
 		.name = "doctor",
 		.verb = LXE_VERB_DOCTOR,
-		.usage = "[--format table|json]",
+		.usage = "[--format table|json] | --fix USER...",
 		.summary = "check what this machine can do",
 		.text = "Checks the kernel, the cgroups, the user ids and the programs that "
 			"lxc-exec needs, and names the remedy for what is missing. Works without "
-			"root.",
-		.examples = { { "lxc-exec doctor", "check" } },
+			"root, and then tells what that user lacks. With --fix, root gives the users that are named what "
+			"they need.",
+		.examples = { { "lxc-exec doctor", "check" },
+			{ "sudo lxc-exec doctor --fix $USER", "be able to make sandboxes" } },
 		.main = lxe_cli_doctor,
 	},
 	{

@@ -19,6 +19,7 @@ struct lxe_request {
 	char *profile;		   /* a name, or a path when it holds a '/'; NULL: none */
 	enum lxe_output output;
 	bool dry_run;
+	bool fix;
 	bool force;
 	bool read_only, take_over;
 	bool follow;

@@ -262,3 +262,39 @@ def test_root_of_a_sandbox_and_others_cannot_command_a_keeper(user):
         assert got.stdout in ("0\n", "") and "timed out" not in got.stderr, got
     assert b"created" in ok(user.run("ps")).stdout
     ok(user.run("destroy", "--force", "box"))
+
+
+def lines_of(path, name):
+    return [line for line in Path(path).read_text().splitlines() if line.startswith(f"{name}:")]
+
+
+def test_doctor_tells_him_what_he_lacks_and_root_gives_it(users_world):
+    files = {"/etc/subuid": "--del-subuids", "/etc/subgid": "--del-subgids"}
+    someone = lxe.User()
+    try:
+        for path, option in files.items():
+            _, start, count = lines_of(path, someone.name)[0].split(":")
+            span = f"{start}-{int(start) + int(count) - 1}"
+            lxe.change_accounts(["usermod", option, span, someone.name])
+        env = users_world.env(LXC_EXEC_STATE_DIR=None, LXC_EXEC_RUN_DIR=None, HOME=str(someone.home))
+        env["XDG_RUNTIME_DIR"] = str(someone.home)
+        told = users_world.run("doctor", env=env, **someone.popen())
+        assert told.returncode == 1 and b"'/etc/subuid' gives no 65536 ids" in told.stdout, told
+        assert f"doctor --fix {someone.name}".encode() in told.stdout
+        refused = users_world.run("doctor", "--fix", someone.name, env=env, **someone.popen())
+        refusal(refused, 125, "only root")
+
+        root = {"env": env, "user": 0, "group": 0}
+        done = ok(users_world.run("doctor", "--fix", someone.name, **root)).stdout.decode()
+        for path in files:
+            _, start, count = lines_of(path, someone.name)[0].split(":")
+            assert int(count) == 65536 and f"{path}: gave {start}-" in done, done
+        before = {path: Path(path).read_text() for path in files}
+        again = ok(users_world.run("doctor", "--fix", someone.name, **root)).stdout.decode()
+        assert again.count("has 65536 ids already") == 2
+        assert all(lines_of(path, someone.name) == [line for line in text.splitlines()
+                   if line.startswith(someone.name)] for path, text in before.items())
+        ok(users_world.run("run", "--", "true", env=env, **someone.popen()))
+        refusal(users_world.run("doctor", "--fix", "no-such-user", **root), 125, "there is no user")
+    finally:
+        someone.remove()
