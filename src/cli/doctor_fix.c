@@ -51,10 +51,12 @@ static int collect(struct all_lines *all, const char *path)
 	const char *rest;
 	int r = slurp(path, &text);
 
+	if (r < 0)
+		return r;
 	rest = text ? text : "";
-	while (r == 0 && all->n < LINES_MAX && lxe_subid_next(&rest, &all->line[all->n]))
+	while (all->n < LINES_MAX && lxe_subid_next(&rest, &all->line[all->n]))
 		snprintf(all->line[all->n++].owner, sizeof(all->line[0].owner), "taken");
-	return r;
+	return 0;
 }
 
 /* For both kinds the same: one number to remember. */
@@ -74,7 +76,7 @@ static int free_range(uint64_t *start)
 static int run_tool(char *const argv[])
 {
 	char *const envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
-	int status;
+	int status = -1;
 	pid_t pid;
 	int r = -posix_spawnp(&pid, argv[0], NULL, NULL, argv, envp);
 
@@ -99,7 +101,7 @@ static int has_line(const char *path, const struct passwd *pw)
 static int add_line(
 	const char *path, const char *option, const struct passwd *pw, struct lxe_err *err)
 {
-	uint64_t start;
+	uint64_t start = 0;
 	char range[48];
 	char *const argv[] = { "/usr/sbin/usermod", (char *)option, range, pw->pw_name, NULL };
 	int r = has_line(path, pw);
