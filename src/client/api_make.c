@@ -82,7 +82,7 @@ static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint6
 	struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int null = -EBADF, spill = -EBADF, secrets = -EBADF;
-	LXE_AUTOCLOSE int result = -EBADF;
+	LXE_AUTOCLOSE int result = -EBADF, learn = -EBADF;
 	LXE_AUTOFREE char *profile = NULL;
 	struct lxe_spec spec = lxe_api_spec(o);
 	int left = lxe_api_left(end), r;
@@ -112,6 +112,10 @@ static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint6
 	if (r < 0)
 		return r;
 	spec.seccomp_text = profile;
+	r = lxe_client_open_learn(&learn, &spec, err);
+	if (r < 0)
+		return r;
+	m.request.fds[LXE_FD_LEARN] = learn;
 	r = lxe_make(&m, err);
 	if (r < 0) {
 		abandon(&m);

@@ -86,6 +86,7 @@ static void let_go_of_stdio(bool output)
 void lxe_session_give_stdio(const struct lxe_session *s, struct lxe_msg *msg)
 {
 	msg->fds[LXE_FD_RESULT] = s->result;
+	msg->fds[LXE_FD_LEARN] = s->learn;
 	if (s->spec->tty == LXE_TTY_ON) {
 		msg->fds[LXE_FD_TTY] = s->tty.fd;
 		msg->tty_saved = s->tty.saved;
@@ -136,6 +137,8 @@ static int prepare(struct lxe_session *s, struct lxe_err *err)
 		r = lxe_session_prepare_output(s, err);
 	if (r == 0 && s->kind != LXE_SESSION_EXEC)
 		r = lxe_client_read_seccomp(&s->spec->seccomp_text, s->spec, err);
+	if (r == 0 && s->kind == LXE_SESSION_RUN)
+		r = lxe_client_open_learn(&s->learn, s->spec, err);
 	if (r == 0)
 		r = block_signals(s, err);
 	if (r < 0)
@@ -237,6 +240,7 @@ static void close_all(struct lxe_session *s)
 	lxe_drop_fd(&s->control);
 	lxe_drop_fd(&s->signals);
 	lxe_drop_fd(&s->result);
+	lxe_drop_fd(&s->learn);
 	lxe_drop_fd(&s->deadline);
 	lxe_drop_fd(&s->probe);
 	lxe_drop_fd(&s->secrets);
@@ -294,7 +298,7 @@ int lxe_session_run(struct lxe_session *s, struct lxe_err *err)
 	s->sandbox = LXE_SANDBOX_NONE;
 	s->control = s->signals = s->result = s->deadline = s->probe = -EBADF;
 	s->in = s->out = s->master = s->procs = s->tty.fd = s->bell = s->secrets = s->spill =
-		-EBADF;
+		s->learn = -EBADF;
 	*s->outcome = (struct lxe_outcome){
 		.cause = LXE_CAUSE_ERROR, .bytes_out = -1, .teardown_ok = true
 	};

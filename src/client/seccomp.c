@@ -57,14 +57,14 @@ int lxe_client_read_seccomp(char **ret, const struct lxe_spec *spec, struct lxe_
 	return 0;
 }
 
-int lxe_client_open_learn(const struct lxe_spec *spec, struct lxe_err *err)
+int lxe_client_open_learn(int *ret, const struct lxe_spec *spec, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int fd = -EBADF;
 	struct stat st;
 	int r;
 
 	if (!spec->learn)
-		return -EBADF;
+		return 0;
 	/* What is there stays until there is something better. */
 	fd = open(spec->learn, O_WRONLY | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0644);
 	if (fd < 0 || fstat(fd, &st) < 0) {
@@ -72,9 +72,8 @@ int lxe_client_open_learn(const struct lxe_spec *spec, struct lxe_err *err)
 		lxe_hint(err, "name a file that can be written: --learn FILE");
 		return r;
 	}
-	if (!S_ISREG(st.st_mode)) {
-		r = lxe_fail_msg(err, -EINVAL, "--learn '%s' is not a file", spec->learn);
-		return r;
-	}
-	return take_fd(&fd);
+	if (!S_ISREG(st.st_mode))
+		return lxe_fail_msg(err, -EINVAL, "--learn '%s' is not a file", spec->learn);
+	*ret = take_fd(&fd);
+	return 0;
 }

@@ -11,7 +11,7 @@
 /* Read and check the profile that the spec names: *ret is its text (the caller's), or NULL: built in. */
 int lxe_client_read_seccomp(char **ret, const struct lxe_spec *spec, struct lxe_err *err);
 
-/* The file that gets what is learnt, as it is until then; -EBADF without an error: none is asked for. */
-int lxe_client_open_learn(const struct lxe_spec *spec, struct lxe_err *err);
+/* The file that gets what is learnt, as it is until then; *ret is left alone when none is asked for. */
+int lxe_client_open_learn(int *ret, const struct lxe_spec *spec, struct lxe_err *err);
 
 #endif

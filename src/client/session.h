@@ -69,6 +69,7 @@ struct lxe_session {
 	int probe;    /* timerfd: the gate's next look */
 
 	int secrets;		       /* memfd with their values */
+	int learn;		       /* the file that gets what is learnt */
 	int spill;		       /* the file that gets all output */
 	struct lxe_governor *governor; /* of the output, where a limit was asked for */
 

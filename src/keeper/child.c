@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "keeper/masks.h"
+#include "keeper/learn.h"
 #include "sys/caps.h"
 #include "sys/fd.h"
 #include "terminal/pty.h"
@@ -100,13 +101,18 @@ static int become_leader(const struct lxe_child *c)
 
 static int close_others(const struct lxe_child *c)
 {
-	int keep[2] = { c->report, c->release };
+	int keep[3] = { c->messenger, c->report, c->release };
+	size_t first = c->messenger < 0;
 
-	if (keep[0] > keep[1]) {
-		keep[0] = c->release;
-		keep[1] = c->report;
+	for (size_t i = first; i < 3; i++) {
+		for (size_t k = i + 1; k < 3; k++) {
+			int lower = keep[k] < keep[i] ? keep[k] : keep[i];
+
+			keep[k] = keep[k] < keep[i] ? keep[i] : keep[k];
+			keep[i] = lower;
+		}
 	}
-	return sys_close_from(3, keep, 2);
+	return sys_close_from(3, keep + first, 3 - first);
 }
 
 /* What the caller's shell is used to is not the sandbox's business: as after login(1). */
@@ -214,8 +220,9 @@ static int mark_tree(const struct lxe_child *c)
 static int install_filter(const struct lxe_child *c)
 {
 	const struct lxe_filter *filter = c->confinement.filter;
+	int r = filter->n ? lxe_filter_child(filter) : 0;
 
-	return filter->n ? lxe_filter_child(filter) : 0;
+	return r > 0 ? lxe_learner_tell_child(c->messenger, r) : r;
 }
 
 static bool report(const struct lxe_child *c, enum lxe_child_step step, int error)

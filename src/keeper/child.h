@@ -58,6 +58,7 @@ struct lxe_child {
 	bool terminal;
 	int report;		     /* written */
 	int release;		     /* one byte lets it go on; end of file ends it */
+	int messenger;		     /* for the filter's listener; -EBADF: it has none */
 	struct rlimit nofile;	     /* of open files */
 	bool first;		     /* of its sandbox: it puts the masks there */
 	const struct lxe_strv *deny; /* and these paths out of reach */

@@ -209,14 +209,7 @@ static int open_cgroups(struct lxe_keeper *k, struct lxe_err *err)
 
 static int load_filter(struct lxe_keeper *k, struct lxe_err *err)
 {
-	const struct lxe_spec *spec = &k->main->spec;
-	const struct lxe_filter_how how = {
-		.name = spec->seccomp ? spec->seccomp : "default",
-		.text = spec->seccomp_text,
-		.len = spec->seccomp_text ? strlen(spec->seccomp_text) : 0,
-		.caps = spec->caps,
-		.log = spec->seccomp_log,
-	};
+	const struct lxe_filter_how how = lxe_keeper_filter_how(k);
 
 	return lxe_filter_load(&k->filter, k->main->request.dirs.state, &how, err);
 }

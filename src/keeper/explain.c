@@ -115,6 +115,8 @@ static void explain_exec(
 		    found && report->trouble.file[0] ? report->trouble.file : p->spec.argv.v[0],
 		    err))
 		explain_trouble(p, report, err);
+	if (report->error == -EPERM || report->error == -ENOSYS)
+		lxe_seccomp_hint(p, err);
 	if (report->error == -EACCES || report->error == -ENOEXEC)
 		lxe_hint(err, "the file must be a program for this machine with its x bit set");
 	else if (!found)

@@ -54,7 +54,7 @@ void lxe_process_judge(struct lxe_process *p)
 		/* The sandbox has ended with it inside. */
 		o->cause = LXE_CAUSE_KILLED;
 		o->signal = SIGKILL;
-	} else if (!lxe_limits_judge(p)) {
+	} else if (!lxe_limits_judge(p) && !lxe_seccomp_judge(p)) {
 		o->cause = WIFSIGNALED(p->status) ? LXE_CAUSE_SIGNAL : LXE_CAUSE_EXIT;
 	}
 }

@@ -261,6 +261,7 @@ static void release(struct lxe_keeper *k)
 	lxe_cgroup_free(k->cgroup);
 	lxe_cgroup_host_free(k->cgroups);
 	lxe_filter_release(&k->filter);
+	free(k->learnt);
 	lxe_drop_fd(&k->host_view);
 	lxe_drop_fd(&k->live);
 }
@@ -380,6 +381,8 @@ int lxe_keeper_run(int control, char *title, const struct lxe_err *early)
 		r = raise_descriptor_limit(&k, &err);
 	if (r == 0)
 		r = begin(&k, title, &err);
+	if (r == 0)
+		r = lxe_keeper_write_learnt(&k, &err);
 	if (r < 0)
 		fail(&k, &err);
 	lxe_life_end(&k);

@@ -70,6 +70,7 @@ struct lxe_keeper {
 	struct lxe_cgroup_leaf *init_leaf;
 	int host_view; /* the mount namespace to go back to */
 	struct lxe_filter filter;
+	struct lxe_learnt *learnt; /* NULL: nothing is learnt */
 	struct lxe_idmap idmap;
 	struct lxe_image image;
 	struct lxe_container *container;

@@ -34,6 +34,7 @@ struct lxe_process *lxe_process_new(
 	lxe_msg_init(request, 0);
 	p->client = client;
 	p->pty = (struct lxe_pty){ .master = -EBADF, .slave = -EBADF };
+	lxe_learner_init(&p->learner, k);
 	p->look.said = p->ring_fd = p->answer = p->report = p->release = -EBADF;
 	p->answered.fd = p->reported.fd = p->drained_by_us.fd = p->rung.fd = p->bell = -EBADF;
 	p->outcome = (struct lxe_outcome){ .bytes_out = -1, .created_at_ms = sys_epoch_ms() };
@@ -63,6 +64,7 @@ void lxe_process_free(struct lxe_process *p)
 	lxe_loop_remove(k->loop, &p->drained_by_us);
 	lxe_loop_remove(k->loop, &p->rung);
 	lxe_loop_clear_timer(k->loop, &p->seat);
+	lxe_learner_close(&p->learner);
 	lxe_close(p->bell);
 	lxe_close(p->answer);
 	lxe_close(p->report);
@@ -132,6 +134,15 @@ static void fail_plain(struct lxe_process *p, const char *what)
 	lxe_process_fail(p, &err);
 }
 
+static void died_parking(struct lxe_process *p)
+{
+	struct lxe_err err = { 0 };
+
+	lxe_fail_msg(&err, -EIO, "park the command: its process died");
+	lxe_seccomp_hint(p, &err);
+	lxe_process_fail(p, &err);
+}
+
 static uint64_t microseconds(const struct timeval *t)
 {
 	return (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_usec;
@@ -182,7 +193,7 @@ static void parked(struct lxe_process *p)
 	struct lxe_err err = { 0 };
 
 	if (p->reaped) {
-		fail_plain(p, "park the command: its process died");
+		died_parking(p);
 	} else if (lxe_limits_of_process(p, &err) < 0 || lxe_verify_namespaces(p->pid, &err) < 0 ||
 		   lxe_verify_confinement(p->pid, &p->confinement, &err) < 0) {
 		lxe_process_fail(p, &err);
@@ -210,7 +221,7 @@ static void hear_end_of_report(struct lxe_process *p)
 {
 	close_report(p);
 	if (p->state != LXE_PROCESS_RELEASED) {
-		fail_plain(p, "park the command: its process died");
+		died_parking(p);
 		return;
 	}
 	lxe_loop_clear_timer(p->keeper->loop, &p->step);

@@ -15,6 +15,7 @@
 #include "confine/confine.h"
 #include "keeper/limits.h"
 #include "keeper/look.h"
+#include "keeper/learn.h"
 #include "keeper/loop.h"
 #include "keeper/output.h"
 #include "keeper/state.h"
@@ -56,6 +57,7 @@ struct lxe_process {
 
 	int answer, report, release; /* of the starter; of the child; to the child */
 	struct lxe_source answered, reported;
+	struct lxe_learner learner;
 	pid_t pid;   /* 0: not known yet */
 	bool reaped; /* it has ended; what it said may still have to be read */
 	int status;
@@ -122,5 +124,11 @@ void lxe_process_judge(struct lxe_process *p);
 
 /* If its client is gone without having done so: the caller's terminal as it was. */
 void lxe_process_restore_terminal(struct lxe_process *p);
+
+/* judge_seccomp.c: it was the system call filter that ended it; its outcome says so. */
+bool lxe_seccomp_judge(struct lxe_process *p);
+
+/* judge_seccomp.c: its start has failed, and a profile of the user's may be why. */
+void lxe_seccomp_hint(const struct lxe_process *p, struct lxe_err *err);
 
 #endif

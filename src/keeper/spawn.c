@@ -146,6 +146,7 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 	struct lxe_child child = {
 		.report = -EBADF,
 		.release = -EBADF,
+		.messenger = -EBADF,
 		.covers = { -EBADF, -EBADF },
 	};
 	int limited[LXE_STREAMS] = { -EBADF, -EBADF };
@@ -173,6 +174,8 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 		fill_stdio(p, limited, &child);
 		r = make_pipes(p, &child, &answer, err);
 	}
+	if (r == 0)
+		r = lxe_learner_open(&p->learner, &child.messenger, err);
 	if (r == 0 && child.first && p->spec.deny.n)
 		r = lxe_covers_open(&child.covers, err);
 	if (r == 0)
@@ -181,6 +184,7 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 	lxe_close(answer);
 	lxe_close(child.report);
 	lxe_close(child.release);
+	lxe_close(child.messenger);
 	lxe_close(limited[LXE_STREAM_OUT]);
 	lxe_close(limited[LXE_STREAM_ERR]);
 	let_go_of_stdio(p);

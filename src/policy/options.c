@@ -235,6 +235,20 @@ static const struct lxe_option table[] = {
 		AT(spec.seccomp_log),
 	},
 	{
+		.name = "learn",
+		.placeholder = "FILE",
+		.help = "write a profile of the system calls that are used, for --seccomp",
+		.detail =
+			"Everything that runs in the sandbox counts. It is not wider than the profile "
+			"it runs under; with --seccomp-log it has what that would have denied, too.",
+		.values = "an absolute path; each run replaces the file",
+		.verbs = LXE_VERB_RUN | LXE_VERB_SHELL,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_text,
+		.set_in_profile = lxe_set_file,
+		AT(spec.learn),
+	},
+	{
 		.name = "quiet",
 		.letter = 'q',
 		.help = "print nothing but errors",

@@ -115,9 +115,10 @@ enum lxe_fd_role {
 	LXE_FD_SPILL,  /* the file that gets all output */
 	LXE_FD_OUTPUT, /* memfd of the output's governor */
 	LXE_FD_SECRET, /* memfd (policy/secret.h) */
+	LXE_FD_LEARN,  /* the file that gets the profile of what is used */
 };
 
-#define LXE_FD_ROLES 16
+#define LXE_FD_ROLES 17
 
 struct lxe_msg {
 	enum lxe_msg_type type;

@@ -184,3 +184,22 @@ Test(verify, the_confinement_of_a_process)
 	cr_assert_lt(lxe_verify_confinement(INT_MAX, &asked, &err), 0);
 	cr_assert_str_eq(err.msg, "park the command: its process died");
 }
+
+static void count(const char *status, const char *ours, int want)
+{
+	struct lxe_err err = { 0 };
+
+	cr_assert_eq(lxe_verify_filters(status, ours, &err), want, "%s", err.msg);
+}
+
+Test(verify, there_is_one_filter_more_than_ours)
+{
+	count("x:\t1\nSeccomp_filters:\t1\n", "x:\t1\nSeccomp_filters:\t0\n", 0);
+	count("\nSeccomp_filters:\t13\n", "\nSeccomp_filters:\t12\n", 0);
+	count("\nSeccomp_filters:\t0\n", "\nSeccomp_filters:\t0\n", -EPERM);
+	count("\nSeccomp_filters:\t1\n", "\nSeccomp_filters:\t1\n", -EPERM);
+	count("\nSeccomp_filters:\t3\n", "\nSeccomp_filters:\t1\n", -EPERM);
+	count("\n", "\nSeccomp_filters:\t0\n", -EPERM);
+	/* Before Linux 5.9 they are not counted. */
+	count("\n", "\n", 0);
+}
