@@ -9,6 +9,7 @@ from report import Section
 
 SIZE = 256 << 20
 CHUNK = 1 << 20
+LIMIT = "1M"  # of one that passes on the head and the tail
 
 
 def pipeline(work, argv, size):
@@ -30,7 +31,7 @@ def pipeline(work, argv, size):
         filter_.stdout.close()
         status = filter_.wait()
         source.wait()
-    if status or total != size:
+    if status or (total != size and LIMIT not in argv):
         raise measure.Failed(f"{argv[0]}: status {status}, {total} of {size} bytes")
     return size / (1 << 20) / (end - begin)
 
@@ -40,6 +41,7 @@ def script(work, options):
     candidates = {
         "cat": ["cat"],
         "lxc-exec run -- cat": work.lxc_exec("run", "--", "cat"),
+        "… run --output-limit 1M": work.lxc_exec("run", "--output-limit", LIMIT, "--", "cat"),
     }
     samples = {name: [] for name in candidates}
     for _ in range(options.rounds):
