@@ -129,7 +129,7 @@ static int serve(struct lxe_keeper *k, struct lxe_err *err)
 	if (k->state == LXE_CREATED)
 		lxe_keeper_move(k, LXE_STOPPED);
 	lxe_keeper_lap(k, LXE_SPAN_EXEC);
-	return 0;
+	return lxe_keeper_write_learnt(k, err);
 }
 
 static void fail(struct lxe_keeper *k, const struct lxe_err *err)
@@ -381,8 +381,6 @@ int lxe_keeper_run(int control, char *title, const struct lxe_err *early)
 		r = raise_descriptor_limit(&k, &err);
 	if (r == 0)
 		r = begin(&k, title, &err);
-	if (r == 0)
-		r = lxe_keeper_write_learnt(&k, &err);
 	if (r < 0)
 		fail(&k, &err);
 	lxe_life_end(&k);
