@@ -80,6 +80,7 @@ void lxe_doctor_cgroups(struct lxe_doctor *d)
 	struct lxe_cgroup_host *host = NULL;
 	struct lxe_strv groups = { 0 };
 	struct lxe_err err = { 0 };
+	char controllers[64];
 	struct lxe_check *c;
 
 	if (lxe_cgroup_host_open(&host, "/proc/self/mountinfo", "/proc/self/cgroup", &err) < 0) {
@@ -88,8 +89,9 @@ void lxe_doctor_cgroups(struct lxe_doctor *d)
 			err.hint[0] ? err.hint : "findmnt -R /sys/fs/cgroup shows what covers it");
 		return;
 	}
-	lxe_doctor_add(d, "cgroups", LXE_HEALTH_OK, "%s, with the controllers memory and pids",
-		mode_text(lxe_cgroup_host_mode(host)));
+	lxe_cgroup_host_controllers(host, controllers, sizeof(controllers));
+	lxe_doctor_add(d, "cgroups", LXE_HEALTH_OK, "%s, with the controllers %s",
+		mode_text(lxe_cgroup_host_mode(host)), controllers);
 	/* Where those of an ordinary user go is asked for at each run. */
 	if (d->root && lxe_cgroup_paths(host, "lxe-doctor", &groups) == 0)
 		check_directories(d, &groups);
