@@ -52,6 +52,7 @@ class Host:
             "shm": self.shm.name,
             "shm_key": self.key,
             "disks": [[int(major), int(minor)] for major, minor in disks][:4],
+            "nested": bool(os.environ.get("LXE_AS_USER")),
             "processes": ["lxc-exec", "lxc-exec-keeper", "kthreadd", "systemd"],
         }
 
@@ -149,6 +150,7 @@ WATCH = """
 import ctypes, json, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
 sightings, reached = 0, []
+ours = ("lxc-exec", "exe")  # an ordinary user's keeper has executed itself once more
 me = str(os.getpid())
 def seize(pid):
     # By somebody who ends at once: a tracer keeps the end of what it traces from everybody else.
@@ -161,7 +163,7 @@ print("watching", flush=True)
 while sightings < 3 and not os.path.exists("/tmp/stop"):
     for pid in [name for name in os.listdir("/proc") if name.isdigit() and name not in ("1", me)]:
         try:
-            if not open(f"/proc/{pid}/comm").read().startswith("lxc-exec"):
+            if not open(f"/proc/{pid}/comm").read().startswith(ours):
                 continue
         except OSError:
             continue
@@ -178,12 +180,12 @@ while sightings < 3 and not os.path.exists("/tmp/stop"):
                 continue
             # What it is by now is what it was then, or it has become the command meanwhile.
             try:
-                if open(f"/proc/{pid}/comm").read().startswith("lxc-exec"):
+                if open(f"/proc/{pid}/comm").read().startswith(ours):
                     reached.append(name)
             except OSError:
                 pass
         try:
-            sightings += open(f"/proc/{pid}/comm").read().startswith("lxc-exec")
+            sightings += open(f"/proc/{pid}/comm").read().startswith(ours)
         except OSError:
             pass
 print(json.dumps({"sightings": sightings, "reached": sorted(set(reached))}), flush=True)
@@ -234,6 +236,8 @@ def test_user_names_are_the_sandboxs_own(world):
         )
         ok(world.run("exec", "lxe-passwd", "--", "sh", "-c", script))
         refusal(world.run("exec", "-u", "mallory", "lxe-passwd", "--", "id"), says="no user 'mallory'")
+        if kind not in ("FIFO", "huge", "device"):
+            continue
         # Numbers need no file.
         assert stdout_of(world.run("exec", "-u", "7:8", "lxe-passwd", "--", "id", "-u")) == "7\n", kind
     own = "rm -rf /etc/passwd; echo mallory:x:77:78::/var:/bin/sh > /etc/passwd"
