@@ -17,15 +17,19 @@
 
 struct stream {
 	unsigned char *p;
-	size_t n;
+	size_t n, room;
 };
 
 static void stream_add(struct stream *s, const void *p, size_t n)
 {
-	s->p = realloc(s->p, s->n + n + 1);
+	if (s->n + n >= s->room) {
+		s->room = 2 * (s->n + n) + 1;
+		s->p = realloc(s->p, s->room);
+	}
 	if (!s->p)
 		abort();
-	memcpy(s->p + s->n, p, n);
+	if (n)
+		memcpy(s->p + s->n, p, n);
 	s->n += n;
 }
 
