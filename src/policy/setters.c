@@ -13,7 +13,8 @@
 /* Less memory than this cannot even hold pid 1 and a shell: a forgotten unit, almost always. */
 #define USER_MAX 32
 #define MEMORY_MIN (1024 * 1024)
-#define PIDS_MAX 4194304 /* PID_MAX_LIMIT of the kernel */
+#define MEMORY_MAX (UINT64_C(1) << 50) /* what no machine has limits nothing */
+#define PIDS_MAX 4194304	       /* PID_MAX_LIMIT of the kernel */
 
 static void *field_of(struct lxe_request *req, const struct lxe_option *o)
 {
@@ -101,6 +102,8 @@ LXE_SETTER(lxe_set_size)
 
 	if (strcmp(text, "none") != 0) {
 		r = lxe_parse_size(text, &value);
+		if (r == 0 && value > MEMORY_MAX)
+			r = -ERANGE;
 		if (r < 0) {
 			bad(err, as, text, r == -ERANGE ? "is too large" : "is not a size");
 			lxe_hint(err, "a size is a whole number with K, M, G or T, or none: 512M");

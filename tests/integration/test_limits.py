@@ -332,6 +332,7 @@ REFUSED = [
     ("--memory 0", "less than 1M"),
     ("--memory -1", "--memory '-1'"),
     ("--memory 99999999999999999999T", "too large"),
+    ("--memory 8000000T", "too large"),
     ("--memory 64X", "not a size"),
     ("--pids 0", "out of range"),
     ("--pids 1K", "not a number"),
@@ -394,3 +395,18 @@ def test_disk_traffic_is_limited(world):
         return
     seconds = float(re.search(r"copied, ([0-9.e-]+) s", lxe.ok(result).stderr.decode())[1])
     assert seconds > 0.25, result.stderr
+
+
+def test_the_groups_of_all_limits_go_with_a_keeper_that_is_killed(world):
+    """Those of the further hierarchies too, and however little the tree may use of a processor."""
+    limits = ("--memory", "64M", "--cpus", "0.1", "--cpuset", "0", "--cpu-time", "60s")
+    script = "for i in $(seq 5); do sleep 1000 & done; echo up; wait"
+    process = world.popen("run", *limits, "--", "sh", "-c", script)
+    assert process.stdout.readline() == b"up\n", process.stderr.read()
+    keeper = world.keeper()
+    process.kill()
+    os.kill(keeper, 9)
+    process.wait(lxe.DEADLINE)
+    lxe.poll_until(lambda: not lxe.is_alive(keeper))
+    lxe.ok(world.run("gc"))
+    world.assert_clean(timeout=2.0 * lxe.SLACK)
