@@ -74,7 +74,8 @@ static int hide_directory(const char *path, const char **empty)
 	if (*empty)
 		r = mount(*empty, path, NULL, MS_BIND, NULL);
 	else
-		r = mount("lxe", path, "tmpfs", MS_RDONLY | ALWAYS_THERE, "size=4k,mode=755,uid=0,gid=0");
+		r = mount("lxe", path, "tmpfs", MS_RDONLY | ALWAYS_THERE,
+			"size=4k,mode=755,uid=0,gid=0");
 	if (r < 0)
 		return -errno;
 	if (!*empty)
