@@ -63,7 +63,7 @@ Test(diagnose, any_bytes)
 		for (size_t j = 0; j < n; j++)
 			bytes[j] = (unsigned char)rnd(&state);
 		if (n > 64)
-			memcpy(bytes, rnd_below(&state, 2) ? "\177ELF\2\1\1" : "#!", 7);
+			memcpy(bytes, rnd_below(&state, 2) ? "\177ELF\2\1\1" : "#!/a\n\0\0", 7);
 		/* The program headers are near: numbers that may be right. */
 		if (n > 64 && rnd_below(&state, 2)) {
 			memset(bytes + 32, 0, 8);
