@@ -138,7 +138,8 @@ install: install-units
 .PHONY: install-units
 install-units:
 	install -d $(DESTDIR)$(SYSTEMDUNITDIR)
-	install -m 644 conf/systemd/lxc-exec-gc.* $(DESTDIR)$(SYSTEMDUNITDIR)/
+	install -m 644 conf/systemd/lxc-exec.service conf/systemd/lxc-exec-gc.* \
+		$(DESTDIR)$(SYSTEMDUNITDIR)/
 	sed -i 's|@BINDIR@|$(BINDIR)|' $(DESTDIR)$(SYSTEMDUNITDIR)/lxc-exec-gc.service
 
 .PHONY: clean

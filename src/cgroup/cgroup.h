@@ -24,6 +24,9 @@
 #include "base/err.h"
 #include "base/str.h"
 
+/* On a v2 host with systemd: where root's groups are, when the unit of conf/systemd has been started. */
+#define LXE_CGROUP_UNIT "lxc.slice/lxc-exec.slice/lxc-exec.service"
+
 enum lxe_cgroup_mode { LXE_CGROUP_NONE, LXE_CGROUP_V1, LXE_CGROUP_HYBRID, LXE_CGROUP_V2 };
 
 /* The hierarchies of this host that we use, and where below each our groups go. */

@@ -158,6 +158,14 @@ static struct lxe_cgroup_host *new_host(struct lxe_err *err)
 	return host;
 }
 
+/* The unit that conf/systemd has for root's sandboxes; without it they are at the top, outside of any. */
+static void use_unit(struct lxe_hierarchy *h)
+{
+	if (h->v2 && h->controllers && !h->own[0] &&
+		faccessat(h->root, LXE_CGROUP_UNIT, F_OK, 0) == 0)
+		lxe_format(h->own, sizeof(h->own), "%s", LXE_CGROUP_UNIT);
+}
+
 int lxe_cgroup_host_open(
 	struct lxe_cgroup_host **ret, const char *mountinfo, const char *self, struct lxe_err *err)
 {
@@ -172,9 +180,12 @@ int lxe_cgroup_host_open(
 		r = fail_missing(host, missing, err);
 	if (r == 0)
 		r = lxe_cgroup_open_roots(host, err);
-	for (size_t i = 0; r == 0 && i < host->n; i++)
-		if (host->hierarchy[i].v2)
-			r = check_v2_controllers(&host->hierarchy[i], err);
+	for (size_t i = 0; r == 0 && i < host->n; i++) {
+		if (!host->hierarchy[i].v2)
+			continue;
+		use_unit(&host->hierarchy[i]);
+		r = check_v2_controllers(&host->hierarchy[i], err);
+	}
 	if (r < 0) {
 		lxe_cgroup_host_free(host);
 		return r;

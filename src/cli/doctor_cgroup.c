@@ -75,6 +75,21 @@ static void check_kill(struct lxe_doctor *d, enum lxe_cgroup_mode mode)
 	}
 }
 
+/* On v2 systemd takes controllers away from what it does not know. */
+static void check_unit(struct lxe_doctor *d, enum lxe_cgroup_mode mode)
+{
+	if (!d->root || mode != LXE_CGROUP_V2 || access("/run/systemd/system", F_OK) < 0)
+		return;
+	if (access("/sys/fs/cgroup/" LXE_CGROUP_UNIT, F_OK) == 0)
+		lxe_doctor_add(d, "cgroup unit", LXE_HEALTH_OK,
+			"sandboxes are in lxc-exec.service, which systemd leaves alone");
+	else
+		lxe_check_remedy(lxe_doctor_add(d, "cgroup unit", LXE_HEALTH_WARN,
+					 "sandboxes are at the top of the cgroup tree, where "
+					 "systemd may take their limits away"),
+			"systemctl enable --now lxc-exec.service");
+}
+
 void lxe_doctor_cgroups(struct lxe_doctor *d)
 {
 	struct lxe_cgroup_host *host = NULL;
@@ -96,6 +111,7 @@ void lxe_doctor_cgroups(struct lxe_doctor *d)
 	if (d->root && lxe_cgroup_paths(host, "lxe-doctor", &groups) == 0)
 		check_directories(d, &groups);
 	check_kill(d, lxe_cgroup_host_mode(host));
+	check_unit(d, lxe_cgroup_host_mode(host));
 	lxe_strv_release(&groups);
 	lxe_cgroup_host_free(host);
 }
