@@ -170,7 +170,7 @@ static const struct lxe_option table[] = {
 	{
 		.name = "secret",
 		.placeholder = "NAME=SOURCE",
-		.help = "show a secret as the file /run/secrets/NAME: env:VAR, file:PATH or fd:N",
+		.help = "show a secret as /run/secrets/NAME: env:VAR, file:PATH or fd:N",
 		.detail =
 			"May be repeated. The file is in memory, 0400, and the command's user's; the "
 			"value is not passed on in any other way, and the variable is not either. "
