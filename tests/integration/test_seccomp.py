@@ -65,6 +65,35 @@ def test_every_command_of_a_sandbox_has_the_filter_that_it_was_made_with(world):
     ok(world.run("destroy", "--force", "lxe-filter"))
 
 
+TRACE = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long] * 4
+libc.ptrace.restype = ctypes.c_long
+assert libc.ptrace(16, 1, 0, 0) == 0, "attach"
+os.waitpid(1, 0x40000000)
+regs = (ctypes.c_ulonglong * 27)()
+assert libc.ptrace(12, 1, 0, ctypes.addressof(regs)) == 0, "look"
+saved = bytes(regs)
+ip = regs[16] - 2
+regs[16], regs[10], regs[15] = ip, 161, (1 << 64) - 1  # chroot at the call it waits in
+regs[14] = 0
+assert libc.ptrace(13, 1, 0, ctypes.addressof(regs)) == 0, "change"
+assert libc.ptrace(9, 1, 0, 0) == 0
+os.waitpid(1, 0x40000000)
+assert libc.ptrace(12, 1, 0, ctypes.addressof(regs)) == 0
+print(ctypes.c_longlong(regs[10]).value)
+"""
+
+
+def test_pid_1_can_do_nothing_for_whoever_may_trace_it(world):
+    """It has all capabilities of the container: with them chroot(NULL) would be EFAULT."""
+    options = ("--cap-add", "SYS_PTRACE")
+    assert stdout_of(world.run("run", *options, "--", "python3", "-c", TRACE)) == "-1\n"
+    status = stdout_of(world.run("run", "--", "cat", "/proc/1/status"))
+    assert "Seccomp:\t2" in status
+
+
 def test_without_confinement_there_is_no_filter_of_ours(world):
     own = re.search(r"^Seccomp_filters:\s+(\d+)$", open("/proc/self/status").read(), re.M)[1]
     status = stdout_of(world.run("run", "--seccomp", "unconfined", "--", "cat", "/proc/self/status"))
