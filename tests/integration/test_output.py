@@ -305,10 +305,12 @@ def test_with_a_terminal_that_is_piped(world, tmp_path, result):
     assert record(result)["output"]["spill"] == {"written": len(shown), "error": None}
 
 
-def test_a_prompt_comes_at_once_and_an_interrupt_shows_the_tail(world):
-    with world.pty("run", "--output-limit", "4K", "--", "sh", "-c", f"{LINES}; sleep 1000") as pty:
+def test_a_prompt_comes_at_once_and_an_interrupt_shows_the_tail(world, tmp_path):
+    spill = tmp_path / "all"
+    words = ("--output-limit", "4K", "--spill", str(spill), "--", "sh", "-c", f"{LINES}; sleep 1000")
+    with world.pty("run", *words) as pty:
         pty.expect("\r\n300\r\n")
-        pty.pump(0.2)
+        lxe.poll_until(lambda: spill.read_bytes().endswith(b"\r\n20000\r\n"))
         pty.signal(signal.SIGINT)
         pty.expect(r"bytes dropped\]\r\n.*\r\n20000\r\n")
         assert pty.wait() == 130
