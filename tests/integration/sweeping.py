@@ -2,6 +2,7 @@
 
 import argparse
 import collections
+import os
 import random
 
 import lxe
@@ -22,7 +23,8 @@ def main(about, noun, kinds, planner, one):
     parser.add_argument("--count", type=int, default=300)
     options = parser.parse_args()
     rng = random.Random(options.seed)
-    world = lxe.World()
+    user = lxe.User() if os.environ.get("LXE_AS_USER") else None
+    world = lxe.World(user=user)
     counts, struck, failures = collections.Counter(), collections.Counter(), 0
     try:
         plan_from = planner(world)
@@ -40,6 +42,8 @@ def main(about, noun, kinds, planner, one):
             failures += 1
     finally:
         world.close()
+        if user:
+            user.remove()
     report(noun, kinds, counts, struck)
     total = f"{options.count} {noun} with seed {options.seed}, {sum(struck.values())} struck"
     print(f"sweep: {total} while running, {failures} failures")
