@@ -162,6 +162,7 @@ def test_the_processor_time_of_a_sandbox_is_that_of_all_in_it(world, tmp_path):
     lxe.ok(world.run("start", NAME))
     result = world.run("exec", "--result", str(of_exec), NAME, "--", *python(HOT))
     assert result.returncode == 137
+    world.run("wait", NAME)
     lxe.poll_until(lambda: path.read_text(), what="the sandbox's end")
     for record in (json.loads(path.read_text()), json.loads(of_exec.read_text())):
         assert (record["cause"], record["rule"]) == ("limit", "cpu-time 300 ms")
@@ -182,6 +183,7 @@ def test_a_kill_by_the_user_is_no_limit(world, tmp_path):
     lxe.ok(world.run("create", *words, NAME, "--", "sleep", "1000"))
     lxe.ok(world.run("start", NAME))
     lxe.ok(world.run("kill", NAME))
+    world.run("wait", NAME)
     assert json.loads(lxe.poll_until(lambda: path.read_text()))["cause"] == "killed"
     lxe.ok(world.run("destroy", NAME))
 
@@ -200,7 +202,9 @@ def test_who_runs_out_of_memory_is_told_from_who_does_not(world, tmp_path):
     assert world.run("exec", NAME, "--", *python(MEMORY_BOMB)).returncode == 137
     bystander.communicate(b"go\n", timeout=lxe.DEADLINE)
     assert json.loads(other.read_text())["cause"] == "signal"
-    lxe.ok(world.run("exec", NAME, "--", "pkill", "-x", "sleep"))
+    # The sandbox may end before it says so.
+    world.run("exec", NAME, "--", "pkill", "-x", "sleep")
+    world.run("wait", NAME)
     record = json.loads(lxe.poll_until(lambda: path.read_text()))
     assert (record["cause"], record["signal"], record["oom_kills"]) == ("signal", 9, 1)
     lxe.ok(world.run("destroy", NAME))
