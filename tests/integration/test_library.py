@@ -517,3 +517,22 @@ sandbox.destroy(60)
     assert process.wait(lxe.DEADLINE) == 0
     process.stdout.close()
     world.assert_clean(timeout=2)
+
+
+def test_limited_output_and_secrets(world):
+    said = python(world, """
+os.environ["GIVEN"] = "a secret"
+with lxc_exec.run(["sleep", "1000"], secret="a=env:GIVEN") as sandbox:
+    r, w = os.pipe()
+    with sandbox.exec(["sh", "-c", "cat /run/secrets/a; seq 1000"], stdout=w, output_limit="64") as process:
+        os.close(w)
+        shown = os.fdopen(r, "rb").read()
+        output = process.wait(30).record["output"]
+    print(shown[:8] == b"a secret", b"bytes dropped]" in shown, output["stdout"]["written"])
+    try:
+        sandbox.exec(["true"], pty=(24, 80), output_limit="64")
+    except lxc_exec.Error as error:
+        print("refused", "terminal" in str(error))
+print(os.environ["GIVEN"], os.environb[b"GIVEN"])
+""")
+    assert said == "True True 3901\nrefused True\na secret b'a secret'\n"
