@@ -102,24 +102,25 @@ static int refuse(const struct lxe_cgroup_host *host, unsigned int number, struc
 {
 	static const char *const options[LXE_CONTROLLERS] = { "memory", "pids", "cpus", "cpuset",
 		"io", "cpu-time" };
-	const char *v1 = lxe_controller_name(number, false),
-		   *v2 = lxe_controller_name(number, true);
+	const char *v1 = lxe_controller_name(number, false);
+	const char *v2 = lxe_controller_name(number, true);
+	const char *name = host->mode == LXE_CGROUP_V2 && v2 ? v2 : v1;
 
+	/* How he comes by it is known to who has opened what he was given. */
 	if (host->delegated)
-		lxe_hint(err,
-			"have root delegate it to you ('lxc-exec doctor' tells more), or run as root");
-	else if (host->mode == LXE_CGROUP_V2)
+		return lxe_fail_msg(err, -ENODEV,
+			"--%s cannot be enforced: the cgroup controller '%s' is not delegated to "
+			"this user",
+			options[number], name);
+	if (host->mode == LXE_CGROUP_V2)
 		lxe_hint(err, "delegate the controller to this place, or do without --%s",
 			options[number]);
 	else
 		lxe_hint(err, "mount -t cgroup -o %s cgroup /sys/fs/cgroup/%s, or do without --%s",
 			v1, v1, options[number]);
 	return lxe_fail_msg(err, -ENODEV,
-		host->delegated ? "--%s cannot be enforced: the cgroup controller '%s' is not "
-				  "delegated to this user"
-				: "--%s cannot be enforced: no cgroup hierarchy of this host has "
-				  "the '%s' controller",
-		options[number], host->mode == LXE_CGROUP_V2 && v2 ? v2 : v1);
+		"--%s cannot be enforced: no cgroup hierarchy of this host has the '%s' controller",
+		options[number], name);
 }
 
 int lxe_cgroup_host_need(

@@ -91,10 +91,8 @@ void lxe_scope_await(struct lxe_scope *scope)
 	lxe_drop_fd(&scope->said);
 }
 
-static int refuse(const char *option, const char *controller, struct lxe_err *err)
+void lxe_delegation_hint(const char *controller, struct lxe_err *err)
 {
-	const char *why;
-
 	if (access("/run/systemd/system", F_OK) == 0)
 		lxe_hint(err, "as root: lxc-exec doctor --fix USER, then log in anew; 'lxc-exec "
 			      "doctor' tells what is delegated");
@@ -103,7 +101,13 @@ static int refuse(const char *option, const char *controller, struct lxe_err *er
 			"have root give you a cgroup with the '%s' controller and run in it, or "
 			"run as root",
 			controller);
-	why = getenv(NO_SCOPE);
+}
+
+static int refuse(const char *option, const char *controller, struct lxe_err *err)
+{
+	const char *why = getenv(NO_SCOPE);
+
+	lxe_delegation_hint(controller, err);
 	return lxe_fail_msg(err, -EOPNOTSUPP,
 		"%s cannot be enforced: the cgroup controller '%s' is not delegated to this "
 		"user%s%s%s",

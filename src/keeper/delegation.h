@@ -26,6 +26,9 @@ void lxe_scope_await(struct lxe_scope *scope);
 int lxe_delegation_open(
 	struct lxe_cgroup_host **ret, const struct lxe_spec *spec, struct lxe_err *err);
 
+/* The remedy where a controller is lacking. */
+void lxe_delegation_hint(const char *controller, struct lxe_err *err);
+
 /*
  * The number of processes that no cgroup limits and RLIMIT_NPROC has to, 0: none. That is the default's alone:
  * it counts by user and not for the whole sandbox.

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "keeper/delegation.h"
 #include "keeper/keeper.h"
+#include "store/rootless.h"
 #include "sys/fd.h"
 
 static uint64_t *rate_of(struct lxe_cgroup_io *io, enum lxe_io_key key)
@@ -88,7 +90,11 @@ int lxe_limits_prepare(struct lxe_keeper *k, struct lxe_err *err)
 		r = add_io(k, from->io.v[i], err);
 	if (r == 0 && from->disk && spec->keep)
 		r = refuse_disk(err);
-	return r < 0 ? r : lxe_cgroup_host_need(k->cgroups, &k->limits.cgroup, err);
+	if (r == 0)
+		r = lxe_cgroup_host_need(k->cgroups, &k->limits.cgroup, err);
+	if (r == -ENODEV && lxe_is_rootless())
+		lxe_delegation_hint("cpu, cpuset or io", err);
+	return r;
 }
 
 void lxe_limits_count_from_here(struct lxe_process *p)

@@ -298,3 +298,18 @@ def test_doctor_tells_him_what_he_lacks_and_root_gives_it(users_world):
         refusal(users_world.run("doctor", "--fix", "no-such-user", **root), 125, "there is no user")
     finally:
         someone.remove()
+
+
+@pytest.mark.parametrize("option", ["cpus=0.5", "cpuset=0", "cpu-time=5s"])
+def test_a_limit_for_which_nothing_is_delegated_is_refused(user, account, option):
+    result = user.run("run", f"--{option}", "--", "true")
+    if account.has_manager and result.returncode == 0:
+        return
+    name = option.split("=")[0]
+    lxe.refusal(result, says=rf"--{name} cannot be enforced: .*not delegated[^$]*hint: .*root")
+
+
+def test_a_timeout_ends_who_hides_and_is_deaf(user):
+    script = "trap '' TERM HUP; setsid sh -c 'trap \"\" TERM; sleep 1000' & sleep 1000"
+    limits = ("--timeout", "200ms", "--stop-timeout", "100ms", "--ulimit", "core=0", "--disk", "4M")
+    lxe.ok(user.run("run", *limits, "--", "sh", "-c", script), 124)
