@@ -8,7 +8,8 @@
  * mounted (also without controllers: it kills a tree in one write), and others for limits that ask
  * for them. Limits and counters belong to
  * the sandbox's group; the groups below it only tell processes apart, and exist in one hierarchy: v2
- * where there is one, pids otherwise.
+ * where there is one, pids otherwise. Only where memory is limited, or v1 counts processor time, they
+ * exist there too: what a command meets with is its own.
  *
  * liblxc's driver is off: see lxe_cgroup_hide().
  */
