@@ -55,6 +55,7 @@ void lxe_process_know_tree(struct lxe_process *p)
 struct killed {
 	pid_t pid[TREE_MAX];
 	size_t n;
+	int signal;
 };
 
 static bool is_known(const struct killed *k, pid_t pid)
@@ -78,7 +79,7 @@ static int kill_if_of(struct killed *k, pid_t pid, ino_t tree)
 	if (k->n == TREE_MAX)
 		return -E2BIG;
 	k->pid[k->n++] = pid;
-	return sys_pidfd_kill(fd, SIGKILL) == 0;
+	return sys_pidfd_kill(fd, k->signal) == 0;
 }
 
 /* How many of the tree were killed in one look at all processes. */
@@ -102,7 +103,7 @@ static int kill_look(struct killed *k, ino_t tree)
 
 void lxe_process_kill_tree(struct lxe_process *p)
 {
-	struct killed killed = { .n = 0 };
+	struct killed killed = { .signal = SIGKILL };
 	int r = 1;
 
 	if (p->pid > 0 && !p->reaped)
@@ -119,6 +120,14 @@ void lxe_process_kill_tree(struct lxe_process *p)
 	/* It forks faster than we look: better without the sandbox than with that in it. */
 	if (r != 0)
 		lxe_keeper_kill_container(p->keeper);
+}
+
+void lxe_process_signal_tree(const struct lxe_process *p, int signal)
+{
+	struct killed told = { .signal = signal };
+
+	if (!p->tree || kill_look(&told, p->tree) < 0)
+		kill(p->pid, signal);
 }
 
 /*

@@ -127,6 +127,7 @@ void lxe_keeper_kill_container(struct lxe_keeper *k);
 bool lxe_keeper_lacks_cgroup(const struct lxe_keeper *k);
 void lxe_process_know_tree(struct lxe_process *p);
 void lxe_process_kill_tree(struct lxe_process *p);
+void lxe_process_signal_tree(const struct lxe_process *p, int signal);
 
 /*
  * ending.c: where there is no cgroup whose end the teardown waits for: reap everything of the sandbox, which

@@ -34,6 +34,14 @@ static void patience_over(void *process)
 		lxe_process_kill(p);
 }
 
+static void signal_tree(const struct lxe_process *p, int signal)
+{
+	if (lxe_keeper_lacks_cgroup(p->keeper))
+		lxe_process_signal_tree(p, signal);
+	else if (lxe_cgroup_leaf_signal(p->leaf, signal) < 0)
+		kill(p->pid, signal);
+}
+
 /*
  * All of them: a shell that waits for a child acts on its signal when the child has ended. One that is
  * stopped has to go on for that, and an interactive shell ends by no other than SIGHUP.
@@ -42,10 +50,8 @@ static void ask_tree_to_end(const struct lxe_process *p)
 {
 	if (p->spec.tty == LXE_TTY_ON)
 		kill(p->pid, SIGHUP);
-	if (lxe_cgroup_leaf_signal(p->leaf, SIGTERM) < 0)
-		kill(p->pid, SIGTERM);
-	if (lxe_cgroup_leaf_signal(p->leaf, SIGCONT) < 0)
-		kill(p->pid, SIGCONT);
+	signal_tree(p, SIGTERM);
+	signal_tree(p, SIGCONT);
 }
 
 static void life_over(void *process)

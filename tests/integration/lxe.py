@@ -118,7 +118,7 @@ def change_accounts(command):
 class User:
     """An account of this machine that exists for the tests, with ids to give to its sandboxes."""
 
-    def __init__(self):
+    def __init__(self, logs_in=True):
         self.name = f"lxe-test-{os.urandom(3).hex()}"
         self.home = Path(f"/var/tmp/{self.name}")
         command = ["useradd", "--create-home", "--home-dir", str(self.home), "--shell", "/bin/sh"]
@@ -128,7 +128,7 @@ class User:
         self.home.chmod(0o700)
         self.ids = range(self.range_start(), self.range_start() + 65536)
         # Where systemd runs he is somebody who has logged in: with a service manager of his own.
-        self.has_manager = Path("/run/systemd/system").is_dir()
+        self.has_manager = logs_in and Path("/run/systemd/system").is_dir()
         if self.has_manager:
             subprocess.run(["loginctl", "enable-linger", self.name], check=True)
             bus = Path(f"/run/user/{self.uid}/bus")
