@@ -159,7 +159,9 @@ int lxe_handle_turn(struct lxe_process_handle *p, short master, uint64_t end)
 		polled[0].revents = polled[1].revents = 0;
 	if (polled[0].revents)
 		take_message(p);
-	if (is_lingering(p) && ((polled[1].revents & POLLHUP) || !lxe_api_left(p->linger_ms)))
+	/* Who reads is given what there still is before it is counted. */
+	if (is_lingering(p) && !(polled[1].revents & POLLIN) &&
+		((polled[1].revents & POLLHUP) || !lxe_api_left(p->linger_ms)))
 		end_linger(p);
 	if (r == 0 && lxe_api_left(end) == 0)
 		return -ETIMEDOUT;

@@ -235,7 +235,9 @@ static ssize_t read_pty(
 	if (n < 0)
 		return n;
 	/* Somebody may have begun to watch, or want to drive. */
-	lxe_handle_await(p, NULL, 0, NULL);
+	n = p->done ? 0 : lxe_handle_turn(p, POLLIN, 0);
+	if (n < 0 && n != -ETIMEDOUT)
+		return lxe_fail(err, (int)n, "wait for the sandbox");
 	if (p->master < 0)
 		return lxe_fail(err, -ENOTTY, "read the command's output");
 	if (!size)

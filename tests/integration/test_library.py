@@ -81,7 +81,7 @@ def test_the_header_is_for_c_and_cxx(tmp_path):
 
 # A Python program with the module, as its users have it.
 
-PRELUDE = "import os, signal, sys, time, lxc_exec\n"
+PRELUDE = "import os, select, signal, sys, time, lxc_exec\n"
 
 
 def python_env(world, **more):
@@ -159,6 +159,24 @@ with lxc_exec.run(["sleep", "1000"]) as sandbox:
     lines = said.split()
     assert lines[0].startswith("/dev/pts/") and lines[1:3] == ["33", "101"]
     assert "44 55" in " ".join(lines) and lines[-4:] == ["got", "words", "0", "True"], said
+
+
+def test_what_is_read_when_the_command_has_ended_is_counted(world):
+    said = python(world, """
+with lxc_exec.run(["sleep", "1000"]) as sandbox:
+    for n in range(10):
+        with sandbox.exec(["sh", "-c", "printf a; read x; printf %3000d 1"], pty=(24, 80)) as p:
+            out = p.read(timeout=30)
+            os.write(p.pty, b"\\r")
+            # Both the end of the command and what it has printed are there when it is read on.
+            poll = select.poll()
+            poll.register(p, select.POLLIN)
+            poll.poll(30000)
+            while data := p.read(size=100, timeout=30):
+                out += data
+            print(len(out), p.wait(30).record["bytes_out"])
+""")
+    assert said == "3003 3003\n" * 10
 
 
 def test_output_that_is_read_after_the_wait_is_all_there(world):
