@@ -74,6 +74,12 @@ def is_alive(pid):
     return process_state(pid) not in ("", "Z", "X")
 
 
+def kill(pid):
+    """Dead when this returns: a signal is only on its way when kill(2) does."""
+    os.kill(pid, signal.SIGKILL)
+    poll_until(lambda: not is_alive(pid), what=f"the end of process {pid}")
+
+
 def link_target(path):
     try:
         return os.readlink(path)

@@ -378,7 +378,7 @@ def test_a_program_that_is_killed_while_it_creates(world, when):
 
 def test_a_killed_keeper_is_cleaned_up_after(world):
     program = Program(world, "sandbox = lxc_exec.run(['sleep', '1000']); print(sandbox.id)")
-    os.kill(world.keeper(), signal.SIGKILL)
+    lxe.kill(world.keeper())
     program.kill()
     lxe.ok(world.run("gc"))
     world.assert_clean(timeout=2)

@@ -97,7 +97,7 @@ def bring_to(world, wanted):
     if wanted == "stopped":
         lxe.ok(world.run("kill", NAME))
     if wanted == "crashed":
-        os.kill(inspect(world)["keeper"], signal.SIGKILL)
+        lxe.kill(inspect(world)["keeper"])
         lxe.poll_until(lambda: state(world) == "crashed")
 
 
@@ -296,7 +296,7 @@ def test_found_by_id_and_by_its_first_digits(world):
 def test_a_crashed_one_is_kept_and_reconciled(world):
     running(world, "sh", "-c", "echo kept >/srv/file; echo up; exec sleep 1000")
     lxe.poll_until(lambda: world.run("exec", NAME, "--", "cat", "/srv/file").stdout == b"kept\n")
-    os.kill(inspect(world)["keeper"], signal.SIGKILL)
+    lxe.kill(inspect(world)["keeper"])
     lxe.poll_until(lambda: state(world) == "crashed")
     lxe.ok(world.run("gc"))
     assert state(world) == "stopped"

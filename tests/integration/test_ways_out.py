@@ -168,7 +168,7 @@ def kill_both(world, script):
     process = started(world, script)
     keeper = world.keeper()
     process.send_signal(signal.SIGSTOP)
-    os.kill(keeper, signal.SIGKILL)
+    lxe.kill(keeper)
     process.kill()
     end_of(process)
 
@@ -268,7 +268,7 @@ def test_the_result_record_after_both_were_killed(world, tmp_path):
     process = started(world, IDLE, "--result", str(path))
     keeper = world.keeper()
     process.send_signal(signal.SIGSTOP)
-    os.kill(keeper, signal.SIGKILL)
+    lxe.kill(keeper)
     process.kill()
     end_of(process)
     ok(world.run("gc"))
