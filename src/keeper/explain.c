@@ -13,7 +13,7 @@ struct shown {
 
 static struct shown show(const char *text)
 {
-	struct shown s;
+	struct shown s = { "" };
 
 	lxe_escape(s.text, sizeof(s.text), text, strlen(text));
 	return s;

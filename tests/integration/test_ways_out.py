@@ -22,9 +22,6 @@ while :; do sleep 0.2; done
 """
 IDLE = "echo up; exec sleep 1000"
 
-# With client and keeper dead, their processes are the host's pid 1's to reap, and it takes its time.
-ORPHANS = 20.0
-
 
 def number_of(name):
     return getattr(signal, f"SIG{name}")
@@ -180,14 +177,14 @@ def test_both_are_killed_and_gc_cleans_up(world, script):
     listed = ok(world.run("gc", "--dry-run"))
     assert sandbox in listed.stdout.decode() and world.current_ids() == {sandbox}
     ok(world.run("gc"))
-    world.assert_clean(timeout=ORPHANS)
+    world.assert_clean(timeout=lxe.ORPHANS)
     assert sandbox not in ok(world.run("gc")).stdout.decode()
 
 
 def test_both_are_killed_and_the_next_run_cleans_up(world):
     kill_both(world, IDLE)
     ok(world.run("run", "--", "true"))
-    world.assert_clean(timeout=ORPHANS)
+    world.assert_clean(timeout=lxe.ORPHANS)
 
 
 def test_a_living_sandbox_survives_gc(world):
