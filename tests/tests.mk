@@ -34,7 +34,8 @@ integration: all
 	$(if $(PYTEST_ARGS),,$(MAKE) integration-user)
 
 # The same files once more, as an ordinary user who is made for it: what is his is to be no different.
-USER_TESTS ?= script_mode confinement escapes images readiness output secrets denials seccomp
+USER_TESTS ?= script_mode confinement escapes images readiness output secrets denials seccomp library metrics \
+	profiles stats
 .PHONY: integration-user
 integration-user: all
 	LXE_AS_USER=1 LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B -m pytest -p no:cacheprovider -q \

@@ -211,7 +211,7 @@ class World:
         tree = self.base / "build"
         tree.mkdir(mode=0o755)
         for path in BIN.parent.iterdir():
-            if path.name.startswith("lxc-exec") and path.is_file():
+            if path.name.startswith(("lxc-exec", "liblxc-exec")) and path.is_file():
                 shutil.copy(path, tree)
             elif path.name in ("lxc-templates", "conf"):
                 shutil.copytree(path, tree / path.name)
@@ -219,6 +219,23 @@ class World:
 
     def as_whom(self, popen):
         return {**self.user.popen(), **popen} if self.user else popen
+
+    @property
+    def has_cgroup(self):
+        """Are limits and figures of the kernel's cgroups to be had? Root's always, a user's from his manager."""
+        return not self.user or self.user.has_manager
+
+    def refuses_limits(self, result):
+        """Where a user has no cgroup, what asks for a limit does not begin: that is the test then."""
+        if not self.has_cgroup:
+            says = r"--\w+ cannot be enforced: the cgroup controller '.*' is not delegated[^$]*hint: "
+            refusal(result, 125, says)
+        return not self.has_cgroup
+
+    def give(self, path):
+        """To whoever runs the program."""
+        if self.user:
+            os.chown(path, self.user.uid, self.user.gid)
 
     def traced_env(self):
         """For a program under strace(1), where LeakSanitizer does not work."""

@@ -283,13 +283,13 @@ class Tmux:
     """A terminal emulator that can be asked what it shows."""
 
     def __init__(self, world, tmp_path, rows=24, cols=80):
-        self.socket, self.env = str(tmp_path / "tmux"), world.env()
+        self.socket, self.env, self.whose = str(tmp_path / "tmux"), world.env(), world.as_whom({})
         self.run("-f", "/dev/null", "new-session", "-d", "-x", str(cols), "-y", str(rows),
                  "env", "PS1=$ ", "sh")
 
     def run(self, *args):
         return subprocess.run(["tmux", "-S", self.socket, *args], env=self.env, check=True,
-                              stdout=subprocess.PIPE).stdout.decode()
+                              stdout=subprocess.PIPE, **self.whose).stdout.decode()
 
     def type(self, *keys):
         self.run("send-keys", *keys)
@@ -298,7 +298,8 @@ class Tmux:
         return self.run("capture-pane", "-p", "-e")
 
     def close(self):
-        subprocess.run(["tmux", "-S", self.socket, "kill-server"], env=self.env, check=False)
+        subprocess.run(["tmux", "-S", self.socket, "kill-server"], env=self.env, check=False,
+                       **self.whose)
 
 
 @pytest.fixture
@@ -330,7 +331,7 @@ def settled(tmux, *words):
 ])
 def test_the_screen_is_what_it_was(world, tmux, program, word):
     running(world, *program)
-    attach = f"{lxe.BIN} attach {NAME}"
+    attach = f"{world.binary} attach {NAME}"
     tmux.type(attach, "Enter")
     before = settled(tmux, word)
     for _ in range(2):

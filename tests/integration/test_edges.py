@@ -157,6 +157,8 @@ def test_what_cannot_be_removed_does_not_hold_up_later_runs(world):
     ok(world.run("run", "--", "true"))
     record.mkdir(mode=0o711)
     (record / "journal").write_text("cgroup /nonexistent/lxe-0123456789ab\n")
+    world.give(record)
+    world.give(record / "journal")
     begin = time.monotonic()
     assert stdout_of(world.run("run", "--", "echo", "fast")) == "fast\n"
     assert time.monotonic() - begin < 2.0 * lxe.SLACK
@@ -221,7 +223,10 @@ def test_memory_that_ran_out_in_a_child_is_told(world, tmp_path):
     path = tmp_path / "result"
     script = 'python3 -c "x = bytearray(10**9)"; exit $?'
     options = ("--memory", "64M", "--result", str(path))
-    assert world.run("run", *options, "--", "sh", "-c", script).returncode == 137
+    result = world.run("run", *options, "--", "sh", "-c", script)
+    if world.refuses_limits(result):
+        return
+    assert result.returncode == 137
     assert json.loads(path.read_text())["cause"] == "oom"
 
 

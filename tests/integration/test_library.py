@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,25 +13,37 @@ import pytest
 import lxe
 
 LIBRARY = lxe.BIN.parent / "liblxc-exec.so.0"
+MODULE = "lxc_exec.py"
 INCLUDE = lxe.TOP / "src" / "include"
 EXAMPLES = lxe.TOP / "docs" / "examples"
 HERE = lxe.TOP / "tests" / "integration"
 SANITIZE = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"] if lxe.IS_ASAN else []
 
 
-def build(tmp_path_factory, source):
-    program = tmp_path_factory.mktemp("library") / source.stem
+def library_of(world):
+    return world.binary.parent / LIBRARY.name
+
+
+def shared(world):
+    """Where whoever runs the program gets to."""
+    path = world.base / "library"
+    path.mkdir(mode=0o755, exist_ok=True)
+    return path
+
+
+def build(world, source):
+    program, library = shared(world) / source.stem, library_of(world)
     subprocess.run(
         ["gcc", "-std=gnu17", "-Wall", "-Wextra", "-Werror", "-g", *SANITIZE, f"-I{INCLUDE}",
-         "-o", program, source, LIBRARY, f"-Wl,-rpath,{LIBRARY.parent}", "-pthread"],
+         "-o", program, source, library, f"-Wl,-rpath,{library.parent}", "-pthread"],
         check=True,
     )
     return program
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory):
-    return build(tmp_path_factory, HERE / "library.c")
+def program(session_world):
+    return build(session_world, HERE / "library.c")
 
 
 @pytest.mark.parametrize("name", [
@@ -43,8 +56,11 @@ def test_from_c(world, program, name):
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_the_example(world, tmp_path_factory):
-    done = world.run(binary=build(tmp_path_factory, EXAMPLES / "run.c"))
+def test_the_example(world):
+    done = world.run(binary=build(world, EXAMPLES / "run.c"))
+    if not world.has_cgroup:
+        assert done.returncode == 125 and b"--memory cannot be enforced" in done.stderr
+        return
     assert (done.returncode, done.stderr) == (0, b"")
     hello, ended, record = done.stdout.decode().splitlines()[:3]
     lines = {hello, ended}
@@ -85,7 +101,9 @@ PRELUDE = "import os, select, signal, sys, time, lxc_exec\n"
 
 
 def python_env(world, **more):
-    env = world.env(LXC_EXEC_LIBRARY=str(LIBRARY), PYTHONPATH=str(EXAMPLES), **more)
+    modules = shared(world)
+    shutil.copy(EXAMPLES / MODULE, modules)
+    env = world.env(LXC_EXEC_LIBRARY=str(library_of(world)), PYTHONPATH=str(modules), **more)
     if lxe.IS_ASAN:
         # The interpreter is not instrumented, and keeps what it has allocated.
         found = [subprocess.run(["gcc", f"-print-file-name={name}"], check=True, capture_output=True)
@@ -98,7 +116,7 @@ def python_env(world, **more):
 def python(world, code, **more):
     done = subprocess.run(
         [sys.executable, "-B", "-c", PRELUDE + code], env=python_env(world), timeout=2 * lxe.DEADLINE,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **world.as_whom(more))
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
 
@@ -109,7 +127,8 @@ class Program:
     def __init__(self, world, code):
         self.process = subprocess.Popen(
             [sys.executable, "-B", "-c", PRELUDE + code + "\nprint('here', flush=True)\nsys.stdin.read()\n"],
-            env=python_env(world), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            env=python_env(world), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            **world.as_whom({}))
         self.said = []
         for line in self.process.stdout:
             if line == b"here\n":
@@ -130,11 +149,12 @@ class Program:
 
 
 def test_files_environment_and_options(world):
-    said = python(world, """
-with lxc_exec.run(["sleep", "1000"], env={"A": "1"}, memory="64M", pids=100) as sandbox:
+    limits = 'memory="64M", pids=100' if world.has_cgroup else 'ulimit="core=0"'
+    said = python(world, f"""
+with lxc_exec.run(["sleep", "1000"], env={{"A": "1"}}, {limits}) as sandbox:
     r, w = os.pipe()
     with sandbox.exec(["sh", "-c", "cat; echo $A$B; pwd; echo err >&2; exit 4"], stdin=r, stdout=1,
-                      stderr=1, env={"B": "2"}, workdir="/tmp") as process:
+                      stderr=1, env={{"B": "2"}}, workdir="/tmp") as process:
         os.write(w, b"in\\n")
         os.close(r), os.close(w)
         result = process.wait(30)
@@ -367,7 +387,7 @@ with lxc_exec.run(["sleep", "1000"]) as sandbox:
 def test_a_program_that_is_killed_while_it_creates(world, when):
     process = subprocess.Popen(
         [sys.executable, "-B", "-c", PRELUDE + "print('here', flush=True)\nlxc_exec.run(['sleep', '1000'])\ntime.sleep(100)"],
-        env=python_env(world), stdout=subprocess.PIPE)
+        env=python_env(world), stdout=subprocess.PIPE, **world.as_whom({}))
     process.stdout.readline()
     lxe.pause(when)
     process.kill()
@@ -488,7 +508,7 @@ print(sandbox.wait(60).exit_code, flush=True)
 
 def test_a_disarmed_terminal_is_watched_and_taken_over(world):
     process = subprocess.Popen([sys.executable, "-B", "-c", DRIVER], env=python_env(world),
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, **world.as_whom({}))
     sandbox = process.stdout.readline().decode().strip()
     assert b"belongs to the program that made it" in world.run("attach", "-t", sandbox).stderr or \
         world.run("attach", sandbox).returncode == 125
@@ -521,7 +541,8 @@ for line in sys.stdin.buffer:
     while line.strip() not in out:
         out += sandbox.process.read(timeout=60)
 sandbox.destroy(60)
-"""], env=python_env(world), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+"""], env=python_env(world), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            **world.as_whom({}))
     sandbox = process.stdout.readline().decode().strip()
     process.stdin.write(b"before\n")
     process.stdin.flush()

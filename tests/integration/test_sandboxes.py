@@ -394,7 +394,7 @@ def test_a_run_directory_with_a_very_long_path(world, tmp_path):
     deep = tmp_path
     while len(str(deep)) < 200:
         deep = deep / ("d" * 40)
-    deep.mkdir(parents=True)
+    subprocess.run(["mkdir", "-p", deep], check=True, **world.as_whom({}))
     env = world.env(LXC_EXEC_STATE_DIR=str(deep / "state"))
     lxe.ok(world.run("create", NAME, "--", "sleep", "1000", env=env))
     lxe.ok(world.run("start", NAME, env=env))

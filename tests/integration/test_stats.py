@@ -35,6 +35,7 @@ def slots(world):
     def make(*ids, **figures):
         with open(path, "wb") as out:
             os.fchmod(out.fileno(), 0o600)
+            world.give(out.fileno())
             out.write(struct.pack("=8sIIIII", b"LXESLOTS", 1, HEADER, SLOT, COUNT, len(ids)))
             out.truncate(HEADER + SLOT * COUNT)
         for index, sandbox in enumerate(ids):
@@ -105,6 +106,7 @@ def test_a_slots_file_that_is_none_is_refused_and_stays(world):
     path = world.run_dir / "slots"
     path.write_bytes(b"garbage")
     path.chmod(0o600)
+    world.give(path)
     try:
         done = world.run("stats")
         assert "holds something else" in refusal(done)
