@@ -1,5 +1,6 @@
 /* A command's process: put into the container by a starter. See process.h and child.h. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -14,6 +15,11 @@
 #include "sys/fd.h"
 #include "sys/proc.h"
 
+/*
+ * Half of the limit more than what it uses itself (proc(5)): files in memory are nobody's, and without it
+ * the monitor would be the largest in the sandbox's group, and its end everybody's.
+ */
+#define OOM_SCORE "500"
 #define TTY_GROUP 5 /* gid of "tty" inside, as devpts and Debian have it */
 
 static int open_terminal(struct lxe_process *p, struct lxe_err *err)
@@ -52,7 +58,11 @@ static void run_starter(
 {
 	struct lxe_starter_report report = { 0 };
 
-	/* First: a change of credentials would undo the next line. */
+	/* While its files in /proc are still its own. */
+	if (p->keeper->main->spec.memory &&
+		sys_write_file(AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE) < 0)
+		_exit(1);
+	/* Before the next line: a change of credentials would undo it. */
 	if (lxe_is_rootless() && lxe_rootless_become_root() < 0)
 		_exit(1);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)

@@ -10,9 +10,10 @@
 #include "base/num.h"
 #include "base/str.h"
 
-/* Less memory than this cannot even hold pid 1 and a shell: a forgotten unit, almost always. */
+/* Less than these is a forgotten unit, almost always; less memory does not even hold pid 1 and a shell. */
 #define USER_MAX 32
-#define MEMORY_MIN (1024 * 1024)
+#define MEMORY_MIN (8 * 1024 * 1024)
+#define SIZE_MIN (1024 * 1024)
 #define MEMORY_MAX (UINT64_C(1) << 50) /* what no machine has limits nothing */
 #define PIDS_MAX 4194304	       /* PID_MAX_LIMIT of the kernel */
 
@@ -95,7 +96,8 @@ LXE_SETTER(lxe_set_user)
 	return lxe_set_text(req, o, as, text, err);
 }
 
-LXE_SETTER(lxe_set_size)
+static int set_size(struct lxe_request *req, const struct lxe_option *o, const char *as,
+	const char *text, uint64_t min, struct lxe_err *err)
 {
 	uint64_t value = 0;
 	int r;
@@ -109,14 +111,25 @@ LXE_SETTER(lxe_set_size)
 			lxe_hint(err, "a size is a whole number with K, M, G or T, or none: 512M");
 			return -EINVAL;
 		}
-		if (value < MEMORY_MIN) {
-			bad(err, as, text, "is less than 1M");
+		if (value < min) {
+			bad(err, as, text,
+				min == MEMORY_MIN ? "is less than 8M" : "is less than 1M");
 			lxe_hint(err, "a size without a unit is in bytes; none means no limit");
 			return -EINVAL;
 		}
 	}
 	*(uint64_t *)field_of(req, o) = value;
 	return 0;
+}
+
+LXE_SETTER(lxe_set_size)
+{
+	return set_size(req, o, as, text, SIZE_MIN, err);
+}
+
+LXE_SETTER(lxe_set_memory)
+{
+	return set_size(req, o, as, text, MEMORY_MIN, err);
 }
 
 LXE_SETTER(lxe_set_count)

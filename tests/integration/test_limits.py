@@ -1,5 +1,6 @@
 """Limits: what holds, what is said of a command that ran into one, and what is refused before it runs."""
 
+import itertools
 import json
 import os
 import re
@@ -92,6 +93,14 @@ def end_of(world, tmp_path, way, command, sandbox=(), own=()):
         lxe.ok(world.run("destroy", "--force", NAME))
     world.assert_clean(timeout=2.0 * lxe.SLACK)
     return Ended(status, json.loads(path.read_text()), said.decode(), seconds)
+
+
+def test_files_in_memory_are_out_of_memory_too(world, tmp_path):
+    """They are no process's: what the kernel ends must be the command, not what holds the sandbox."""
+    for limit, way in itertools.product(("8M", "20M"), WAYS):
+        end = end_of(world, tmp_path, way, ["dd", "if=/dev/zero", "of=/dev/shm/x", "bs=1M", "count=40"],
+                     sandbox=("--memory", limit))
+        assert (end.status, end["cause"], end["rule"]) == (137, "oom", f"memory {limit}"), (limit, way)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -333,7 +342,7 @@ REFUSED = [
     ("--cpus -1", "--cpus '-1'"),
     ("--cpuset 1-0", "--cpuset '1-0'"),
     ("--cpuset 99999999999999999999", "out of range"),
-    ("--memory 0", "less than 1M"),
+    ("--memory 0", "less than 8M"),
     ("--memory -1", "--memory '-1'"),
     ("--memory 99999999999999999999T", "too large"),
     ("--memory 8000000T", "too large"),

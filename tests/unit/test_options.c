@@ -112,7 +112,7 @@ Test(options, values_are_strict)
 {
 	fails("--memory '12x' is not a size", WORDS("--memory", "12x"));
 	fails("--memory '99999999T' is too large", WORDS("--memory=99999999T"));
-	fails("--memory '512' is less than 1M", WORDS("--memory=512"));
+	fails("--memory '512' is less than 8M", WORDS("--memory=512"));
 	fails("--pids '12abc' is not a number", WORDS("--pids", "12abc"));
 	fails("--pids '042' is not a number", WORDS("--pids", "042"));
 	fails("--pids '0' is out of range", WORDS("--pids", "0"));
