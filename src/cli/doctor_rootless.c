@@ -69,5 +69,5 @@ void lxe_doctor_rootless(struct lxe_doctor *d)
 				"no cgroup controller is delegated to this user, who has no "
 				"service manager: limits by them are refused"),
 			"on a host with systemd: log in, or as root: loginctl enable-linger USER; "
-			"otherwise root can limit");
+			"otherwise run lxc-exec as root");
 }

@@ -2,7 +2,7 @@
  * From rules to the kernel's filter: for each architecture the rules that look at arguments, denials
  * first, and then a table of whole calls. libseccomp gives the numbers of the calls; its own compiler
  * can neither order rules nor except an argument from what it allows, makes filters five times as long,
- * and takes time without end for some fifty comparisons (docs/adr/0009).
+ * and takes time without end for some fifty comparisons (docs/adr/0010).
  */
 #ifndef LXE_CONFINE_COMPILE_H
 #define LXE_CONFINE_COMPILE_H

@@ -6,19 +6,6 @@
 
 #include "keeper/keeper.h"
 
-/* Of names that somebody else chose. */
-struct shown {
-	char text[256];
-};
-
-static struct shown show(const char *text)
-{
-	struct shown s = { "" };
-
-	lxe_escape(s.text, sizeof(s.text), text, strlen(text));
-	return s;
-}
-
 static const char *image_of(const struct lxe_process *p)
 {
 	return p->keeper->main->spec.image;
@@ -28,10 +15,10 @@ static const char *image_of(const struct lxe_process *p)
 static void explain_absent(const struct lxe_process *p, const char *path, struct lxe_err *err)
 {
 	if (path[0] == '/' && access(path, F_OK) == 0)
-		lxe_rule(err, "the host's '%s' is not shown in a sandbox of image '%s'",
-			show(path).text, image_of(p));
+		lxe_rule(err, "the host's '%s' is not shown in a sandbox of image '%s'", path,
+			image_of(p));
 	else
-		lxe_rule(err, "image '%s' has no '%s'", image_of(p), show(path).text);
+		lxe_rule(err, "image '%s' has no '%s'", image_of(p), path);
 }
 
 /* Was the path, or one above it, asked to be out of reach? */
@@ -44,7 +31,7 @@ static bool explain_denied(const struct lxe_process *p, const char *path, struct
 
 		if (strncmp(path, deny->v[i], len) != 0 || (path[len] && path[len] != '/'))
 			continue;
-		lxe_rule(err, "--deny %s", show(deny->v[i]).text);
+		lxe_rule(err, "--deny %s", deny->v[i]);
 		lxe_hint(err, "without that --deny, or with a narrower one, it would be in reach");
 		return true;
 	}
@@ -70,7 +57,6 @@ static void explain_trouble(
 	const struct lxe_process *p, const struct lxe_child_report *report, struct lxe_err *err)
 {
 	const struct lxe_trouble *t = &report->trouble;
-	struct shown file = show(t->file);
 
 	switch (t->kind) {
 	case LXE_TROUBLE_UNKNOWN:
@@ -82,22 +68,22 @@ static void explain_trouble(
 			      "up in PATH (-e PATH=…)");
 		break;
 	case LXE_TROUBLE_DIRECTORY:
-		lxe_hint(err, "'%s' is a directory", file.text);
+		lxe_hint(err, "'%s' is a directory", t->file);
 		break;
 	case LXE_TROUBLE_NOEXEC:
-		lxe_rule(err, "'%s' is on a filesystem that is mounted noexec", file.text);
+		lxe_rule(err, "'%s' is on a filesystem that is mounted noexec", t->file);
 		lxe_hint(err,
 			"no option lifts it: run a copy in /tmp, or in another directory (-w)");
 		break;
 	case LXE_TROUBLE_MODE:
-		lxe_rule(err, "the mode of '%s' does not let user %u execute it", file.text,
+		lxe_rule(err, "the mode of '%s' does not let user %u execute it", t->file,
 			(unsigned int)p->user.uid);
 		lxe_hint(err, "chmod +x, or --user for one who may");
 		break;
 	case LXE_TROUBLE_NEEDS:
 		lxe_rule(err,
 			"'%s' needs '%s', which image '%s' does not have, or not as a program",
-			file.text, show(t->needs).text, image_of(p));
+			t->file, t->needs, image_of(p));
 		lxe_hint(err, "--image takes another image: lxc-exec image ls");
 		break;
 	}
@@ -133,10 +119,9 @@ static void explain_cwd(
 	if (report->error == -ENOENT)
 		explain_absent(p, dir, err);
 	else if (report->error == -EACCES)
-		lxe_rule(err, "user %u may not enter '%s'", (unsigned int)p->user.uid,
-			show(dir).text);
+		lxe_rule(err, "user %u may not enter '%s'", (unsigned int)p->user.uid, dir);
 	else if (report->error == -ENOTDIR)
-		lxe_rule(err, "'%s' is no directory", show(dir).text);
+		lxe_rule(err, "'%s' is no directory", dir);
 	lxe_hint(err, report->error == -EACCES
 			      ? "-w DIR for another directory, or --user for one who may"
 			      : "name a directory that exists inside with -w DIR");
@@ -147,12 +132,11 @@ void lxe_explain(struct lxe_process *p, const struct lxe_child_report *report, s
 	const char *step = lxe_child_step_name(report->step);
 
 	if (report->step == LXE_CHILD_EXEC)
-		lxe_fail(err, report->error, "%s '%s'", step, show(p->spec.argv.v[0]).text);
+		lxe_fail(err, report->error, "%s '%s'", step, p->spec.argv.v[0]);
 	else if (report->step == LXE_CHILD_CWD && p->spec.cwd)
-		lxe_fail(err, report->error, "%s '%s'", step, show(p->spec.cwd).text);
+		lxe_fail(err, report->error, "%s '%s'", step, p->spec.cwd);
 	else if (report->step == LXE_CHILD_DENY && report->at < p->spec.deny.n)
-		lxe_fail(
-			err, report->error, "%s '%s'", step, show(p->spec.deny.v[report->at]).text);
+		lxe_fail(err, report->error, "%s '%s'", step, p->spec.deny.v[report->at]);
 	else
 		lxe_fail(err, report->error, "%s", step);
 	if (report->step == LXE_CHILD_EXEC)

@@ -24,6 +24,7 @@ void lxe_process_judge(struct lxe_process *p)
 	const struct lxe_keeper *k = p->keeper;
 	struct lxe_outcome *o = &p->outcome;
 	struct lxe_cgroup_stats stats = { 0 };
+	struct lxe_err err = { 0 };
 
 	if (k->cgroup)
 		lxe_cgroup_stats(k->cgroup, &stats);
@@ -54,6 +55,11 @@ void lxe_process_judge(struct lxe_process *p)
 		/* The sandbox has ended with it inside. */
 		o->cause = LXE_CAUSE_KILLED;
 		o->signal = SIGKILL;
+	} else if (p->output.lost) {
+		o->error = LXE_EXIT_ERROR;
+		o->cause = LXE_CAUSE_ERROR;
+		lxe_fail(&err, p->output.lost, "pass on the command's output");
+		lxe_outcome_take_err(o, &err);
 	} else if (!lxe_limits_judge(p) && !lxe_seccomp_judge(p)) {
 		o->cause = WIFSIGNALED(p->status) ? LXE_CAUSE_SIGNAL : LXE_CAUSE_EXIT;
 	}

@@ -43,9 +43,11 @@ void lxe_output_release(struct lxe_process *p)
 	lxe_drop_fd(&p->output.memory);
 }
 
-/* As with any pipe: who goes on writing is told by SIGPIPE. */
-static void lose(struct lxe_output_stream *s)
+/* As with any pipe: who goes on writing is told by SIGPIPE. Any other end than a reader's is remembered. */
+static void lose(struct lxe_output_stream *s, int error)
 {
+	if (error != -EPIPE && error != -ECONNRESET && !s->p->output.lost)
+		s->p->output.lost = error;
 	stop_reading(s);
 	lxe_loop_remove(s->p->keeper->loop, &s->out);
 	s->gone = true;
@@ -92,13 +94,15 @@ static void move(struct lxe_output_stream *s)
 {
 	struct lxe_governor *g = s->p->output.governor;
 	struct lxe_loop *loop = s->p->keeper->loop;
+	int r;
 
 	if (s->ending && !s->gone)
 		take_rest(s);
 	if (s->gone)
 		return;
-	if (push(s) < 0) {
-		lose(s);
+	r = push(s);
+	if (r < 0) {
+		lose(s, r);
 		return;
 	}
 	if (s->polled)
@@ -107,7 +111,7 @@ static void move(struct lxe_output_stream *s)
 	if (s->ending || s->pipe < 0 || !lxe_governor_has_room(g, s->number))
 		lxe_loop_remove(loop, &s->in);
 	else if (s->in.fd < 0 && lxe_loop_add(loop, &s->in, s->pipe, EPOLLIN) < 0)
-		lose(s);
+		lose(s, -ENOMEM);
 }
 
 static bool is_over(const struct lxe_output_stream *s)
@@ -140,7 +144,7 @@ static void out_ready(void *stream, uint32_t events)
 
 	/* A reader that has gone is told before anything has to be written. */
 	if ((events & (EPOLLERR | EPOLLHUP)) && !is_pending(s))
-		lose(s);
+		lose(s, -EPIPE);
 	else
 		move(s);
 	if (s->ending && all_over(s->p))

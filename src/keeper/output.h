@@ -26,6 +26,7 @@ struct lxe_output_stream {
 struct lxe_output {
 	struct lxe_governor *governor; /* NULL: no limit */
 	int memory;		       /* its memfd, for the client */
+	int lost; /* why what was to be delivered was not; 0: it was, or nobody reads */
 	struct lxe_output_stream streams[LXE_STREAMS];
 };
 

@@ -19,10 +19,7 @@ static bool is_name(const char *name, size_t len)
 
 static int refuse(struct lxe_err *err, const char *text, const char *why)
 {
-	char shown[128];
-
-	lxe_escape(shown, sizeof(shown), text, strlen(text));
-	lxe_fail_msg(err, -EINVAL, "--secret '%s' %s", shown, why);
+	lxe_fail_msg(err, -EINVAL, "--secret '%.64s' %s", text, why);
 	lxe_hint(err,
 		"NAME=env:VARIABLE, NAME=file:PATH or NAME=fd:N; a name has 1 to %d of "
 		"letters, digits and ._-",

@@ -128,6 +128,14 @@ def test_a_reader_that_leaves_ends_the_command(world):
     world.assert_clean()
 
 
+@pytest.mark.parametrize("command", ["echo hi", "yes"])
+def test_output_that_finds_no_room_is_not_lost_in_silence(world, result, command):
+    with open("/dev/full", "wb") as full:
+        done = world.run("run", "--output-limit", "1K", "--result", result, "--", *command.split(), stdout=full)
+    assert "pass on the command's output: no space left" in refusal(done).lower()
+    assert record(result)["cause"] == "error"
+
+
 def test_what_stays_in_the_background_does_not_hold_up_the_end(world):
     done = ok(world.run("run", "--output-limit", "100", "--", "sh", "-c", "yes & echo begun; exit 0"))
     assert done.stdout.endswith(b"y\n") or done.stdout == b"begun\n"
