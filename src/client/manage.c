@@ -134,6 +134,7 @@ static int wait_for_keeper(const struct lxe_place *place, int timeout_ms,
 int lxe_client_wait(const struct lxe_place *place, int timeout_ms, struct lxe_outcome *outcome,
 	struct lxe_err *err)
 {
+	struct lxe_sandbox sandbox = LXE_SANDBOX_NONE;
 	struct lxe_err heard = { 0 };
 	struct lxe_info info = { 0 };
 	int r;
@@ -148,7 +149,9 @@ int lxe_client_wait(const struct lxe_place *place, int timeout_ms, struct lxe_ou
 			*err = heard;
 			return r;
 		}
-		/* Its keeper ended between our two looks: what it has left behind says how. */
+		/* Its keeper ends, or has ended: once it has let go, what it has left behind says how. */
+		if (lxe_sandbox_claim(&sandbox, place->base, place->id, CLAIM_MS, NULL) == 0)
+			lxe_sandbox_release(&sandbox);
 		r = lxe_registry_read(place, &info);
 	}
 	if (r < 0)
