@@ -264,3 +264,21 @@ int lxe_rules_tighten(
 	*ret = profile;
 	return 0;
 }
+
+const char *lxe_arch_name(unsigned int arch)
+{
+	static const char *const names[] = {
+#if defined(__x86_64__)
+		[LXE_ARCH_NATIVE] = "SCMP_ARCH_X86_64",
+		[LXE_ARCH_32] = "SCMP_ARCH_X86",
+		[LXE_ARCH_X32] = "SCMP_ARCH_X32",
+#elif defined(__aarch64__)
+		[LXE_ARCH_NATIVE] = "SCMP_ARCH_AARCH64",
+		[LXE_ARCH_32] = "SCMP_ARCH_ARM",
+#else
+		[LXE_ARCH_NATIVE] = "SCMP_ARCH_NATIVE",
+#endif
+	};
+
+	return arch < sizeof(names) / sizeof(names[0]) ? names[arch] : NULL;
+}

@@ -45,6 +45,9 @@ struct lxe_rule {
 
 enum lxe_arch { LXE_ARCH_NATIVE, LXE_ARCH_32, LXE_ARCH_X32 };
 
+/* As profiles spell it; NULL behind the last that this machine has. */
+const char *lxe_arch_name(unsigned int arch);
+
 #define LXE_ARCHES 3
 #define LXE_ARCH_ALL 7u
 

@@ -240,22 +240,12 @@ static int get_rule(struct lxe_json *p, json_t *object)
 
 static int add_arch(struct lxe_json *p, const char *text, void *arg)
 {
-	static const char *const ours[] = {
-#if defined(__x86_64__)
-		"SCMP_ARCH_X86_64",
-		"SCMP_ARCH_X86",
-		"SCMP_ARCH_X32",
-#elif defined(__aarch64__)
-		"SCMP_ARCH_AARCH64",
-		"SCMP_ARCH_ARM",
-#endif
-	};
 	unsigned int *set = arg;
 
 	if (!lxe_starts_with(text, "SCMP_ARCH_"))
 		return lxe_json_bad(p, "'%.64s' is not an architecture", text);
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		if (strcmp(ours[i], text) == 0)
+	for (unsigned int i = 0; lxe_arch_name(i); i++)
+		if (strcmp(lxe_arch_name(i), text) == 0)
 			*set |= 1U << i;
 	return 0;
 }

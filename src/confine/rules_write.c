@@ -84,23 +84,11 @@ static json_t *rule_json(const struct lxe_rule *rule)
 
 static json_t *arches_json(unsigned int set)
 {
-	static const char *const names[] = {
-#if defined(__x86_64__)
-		"SCMP_ARCH_X86_64",
-		"SCMP_ARCH_X86",
-		"SCMP_ARCH_X32",
-#elif defined(__aarch64__)
-		"SCMP_ARCH_AARCH64",
-		"SCMP_ARCH_ARM",
-#else
-		"SCMP_ARCH_NATIVE",
-#endif
-	};
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (unsigned int i = 0; lxe_arch_name(i); i++)
 		if (set & 1U << i)
-			json_array_append_new(list, json_string(names[i]));
+			json_array_append_new(list, json_string(lxe_arch_name(i)));
 	return list;
 }
 
