@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "policy/limits.h"
+#include "policy/net.h"
 
 #define LXE_NAME_MAX 128 /* bytes of a sandbox name */
 #define LXE_TIMEOUT_NONE 0
@@ -38,11 +39,12 @@ struct lxe_spec {
 	uint64_t memory;	  /* bytes, 0: no limit */
 	uint64_t pids;		  /* processes and threads, 0: no limit */
 	struct lxe_limits limits; /* all others */
-	uint64_t timeout_ms;	  /* wall clock from the start of the command, 0: none */
-	uint64_t ttl_ms;	  /* wall clock from the making of the sandbox, 0: none */
-	uint64_t idle_ms;	  /* without any use, 0: for ever */
-	uint64_t caps;		  /* capabilities of the bounding set, as in /proc/PID/status */
-	bool new_privs;		  /* setuid programs and file capabilities work */
+	struct lxe_net_spec net;
+	uint64_t timeout_ms; /* wall clock from the start of the command, 0: none */
+	uint64_t ttl_ms;     /* wall clock from the making of the sandbox, 0: none */
+	uint64_t idle_ms;    /* without any use, 0: for ever */
+	uint64_t caps;	     /* capabilities of the bounding set, as in /proc/PID/status */
+	bool new_privs;	     /* setuid programs and file capabilities work */
 	char *seccomp;	     /* default, strict, unconfined, or a profile's path; NULL: default */
 	char *seccomp_text;  /* that profile; NULL: a built-in one */
 	bool seccomp_log;    /* what it would deny is logged instead */
