@@ -199,6 +199,26 @@ static void take_signal(struct lxe_session *s)
 	}
 }
 
+/* Who does not read what there is has what is left of the run's time, if that is limited. */
+static void await_reader(struct lxe_session *s)
+{
+	uint64_t end = s->started_ms + s->spec->timeout_ms, now = sys_now_ms();
+
+	s->patience_over = true;
+	if (s->relay && s->spec->timeout_ms && s->kind != LXE_SESSION_ATTACH)
+		sys_timer_set(s->deadline, end > now ? end - now : 1);
+}
+
+static void give_up(struct lxe_session *s)
+{
+	s->given_up = true;
+	if (!s->has_outcome || s->outcome->error)
+		return;
+	s->outcome->cause = LXE_CAUSE_TIMEOUT;
+	snprintf(s->outcome->message, sizeof(s->outcome->message),
+		"the command has ended, but its output was not read in time");
+}
+
 static void deadline_passed(struct lxe_session *s)
 {
 	sys_drain_counter(s->deadline);
@@ -212,7 +232,10 @@ static void deadline_passed(struct lxe_session *s)
 		end_linger(s);
 		break;
 	case LXE_PHASE_DONE:
-		s->patience_over = true;
+		if (s->patience_over)
+			give_up(s);
+		else
+			await_reader(s);
 		break;
 	case LXE_PHASE_RUNNING:
 		break;
@@ -262,7 +285,7 @@ static bool finished(struct lxe_session *s)
 {
 	if (s->phase != LXE_PHASE_DONE)
 		return false;
-	if (s->detached)
+	if (s->detached || s->given_up)
 		return true;
 	/* The tail comes when nothing else does; of what is cut off by force it is what there is. */
 	if (s->relay && s->governor &&

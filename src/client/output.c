@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "client/client.h"
 #include "client/session.h"
+#include "sys/proc.h"
 #include "terminal/rawtty.h"
 
 #define READER_MS 2000 /* for who does not read what a keeper that was killed has left */
@@ -93,21 +94,28 @@ int lxe_session_take_governor(struct lxe_session *s, struct lxe_msg *started)
 	return 0;
 }
 
-/* All of one stream, as long as somebody reads it. */
+/* All of one stream, as long as somebody reads on. */
 static void deliver(struct lxe_governor *g, enum lxe_stream stream, int file)
 {
 	struct pollfd polled = { .events = POLLOUT };
 	bool nonblocking;
-	int out = lxe_reopen(file, O_WRONLY, &nonblocking);
+	int out = lxe_reopen(file, O_WRONLY, &nonblocking), r;
+	uint64_t end;
 
 	if (out < 0)
 		return;
 	lxe_governor_set_out(g, stream, out);
 	lxe_governor_end(g, stream);
 	polled.fd = out;
-	while (lxe_governor_push(g, stream) == 0 && lxe_governor_pending(g, stream))
-		if (poll(&polled, 1, READER_MS) <= 0)
+	end = sys_now_ms() + READER_MS;
+	while ((r = lxe_governor_push(g, stream)) >= 0 && lxe_governor_pending(g, stream)) {
+		uint64_t now = sys_now_ms();
+
+		if (r > 0)
+			end = now + READER_MS;
+		if (now >= end || poll(&polled, 1, (int)(end - now)) <= 0)
 			break;
+	}
 }
 
 /* The keeper was killed, and nothing more comes: what it had kept is delivered all the same. */

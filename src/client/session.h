@@ -48,6 +48,7 @@ struct lxe_session {
 	enum lxe_phase phase;
 	bool has_outcome;
 	bool patience_over; /* the time for the pty's last bytes has passed */
+	bool given_up;	    /* and that of the run for who should read them */
 	bool probing;	    /* the gate's timer is set */
 	int signal;	    /* the fatal signal that we got first, 0: none */
 

@@ -12,6 +12,7 @@
 #include "client/attach.h"
 #include "client/join.h"
 #include "store/sandbox.h"
+#include "sys/brief.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 #include "terminal/log.h"
@@ -174,7 +175,7 @@ static void take_signal(struct watch *w)
 
 static int put_pending(struct watch *w)
 {
-	ssize_t n = sys_write(w->out, w->pending + w->done, w->len - w->done);
+	ssize_t n = sys_write_brief(w->out, w->pending + w->done, w->len - w->done);
 
 	if (n == -EAGAIN)
 		return 0;

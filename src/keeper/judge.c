@@ -16,7 +16,10 @@ static void say_timeout(struct lxe_process *p)
 		return;
 	}
 	lxe_life_duration(duration, sizeof(duration), p->spec.timeout_ms);
-	snprintf(o->message, sizeof(o->message), "command timed out after %s", duration);
+	snprintf(o->message, sizeof(o->message),
+		p->late ? "the command has ended, but its output was not read within %s"
+			: "command timed out after %s",
+		duration);
 }
 
 void lxe_process_judge(struct lxe_process *p)

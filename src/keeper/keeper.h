@@ -161,6 +161,9 @@ void lxe_keeper_hung_up(struct lxe_process *p);
 /* progress.c: what it had put out was delivered, after its end (output.h). */
 void lxe_keeper_delivered(struct lxe_process *p);
 
+/* progress.c: a deadline has passed for who reads what an ended one has put out. */
+void lxe_keeper_give_up_delivery(struct lxe_process *p);
+
 /* progress.c: a process is in another state. */
 void lxe_keeper_moved(struct lxe_process *p);
 

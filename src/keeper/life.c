@@ -40,8 +40,14 @@ void lxe_life_message(const struct lxe_keeper *k, char *buf, size_t size)
 static void expire(struct lxe_keeper *k, enum lxe_expiry why)
 {
 	/* What has come to its natural end, or is being ended, needs no reason of ours. */
-	if (k->over || k->stopping || k->main->reaped)
+	if (k->over || k->stopping)
 		return;
+	if (k->main->reaped) {
+		if (k->main->state == LXE_PROCESS_ENDED && !k->main->finished)
+			k->life.expired = why;
+		lxe_keeper_give_up_delivery(k->main);
+		return;
+	}
 	k->life.expired = why;
 	for (struct lxe_process *p = k->processes; p; p = p->next)
 		p->timed_out = p->timed_out || p->state != LXE_PROCESS_ENDED;

@@ -65,8 +65,8 @@ static int push(struct lxe_output_stream *s)
 
 	do {
 		r = lxe_governor_push(s->p->output.governor, s->number);
-	} while (r == 0 && !s->polled && is_pending(s));
-	return r;
+	} while (r >= 0 && !s->polled && is_pending(s));
+	return r < 0 ? r : 0;
 }
 
 /*

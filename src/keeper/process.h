@@ -68,6 +68,7 @@ struct lxe_process {
 	struct lxe_timer patience; /* with its last output, or between stop signal and end */
 	bool counted;		   /* among those that are being put into the container */
 	bool timed_out;
+	bool late;     /* its deadline passed when it had ended, not yet what it has put out */
 	bool stopping; /* its end was asked for */
 	int stop_signal;
 	bool started;  /* its client was told so */

@@ -54,13 +54,24 @@ static void ask_tree_to_end(const struct lxe_process *p)
 	signal_tree(p, SIGCONT);
 }
 
+void lxe_keeper_give_up_delivery(struct lxe_process *p)
+{
+	if (p->state != LXE_PROCESS_ENDED || p->finished)
+		return;
+	p->timed_out = true;
+	lxe_keeper_finish(p);
+}
+
 static void life_over(void *process)
 {
 	struct lxe_process *p = process;
 
-	/* A deadline that came with the natural end did not end anything. */
-	if (p->reaped)
+	/* A deadline that came with the natural end did not end anything, but for the wait for a reader. */
+	if (p->reaped) {
+		p->late = true;
+		lxe_keeper_give_up_delivery(p);
 		return;
+	}
 	p->timed_out = true;
 	if (!p->spec.limits.grace_ms || p->state != LXE_PROCESS_RUNNING) {
 		lxe_process_kill(p);
@@ -107,7 +118,6 @@ static void ended(struct lxe_process *p)
 {
 	struct lxe_keeper *k = p->keeper;
 
-	lxe_loop_clear_timer(k->loop, &p->life);
 	lxe_loop_clear_timer(k->loop, &p->patience);
 	lxe_limits_unwatch(p);
 	/* What it has started ends with it, wherever it hides. */
@@ -122,10 +132,11 @@ static void ended(struct lxe_process *p)
 	lxe_drop_fd(&p->pty.slave);
 	/* A reader who is slow has time, and who waits for the end hears of it then. */
 	if (!lxe_output_end(p)) {
-		if (p->stopping || p->timed_out)
+		if (p->stopping || p->timed_out || p->late)
 			lxe_loop_set_timer(k->loop, &p->patience, READER_MS);
 		return;
 	}
+	lxe_loop_clear_timer(k->loop, &p->life);
 	tell_exited(p);
 	/* What the command has printed is its driver's to read before the pty ends. */
 	if (p->spec.tty != LXE_TTY_ON || p->stopping || p->drained || p->hung_up ||

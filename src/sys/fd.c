@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "sys/brief.h"
 #include "sys/proc.h"
 
 ssize_t sys_read(int fd, void *buf, size_t len)
@@ -58,9 +59,11 @@ static ssize_t write_some(int fd, const struct stat *st, const void *buf, size_t
 		n = send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		return n < 0 ? -errno : n;
 	}
-	if (!S_ISREG(st->st_mode) && len > PIPE_BUF)
-		len = PIPE_BUF;
-	return sys_write(fd, buf, len);
+	if (S_ISREG(st->st_mode))
+		return sys_write(fd, buf, len);
+	if (S_ISCHR(st->st_mode))
+		return sys_write_brief(fd, buf, len);
+	return sys_write(fd, buf, len < PIPE_BUF ? len : PIPE_BUF);
 }
 
 int sys_write_within(int fd, const void *buf, size_t len, int timeout_ms)

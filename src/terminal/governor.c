@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "sys/brief.h"
 #include "sys/fd.h"
 #include "terminal/headtail.h"
 
@@ -242,16 +241,6 @@ bool lxe_governor_pending(struct lxe_governor *g, enum lxe_stream stream)
 	return lxe_headtail_next(&g->s[stream].h).iov_len > 0;
 }
 
-/* poll(2) tells of a page's room in a pipe, whatever else is written to it meanwhile. */
-static ssize_t write_if_ready(int fd, const void *buf, size_t len)
-{
-	struct pollfd polled = { .fd = fd, .events = POLLOUT };
-
-	if (poll(&polled, 1, 0) <= 0)
-		return -EAGAIN;
-	return sys_write(fd, buf, len < PIPE_BUF ? len : PIPE_BUF);
-}
-
 static ssize_t write_some(enum kind kind, int fd, const void *buf, size_t len)
 {
 	ssize_t n;
@@ -266,7 +255,7 @@ static ssize_t write_some(enum kind kind, int fd, const void *buf, size_t len)
 		n = send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		return n < 0 ? -errno : n;
 	case BLOCKING:
-		return write_if_ready(fd, buf, len);
+		return sys_write_brief(fd, buf, len);
 	}
 	return -EINVAL;
 }
@@ -282,16 +271,16 @@ int lxe_governor_push(struct lxe_governor *g, enum lxe_stream stream)
 		ssize_t n;
 
 		if (!v.iov_len)
-			return 0;
+			break;
 		n = write_some(kind, g->s[stream].out, v.iov_base, v.iov_len);
 		if (n == -EAGAIN || n == -EINTR)
-			return 0;
+			break;
 		if (n < 0)
 			return n == -ECONNRESET ? -EPIPE : (int)n;
 		lxe_headtail_taken(h, (size_t)n);
 		total += (size_t)n;
 	}
-	return 0;
+	return total > 0;
 }
 
 void lxe_governor_tell(const struct lxe_governor *g, struct lxe_outcome *o)

@@ -2,7 +2,8 @@
  * Output governance: what a command puts out on its way to the caller, limited to a head and a tail
  * (headtail.h), with everything going to a spill file beside. Its state is in a memfd that the keeper
  * makes and the client maps: one of the two reads and delivers, and when that one is killed, the other
- * delivers what was kept. Never waits, but for the disk.
+ * delivers what was kept. Never waits, but for the disk, and for milliseconds where it cannot but try
+ * (sys/brief.h).
  *
  *   without a terminal: the keeper reads two pipes            (keeper/output.c)
  *   with one: the client's relay puts in what came from it    (relay.c), as the first stream
@@ -50,7 +51,7 @@ void lxe_governor_end(struct lxe_governor *g, enum lxe_stream stream);
 /* Is there something to be delivered now? */
 bool lxe_governor_pending(struct lxe_governor *g, enum lxe_stream stream);
 
-/* Deliver what can be: 0, or a negative errno when nobody reads it (-EPIPE) or it cannot be written. */
+/* Deliver what can be: was anything (0, 1)? -EPIPE: nobody reads it; or why it cannot be written. */
 int lxe_governor_push(struct lxe_governor *g, enum lxe_stream stream);
 
 /* What the result record says of it. */

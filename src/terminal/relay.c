@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sys/brief.h"
 #include "sys/fd.h"
 #include "terminal/governor.h"
 #include "terminal/input.h"
@@ -93,7 +94,10 @@ static int deliver_some(struct lxe_relay *r, size_t max, bool *more)
 	struct iovec v = lxe_ring_peek(r->ring, r->delivered);
 	ssize_t n;
 
-	n = sys_write(r->out, v.iov_base, v.iov_len < max ? v.iov_len : max);
+	if (v.iov_len > max)
+		v.iov_len = max;
+	n = r->out_blocks ? sys_write_brief(r->out, v.iov_base, v.iov_len)
+			  : sys_write(r->out, v.iov_base, v.iov_len);
 	*more = n > 0;
 	if (n == -EAGAIN)
 		return 0;
@@ -114,8 +118,8 @@ static int deliver_governed(struct lxe_relay *r)
 		n = lxe_governor_put(r->governor, LXE_STREAM_OUT, v.iov_base, v.iov_len);
 		r->delivered += n;
 		res = lxe_governor_push(r->governor, LXE_STREAM_OUT);
-	} while (res == 0 && n && backlog(r));
-	return res;
+	} while (res >= 0 && n && backlog(r));
+	return res < 0 ? res : 0;
 }
 
 static int deliver(struct lxe_relay *r)

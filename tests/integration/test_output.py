@@ -1,9 +1,11 @@
 """--output-limit: the head and the tail of what a command puts out, and --spill: all of it."""
 
+import contextlib
 import fcntl
 import json
 import os
 import re
+import select
 import signal
 import socket
 import struct
@@ -178,6 +180,50 @@ def test_a_reader_that_stands_still_does_not_hold_up_an_interrupt(world):
     lxe.poll_until(lambda: queued(process.stdout.fileno()) > 4096)
     process.send_signal(signal.SIGINT)
     assert process.wait(15 * lxe.SLACK) == 130
+    process.stdout.close()
+    process.stderr.close()
+    world.assert_clean()
+
+
+@pytest.mark.parametrize("mode", ["-T", "-t"])
+def test_a_terminal_that_nobody_reads_does_not_hold_up_the_timeout(world, mode):
+    """To an ordinary user it is somebody else's: there is no way to write to it but one that may wait."""
+    master, slave = os.openpty()
+    words = ("run", mode, "--output-limit", "1M", "--timeout", "1s", "--", "yes")
+    process = world.popen(*words, stdin=slave, stdout=slave)
+    try:
+        assert process.wait(15 * lxe.SLACK) == 124
+    finally:
+        os.close(master)
+        os.close(slave)
+        process.stderr.close()
+    world.assert_clean(10)
+
+
+def test_what_a_slow_terminal_gets_is_all_of_it(world):
+    master, slave = os.openpty()
+    process = world.popen("run", "-T", "--output-limit", "1M", "--", "sh", "-c", LINES, stdout=slave)
+    os.close(slave)
+    lxe.poll_until(lambda: select.select([master], [], [], 0)[0])
+    lxe.pause(0.1)
+    got = b""
+    # EIO is the end of a terminal that nobody holds any more.
+    with contextlib.suppress(OSError):
+        while data := os.read(master, 65536):
+            got += data
+    assert process.wait(lxe.DEADLINE) == 0 and got == ALL.replace(b"\n", b"\r\n")
+    os.close(master)
+    process.stderr.close()
+
+
+@pytest.mark.parametrize("mode", [("-T", "--output-limit", "1M"), ("-t", "--output-limit", "1M"), ("-t",)])
+def test_a_reader_that_stands_still_after_the_end_has_until_the_timeout(world, result, mode):
+    words = ("run", *mode, "--timeout", "2s", "--result", str(result))
+    process = world.popen(*words, "--", "sh", "-c", LINES)
+    assert process.wait(15 * lxe.SLACK) == 124
+    assert b"output was not read" in process.stderr.read()
+    # With a terminal the client delivers, when the record is complete.
+    assert record(result)["cause"] == ("exit" if mode[0] == "-t" else "timeout")
     process.stdout.close()
     process.stderr.close()
     world.assert_clean()

@@ -29,7 +29,7 @@ static void put_all(struct lxe_governor *g, const char *text)
 		size_t n = lxe_governor_put(g, LXE_STREAM_OUT, text, len);
 
 		cr_assert(n > 0);
-		cr_assert_eq(lxe_governor_push(g, LXE_STREAM_OUT), 0);
+		cr_assert_geq(lxe_governor_push(g, LXE_STREAM_OUT), 0);
 		text += n;
 		len -= n;
 	}
@@ -65,7 +65,7 @@ Test(governor, another_process_goes_on)
 	lxe_governor_set_out(other, LXE_STREAM_OUT, ends[1]);
 	cr_assert_not(lxe_governor_pending(other, LXE_STREAM_OUT));
 	lxe_governor_end(other, LXE_STREAM_OUT);
-	cr_assert_eq(lxe_governor_push(other, LXE_STREAM_OUT), 0);
+	cr_assert_geq(lxe_governor_push(other, LXE_STREAM_OUT), 0);
 	cr_assert_eq(read_now(ends[0], got, sizeof(got)), 32 + LIMIT / 2);
 	cr_assert_eq(memcmp(got, "\n[lxc-exec: 2000 bytes dropped]", 31), 0);
 	lxe_governor_tell(other, &o);
@@ -109,7 +109,7 @@ Test(governor, never_waits_for_a_reader, .timeout = 20)
 			cr_assert_eq(sys_set_nonblock(ends[1], true), 0);
 		lxe_governor_set_out(g, LXE_STREAM_OUT, ends[1]);
 		while ((n = lxe_governor_put(g, LXE_STREAM_OUT, chunk, sizeof(chunk) - 1))) {
-			cr_assert_eq(lxe_governor_push(g, LXE_STREAM_OUT), 0);
+			cr_assert_geq(lxe_governor_push(g, LXE_STREAM_OUT), 0);
 			total += n;
 		}
 		cr_assert_geq(total, 1 << 21, "%d", kind);
