@@ -19,6 +19,7 @@
 #define LXE_NET_SUBNET_MIN 8
 #define LXE_NET_SUBNET_MAX 29
 #define LXE_NET_PUBLISH_MAX 256
+#define LXE_NET_USERINFO_MAX 512
 
 enum lxe_net_mode { LXE_NET_NONE, LXE_NET_FILTERED, LXE_NET_OPEN };
 
@@ -29,6 +30,7 @@ struct lxe_net_spec {
 	struct lxe_strv deny;	 /* likewise; these beat the others */
 	struct lxe_strv publish; /* each one for lxe_net_publish_parse() */
 	char *proxy;		 /* SCHEME://HOST:PORT, never with credentials; or NULL */
+	char *proxy_userinfo;	 /* USER:PASSWORD for it, as a URL has it: never printed; or NULL */
 	char *proxy_source;	 /* env:, file: or fd: that has all of it; the client's alone */
 	char *subnet;		 /* of all sandboxes, IPv4; NULL: LXE_NET_SUBNET */
 };
@@ -68,6 +70,9 @@ struct lxe_net_proxy {
 /* Nothing of the userinfo is in any message. */
 int lxe_net_proxy_parse(struct lxe_net_proxy *ret, const char *text, struct lxe_err *err);
 int lxe_net_proxy_format(const struct lxe_net_proxy *p, char *buf, size_t size); /* without it */
+
+/* IPv4, with a prefix of LXE_NET_SUBNET_MIN to MAX bits, of private or shared addresses. */
+int lxe_net_subnet_parse(struct lxe_net_addr *ret, const char *text, struct lxe_err *err);
 
 /* All that is allowed, the proxy as the last of them. Allocated: free(*ret). */
 int lxe_net_allowed(const struct lxe_net_spec *net, struct lxe_net_rule **ret, size_t *n);

@@ -63,6 +63,13 @@ int lxe_net_rule_format(const struct lxe_net_rule *rule, char *buf, size_t size)
 /* An address or network, ADDRESS[/BITS], without brackets; in a network no bit of the host is set. */
 int lxe_net_addr_parse(struct lxe_net_addr *ret, const char *text, struct lxe_err *err);
 
+/*
+ * The same for a part of a text: NULL, or what is wrong with it, and then perhaps what to write instead
+ * in `hint` (LXE_NET_HINT bytes).
+ */
+#define LXE_NET_HINT 160
+const char *lxe_net_addr_read(struct lxe_net_addr *ret, const char *text, size_t len, char *hint);
+
 /* ADDRESS, with /BITS if it is a network. `buf` has LXE_NET_ADDR_TEXT bytes. */
 void lxe_net_addr_format(const struct lxe_net_addr *addr, char *buf);
 

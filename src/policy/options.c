@@ -155,6 +155,7 @@ static const struct lxe_option table[] = {
 		.set_in_profile = lxe_set_deny_list,
 	},
 #include "policy/options_limits.inc"
+#include "policy/options_net.inc"
 	{
 		.name = "result",
 		.placeholder = "FILE|fd:N",

@@ -21,7 +21,13 @@ void lxe_request_init(struct lxe_request *req)
 
 void lxe_request_next_source(struct lxe_request *req)
 {
+	const struct lxe_net_spec *net = &req->spec.net;
+
 	req->caps = (struct lxe_caps_wish){ .base = req->spec.caps };
+	req->net_before.allow = net->allow.n;
+	req->net_before.deny = net->deny.n;
+	req->net_before.publish = net->publish.n;
+	req->net_before.proxy = net->proxy || net->proxy_source;
 }
 
 void lxe_request_release(struct lxe_request *req)

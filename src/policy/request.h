@@ -16,7 +16,11 @@ enum lxe_output { LXE_OUTPUT_TABLE, LXE_OUTPUT_JSON };
 struct lxe_request {
 	struct lxe_spec spec;
 	struct lxe_caps_wish caps; /* of the source that is being read; see spec.caps */
-	char *profile;		   /* a name, or a path when it holds a '/'; NULL: none */
+	struct {
+		size_t allow, deny, publish;
+		bool proxy;
+	} net_before;  /* how much of spec.net is from sources before that one */
+	char *profile; /* a name, or a path when it holds a '/'; NULL: none */
 	enum lxe_output output;
 	bool dry_run;
 	bool fix;

@@ -51,4 +51,14 @@ LXE_SETTER(lxe_set_seccomp_file); /* the same, or the name of a built-in profile
 LXE_SETTER(lxe_set_deny);      /* one more of spec.deny: an absolute path */
 LXE_SETTER(lxe_set_deny_list); /* several, with ':' between them */
 
+/* setters_net.c */
+LXE_SETTER(lxe_set_network);	      /* spec.net.mode */
+LXE_SETTER(lxe_set_net_rule);	      /* struct lxe_strv at offset: one more rule */
+LXE_SETTER(lxe_set_net_rules);	      /* the same: LABEL= and several, with blanks between them */
+LXE_SETTER(lxe_set_publish);	      /* one more of spec.net.publish */
+LXE_SETTER(lxe_set_publish_list);     /* several, with blanks between them */
+LXE_SETTER(lxe_set_proxy);	      /* spec.net.proxy or proxy_source, or "none" */
+LXE_SETTER(lxe_set_proxy_in_profile); /* the same, but from no descriptor or relative path */
+LXE_SETTER(lxe_set_subnet);	      /* spec.net.subnet */
+
 #endif

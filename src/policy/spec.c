@@ -35,6 +35,7 @@ void lxe_spec_release(struct lxe_spec *spec)
 	lxe_strv_release(&spec->argv);
 	lxe_strv_release(&spec->env);
 	lxe_limits_release(&spec->limits);
+	lxe_net_release(&spec->net);
 	lxe_strv_release(&spec->deny);
 	*spec = (struct lxe_spec){ 0 };
 }

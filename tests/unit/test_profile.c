@@ -218,7 +218,8 @@ Test(profile, limits)
 /* A value that a profile may hold for a key, by the kind of its setter. */
 static const char *sample(const struct lxe_option *o)
 {
-	static const char *const values[] = { "yes", "4M", "/x", "json", "MKNOD", "none", "x" };
+	static const char *const values[] = { "yes", "4M", "/x", "json", "MKNOD", "none", "x",
+		"10.0.0.0/8" };
 	struct lxe_request scratch;
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
@@ -243,7 +244,9 @@ Test(profile, every_key_of_the_table_can_be_set)
 		cr_assert_eq(parse(text) == 0, o->in_profile == LXE_PROFILE_KEY, "%s: %s", text,
 			err.msg);
 		snprintf(text, sizeof(text), "[%s]\n%s\n", o->name,
-			strcmp(o->name, "ulimit") == 0 ? "nofile = 5" : "A = env:b");
+			strcmp(o->name, "ulimit") == 0	 ? "nofile = 5"
+			: strcmp(o->name, "secret") == 0 ? "A = env:b"
+							 : "A = b");
 		cr_assert_eq(parse(text) == 0, o->in_profile == LXE_PROFILE_SECTION, "%s", text);
 	}
 }

@@ -46,6 +46,13 @@ static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
 	cr_assert_str_eq(a->seccomp_text, b->seccomp_text);
 	cr_assert_eq(a->seccomp_log, b->seccomp_log);
 	cr_assert_str_eq(a->learn, b->learn);
+	cr_assert_eq(a->net.mode, b->net.mode);
+	assert_same_strv(&a->net.allow, &b->net.allow);
+	assert_same_strv(&a->net.deny, &b->net.deny);
+	assert_same_strv(&a->net.publish, &b->net.publish);
+	cr_assert_str_eq(a->net.proxy, b->net.proxy);
+	cr_assert_str_eq(a->net.proxy_userinfo, b->net.proxy_userinfo);
+	cr_assert_str_eq(a->net.subnet, b->net.subnet);
 	cr_assert_eq(a->rows, b->rows);
 	cr_assert_eq(a->cols, b->cols);
 	cr_assert_eq(a->verbose, b->verbose);
