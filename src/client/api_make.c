@@ -8,6 +8,7 @@
 #include "client/api.h"
 #include "client/client.h"
 #include "client/make.h"
+#include "client/network.h"
 #include "client/secrets.h"
 #include "client/seccomp.h"
 #include "keeper/teardown.h"
@@ -83,7 +84,7 @@ static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint6
 {
 	LXE_AUTOCLOSE int null = -EBADF, spill = -EBADF, secrets = -EBADF;
 	LXE_AUTOCLOSE int result = -EBADF, learn = -EBADF;
-	LXE_AUTOFREE char *profile = NULL;
+	LXE_AUTOFREE char *profile = NULL, *proxy = NULL, *userinfo = NULL;
 	struct lxe_spec spec = lxe_api_spec(o);
 	int left = lxe_api_left(end), r;
 	struct lxe_make m = {
@@ -112,6 +113,16 @@ static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint6
 	if (r < 0)
 		return r;
 	spec.seccomp_text = profile;
+	r = lxe_client_read_proxy(&proxy, &userinfo, &spec.net, err);
+	if (r < 0)
+		return r;
+	if (proxy) {
+		spec.net.proxy = proxy;
+		spec.net.proxy_userinfo = userinfo;
+	}
+	r = lxe_net_settle(&spec.net, err);
+	if (r < 0)
+		return r;
 	r = lxe_client_open_learn(&learn, &spec, err);
 	if (r < 0)
 		return r;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "client/network.h"
 #include "client/secrets.h"
 #include "client/seccomp.h"
 #include "client/session.h"
@@ -133,6 +134,8 @@ static int prepare(struct lxe_session *s, struct lxe_err *err)
 	/* Whoever gives them through a pipe may be waited for: Ctrl-C ends that. */
 	if (s->kind == LXE_SESSION_RUN || s->kind == LXE_SESSION_CREATE)
 		r = lxe_secrets_open(&s->spec->secrets, true, &s->secrets, err);
+	if (r == 0 && (s->kind == LXE_SESSION_RUN || s->kind == LXE_SESSION_CREATE))
+		r = lxe_client_settle_network(&s->spec->net, err);
 	if (r == 0)
 		r = lxe_session_prepare_output(s, err);
 	if (r == 0 && s->kind != LXE_SESSION_EXEC)

@@ -53,6 +53,12 @@ static int inherit(struct lxe_process *p, const struct lxe_spec *from)
 		r = lxe_strv_add(&ulimits, from->limits.ulimits.v[i]);
 	for (size_t i = 0; r == 0 && i < p->spec.limits.ulimits.n; i++)
 		r = lxe_strv_add(&ulimits, p->spec.limits.ulimits.v[i]);
+	/* The network is the sandbox's: of it a command has to know the proxy alone. */
+	lxe_net_release(&p->spec.net);
+	if (r == 0)
+		r = lxe_str_set(&p->spec.net.proxy, from->net.proxy);
+	if (r == 0)
+		r = lxe_str_set(&p->spec.net.proxy_userinfo, from->net.proxy_userinfo);
 	if (r == 0 && !p->spec.user && from->user)
 		r = lxe_str_set(&p->spec.user, from->user);
 	if (r == 0 && !p->spec.cwd && from->cwd)

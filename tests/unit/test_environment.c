@@ -98,3 +98,26 @@ Test(environment, a_term_that_does_not_fit_is_an_error)
 	cr_assert_neq(err.msg[0], '\0');
 	lxe_spec_release(&spec);
 }
+
+Test(environment, the_proxy_is_in_the_usual_variables)
+{
+	struct lxe_strv env = { 0 };
+	struct lxe_spec spec;
+	struct lxe_err err = { 0 };
+
+	lxe_spec_init(&spec);
+	lxe_str_set(&spec.net.proxy, "http://a.example:3128");
+	lxe_str_set(&spec.net.proxy_userinfo, "u:p%40");
+	lxe_strv_add(&spec.env, "https_proxy=http://mine");
+	cr_assert_eq(lxe_environment(&env, &spec, &root, &err), 0);
+	cr_assert_str_eq(value_of(&env, "http_proxy"), "http://u:p%40@a.example:3128");
+	cr_assert_str_eq(value_of(&env, "ALL_PROXY"), "http://u:p%40@a.example:3128");
+	cr_assert_str_eq(value_of(&env, "https_proxy"), "http://mine");
+	cr_assert_str_eq(value_of(&env, "no_proxy"), "localhost,127.0.0.1,::1");
+	lxe_strv_release(&env);
+	lxe_str_set(&spec.net.proxy_userinfo, NULL);
+	cr_assert_eq(lxe_environment(&env, &spec, &root, &err), 0);
+	cr_assert_str_eq(value_of(&env, "http_proxy"), "http://a.example:3128");
+	lxe_strv_release(&env);
+	lxe_spec_release(&spec);
+}
