@@ -87,9 +87,9 @@ $(SHARED): $(LIB) $(LIB_MAP)
 		-liniparser -ljansson
 
 # pid 1 of every sandbox: static and without a C library, so that it starts in any root filesystem.
-$(OUT)/lxc-exec-init: $(INIT_SRC)
+$(OUT)/lxc-exec-init: $(INIT_SRC) $(wildcard src/container/init/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 $(WARN) -Os -ffreestanding -fno-stack-protector -fno-pie -nostdlib -static \
+	$(CC) -std=gnu17 $(WARN) -Os -ffreestanding -fno-stack-protector -fno-pie -nostdlib -static -iquote src \
 		-Wl,--build-id=none -Wl,-z,noseparate-code -s -o $@ $<
 
 $(OUT)/lxc-exec-scope: $(OBJ)/cgroup/scope/scope.o $(LIB)

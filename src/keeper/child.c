@@ -23,8 +23,8 @@ const char *lxe_child_step_name(enum lxe_child_step step)
 	static const char *const names[] = {
 		[LXE_CHILD_SIGNALS] = "reset the signals",
 		[LXE_CHILD_LIMITS] = "set resource limits",
-		[LXE_CHILD_DENY] = "deny",
 		[LXE_CHILD_MASKS] = "cover what of /proc and /sys is not for the sandbox",
+		[LXE_CHILD_DENY] = "deny",
 		[LXE_CHILD_MARK] = "make a uts namespace",
 		[LXE_CHILD_BOUNDS] = "limit the capabilities",
 		[LXE_CHILD_NO_NEW_PRIVS] = "set no_new_privs",
@@ -101,18 +101,20 @@ static int become_leader(const struct lxe_child *c)
 
 static int close_others(const struct lxe_child *c)
 {
-	int keep[3] = { c->messenger, c->report, c->release };
-	size_t first = c->messenger < 0;
+	int keep[4] = { c->messenger, c->covered, c->report, c->release };
+	const size_t n = sizeof(keep) / sizeof(keep[0]);
+	size_t first = 0;
 
-	for (size_t i = first; i < 3; i++) {
-		for (size_t k = i + 1; k < 3; k++) {
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = i + 1; k < n; k++) {
 			int lower = keep[k] < keep[i] ? keep[k] : keep[i];
 
 			keep[k] = keep[k] < keep[i] ? keep[i] : keep[k];
 			keep[i] = lower;
 		}
+		first += keep[i] < 0;
 	}
-	return sys_close_from(3, keep + first, 3 - first);
+	return sys_close_from(3, keep + first, n - first);
 }
 
 /* What the caller's shell is used to is not the sandbox's business: as after login(1). */
@@ -154,20 +156,22 @@ static int check_devices(const struct lxe_child *c)
 	return 0;
 }
 
+/* What pid 1 covers it must not find denied: then it is waited for at once. */
+static int await_masks(const struct lxe_child *c)
+{
+	return c->first && c->deny->n ? lxe_masks_await_child(c->covered) : 0;
+}
+
 static int deny(const struct lxe_child *c)
 {
 	return c->first ? lxe_deny_child(&c->covers, c->deny, c->at) : 0;
 }
 
-static int put_masks(const struct lxe_child *c)
-{
-	return c->first ? lxe_masks_child() : 0;
-}
-
 static int check_masks(const struct lxe_child *c)
 {
-	(void)c;
-	return lxe_masks_check_child();
+	int r = c->first && !c->deny->n ? lxe_masks_await_child(c->covered) : 0;
+
+	return r < 0 ? r : lxe_masks_check_child();
 }
 
 static int limit_capabilities(const struct lxe_child *c)
@@ -246,8 +250,8 @@ int lxe_child_main(void *arg)
 	static int (*const steps[])(const struct lxe_child *) = {
 		[LXE_CHILD_SIGNALS] = default_signals,
 		[LXE_CHILD_LIMITS] = set_limits,
+		[LXE_CHILD_MASKS] = await_masks,
 		[LXE_CHILD_DENY] = deny,
-		[LXE_CHILD_MASKS] = put_masks,
 		[LXE_CHILD_MARK] = mark_tree,
 		[LXE_CHILD_BOUNDS] = limit_capabilities,
 		[LXE_CHILD_NO_NEW_PRIVS] = no_new_privs,

@@ -18,8 +18,8 @@
 enum lxe_child_step {
 	LXE_CHILD_SIGNALS,
 	LXE_CHILD_LIMITS,
-	LXE_CHILD_DENY,
 	LXE_CHILD_MASKS,
+	LXE_CHILD_DENY,
 	LXE_CHILD_MARK,
 	LXE_CHILD_BOUNDS,
 	LXE_CHILD_NO_NEW_PRIVS,
@@ -54,14 +54,15 @@ struct lxe_child {
 	bool cwd_optional; /* nobody asked for it: / will do */
 	uid_t uid;	   /* inside */
 	gid_t gid;
-	int stdio[3]; /* with a terminal: the slave, three times */
+	int stdio[3]; /* with a terminal: the slave, three times, from the word to go in */
 	bool terminal;
-	int report;		     /* written */
-	int release;		     /* one byte lets it go on; end of file ends it */
-	int messenger;		     /* for the filter's listener; -EBADF: it has none */
-	struct rlimit nofile;	     /* of open files */
-	bool first;		     /* of its sandbox: it puts the masks there */
-	const struct lxe_strv *deny; /* and these paths out of reach */
+	int report;	      /* written */
+	int release;	      /* one record lets it go on; end of file ends it */
+	int covered;	      /* the first one's: pid 1 says there that it has put the masks */
+	int messenger;	      /* for the filter's listener; -EBADF: it has none */
+	struct rlimit nofile; /* of open files */
+	bool first;	      /* of its sandbox: it puts these paths out of reach */
+	const struct lxe_strv *deny;
 	struct lxe_covers covers;
 	size_t *at;
 	bool mark;	    /* by a namespace of its own: there is no cgroup to know its tree by */

@@ -126,6 +126,15 @@ static int await_init(struct lxe_keeper *k, int ready)
 	return r;
 }
 
+static int await_started(struct lxe_keeper *k, int ready, struct lxe_err *err)
+{
+	int r = await_init(k, ready);
+
+	if (r < 0)
+		return lxe_fail(err, r, "wait for pid 1 of the container");
+	return lxe_container_started(k->container, ready, err);
+}
+
 static int start_container(struct lxe_keeper *k, int init, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int ready = -EBADF;
@@ -140,10 +149,14 @@ static int start_container(struct lxe_keeper *k, int init, struct lxe_err *err)
 	r = lxe_container_start(k->container, &how, &k->monitor, &ready, err);
 	if (r < 0)
 		return r;
-	r = await_init(k, ready);
+	/* What the command's starter can do by itself goes on beside the container's start. */
+	r = lxe_process_fork(k->main, ready, err);
+	if (r == 0)
+		r = await_started(k, ready, err);
+	/* One that waits for a container that does not come ends by this. */
 	if (r < 0)
-		return lxe_fail(err, r, "wait for pid 1 of the container");
-	return lxe_container_started(k->container, ready, err);
+		lxe_drop_fd(&k->main->release);
+	return r;
 }
 
 static int make_container(struct lxe_keeper *k, int init, struct lxe_err *err)
@@ -252,7 +265,7 @@ static int park_command(struct lxe_keeper *k, struct lxe_err *err)
 	const struct lxe_process *p = k->main;
 	int r;
 
-	r = lxe_process_spawn(k->main, err);
+	r = lxe_process_enter(k->main, err);
 	if (r == 0)
 		r = lxe_keeper_wait_until(k, is_parked, -1);
 	if (r < 0)

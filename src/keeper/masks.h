@@ -1,16 +1,15 @@
 /*
- * What of the sandbox's /proc and /sys nobody in it sees, or can change: covered by mounts that its
- * first command's process makes before anything of the user's runs, and that every command's process
- * looks for before its execve. In a process that is in all of the container's namespaces with all
- * capabilities there, and that no security module has confined yet. Async-signal-safe; negative errno.
+ * What of the sandbox's /proc and /sys nobody in it sees, or can change (container/init/masks.h): pid 1 covers
+ * it while the first command's process is on its way, and no command is executed before all of it is
+ * seen to be covered. In a process that is in all of the container's namespaces. Async-signal-safe; negative errno.
  */
 #ifndef LXE_KEEPER_MASKS_H
 #define LXE_KEEPER_MASKS_H
 
-/* Put the mounts there, and let none of the container's mounts propagate. */
-int lxe_masks_child(void);
+/* Wait until pid 1 has put the mounts there, as it says on `covered`; its error when it could not. */
+int lxe_masks_await_child(int covered);
 
-/* Are they all there? -EPERM when one is not. */
+/* Are they all there? -EPERM when one is not, or why that cannot be seen. */
 int lxe_masks_check_child(void);
 
 #endif

@@ -167,6 +167,17 @@ static void await_step(struct lxe_process *p)
 	lxe_loop_set_timer(p->keeper->loop, &p->step, STEP_TIMEOUT_MS);
 }
 
+/* The child changes none of them any more, and has enough to do meanwhile. */
+static void verify_namespaces(struct lxe_process *p)
+{
+	struct lxe_err err = { 0 };
+	int r = p->reaped ? 0 : lxe_verify_namespaces(p->pid, &err);
+
+	/* One that has died, and so has no namespaces, has reported why, or its end does. */
+	if (r < 0 && r != -ESRCH)
+		lxe_process_fail(p, &err);
+}
+
 static void hear_starter(void *process, uint32_t events)
 {
 	struct lxe_process *p = process;
@@ -185,6 +196,7 @@ static void hear_starter(void *process, uint32_t events)
 		await_step(p);
 		move(p, LXE_PROCESS_PARKING);
 		lxe_keeper_know_process(p);
+		verify_namespaces(p);
 	}
 }
 
@@ -194,7 +206,7 @@ static void parked(struct lxe_process *p)
 
 	if (p->reaped) {
 		died_parking(p);
-	} else if (lxe_limits_of_process(p, &err) < 0 || lxe_verify_namespaces(p->pid, &err) < 0 ||
+	} else if (lxe_limits_of_process(p, &err) < 0 ||
 		   lxe_verify_confinement(p->pid, &p->confinement, &err) < 0) {
 		lxe_process_fail(p, &err);
 	} else {

@@ -55,7 +55,8 @@ struct lxe_process {
 
 	struct lxe_output output;
 
-	int answer, report, release; /* of the starter; of the child; to the child */
+	int answer, report; /* of the starter; of the child */
+	int release;	    /* to the starter, and then to the child */
 	struct lxe_source answered, reported;
 	struct lxe_learner learner;
 	pid_t pid;   /* 0: not known yet */
@@ -88,7 +89,16 @@ struct lxe_process *lxe_process_new(
 /* Out of the keeper's list, everything given back; what still runs is left to its cgroup. */
 void lxe_process_free(struct lxe_process *p);
 
-/* spawn.c: fork it into the container; it is ENTERING then, and parks by itself. */
+/*
+ * spawn.c: fork its starter, which needs no container yet: it enters the command's cgroup and waits, until the
+ * end of `release` at worst. On `init` (-EBADF: it is past that) pid 1 says what it has done.
+ */
+int lxe_process_fork(struct lxe_process *p, int init, struct lxe_err *err);
+
+/* spawn.c: send the starter into the container, which runs; it is ENTERING then, and parks by itself. */
+int lxe_process_enter(struct lxe_process *p, struct lxe_err *err);
+
+/* spawn.c: both. */
 int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err);
 
 /* What the starter says: the command's pid, or why there is none. */

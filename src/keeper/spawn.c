@@ -14,6 +14,7 @@
 #include "store/rootless.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
+#include "sys/socket.h"
 
 /*
  * Half of the limit more than what it uses itself (proc(5)): files in memory are nobody's, and without it
@@ -41,17 +42,32 @@ static void fill_stdio(
 	const int *fds = p->request.fds;
 
 	child->terminal = p->spec.tty == LXE_TTY_ON;
-	child->stdio[0] = child->terminal ? p->pty.slave : fds[LXE_FD_STDIN];
-	child->stdio[1] = child->terminal ? p->pty.slave : fds[LXE_FD_STDOUT];
-	child->stdio[2] = child->terminal ? p->pty.slave : fds[LXE_FD_STDERR];
+	/* A terminal's slave comes with the word to go in: it is of the container's devpts. */
+	for (int fd = 0; fd < 3; fd++)
+		child->stdio[fd] = child->terminal ? -EBADF : fds[LXE_FD_STDIN + fd];
 	for (enum lxe_stream i = LXE_STREAM_OUT; i < LXE_STREAMS; i++)
 		if (limited[i] >= 0)
 			child->stdio[STDOUT_FILENO + i] = limited[i];
 }
 
+/* False: nobody is left to give it, and nothing was entered yet. */
+static bool await_word(struct lxe_child *child)
+{
+	int slave = -EBADF;
+	size_t n = 1;
+	char word;
+
+	if (sys_recv(child->release, &word, sizeof(word), &slave, &n) != (ssize_t)sizeof(word))
+		return false;
+	for (int fd = 0; n && fd < 3; fd++)
+		child->stdio[fd] = slave;
+	return true;
+}
+
 /*
- * The starter: enters the command's cgroup, so that what it forks is born there, and attaches. It is
- * single-threaded and short-lived; with its end the keeper, a subreaper, becomes the parent.
+ * The starter: enters the command's cgroup, so that what it forks is born there, and attaches once
+ * there is a container to attach to. It is single-threaded and short-lived; with its end the keeper, a
+ * subreaper, becomes the parent.
  */
 static void run_starter(
 	const struct lxe_process *p, struct lxe_child *child, pid_t keeper, int answer)
@@ -74,9 +90,11 @@ static void run_starter(
 	report.pid = lxe_cgroup_leaf_enter(p->leaf);
 	if (report.pid < 0)
 		lxe_fail(&report.err, report.pid, "enter the command's cgroup");
-	else
+	else if (await_word(child))
 		report.pid = lxe_container_attach(
 			p->keeper->container, lxe_child_main, child, &report.err);
+	else
+		_exit(1);
 	sys_write_all(answer, &report, sizeof(report));
 	_exit(0);
 }
@@ -97,9 +115,9 @@ static int make_pipes(
 		return lxe_fail(err, r, "make the report pipe");
 	p->report = ends[0];
 	child->report = ends[1];
-	r = sys_pipe(ends);
+	r = sys_socketpair(ends);
 	if (r < 0)
-		return lxe_fail(err, r, "make the release pipe");
+		return lxe_fail(err, r, "make the release socket");
 	child->release = ends[0];
 	p->release = ends[1];
 	return 0;
@@ -109,16 +127,12 @@ static int fork_starter(
 	struct lxe_process *p, struct lxe_child *child, int answer, struct lxe_err *err)
 {
 	pid_t keeper = getpid(), starter;
-	int r = lxe_process_listen(p, err);
 
-	if (r < 0)
-		return r;
 	starter = sys_fork_into(lxe_cgroup_leaf_fork_fd(p->leaf));
 	if (starter < 0)
 		return lxe_fail(err, starter, "fork into the command's cgroup");
 	if (starter == 0)
 		run_starter(p, child, keeper, answer);
-	lxe_process_entering(p);
 	return 0;
 }
 
@@ -135,8 +149,6 @@ static int prepare(struct lxe_process *p, struct lxe_strv *env, struct lxe_err *
 	};
 	if (r == 0 && !p->leaf)
 		r = lxe_cgroup_leaf_exec(&p->leaf, p->keeper->cgroup, p->number, err);
-	if (r == 0 && p->spec.tty == LXE_TTY_ON)
-		r = open_terminal(p, err);
 	return r < 0 ? r : lxe_environment(env, &p->spec, &p->user, err);
 }
 
@@ -150,13 +162,14 @@ static void let_go_of_stdio(struct lxe_process *p)
 		lxe_drop_fd(&p->request.fds[role]);
 }
 
-int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
+int lxe_process_fork(struct lxe_process *p, int init, struct lxe_err *err)
 {
 	struct lxe_strv env = { 0 };
 	struct lxe_child child = {
 		.report = -EBADF,
 		.release = -EBADF,
 		.messenger = -EBADF,
+		.covered = init,
 		.covers = { -EBADF, -EBADF },
 	};
 	int limited[LXE_STREAMS] = { -EBADF, -EBADF };
@@ -200,4 +213,28 @@ int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
 	let_go_of_stdio(p);
 	lxe_strv_release(&env);
 	return r;
+}
+
+int lxe_process_enter(struct lxe_process *p, struct lxe_err *err)
+{
+	bool terminal = p->spec.tty == LXE_TTY_ON;
+	int r = terminal ? open_terminal(p, err) : 0;
+
+	if (r == 0)
+		r = lxe_process_listen(p, err);
+	if (r < 0)
+		return r;
+	r = sys_send(p->release, "", 1, &p->pty.slave, terminal);
+	/* One that is gone has said why, or its end does. */
+	if (r < 0 && r != -EPIPE)
+		return lxe_fail(err, r, "let the starter go into the container");
+	lxe_process_entering(p);
+	return 0;
+}
+
+int lxe_process_spawn(struct lxe_process *p, struct lxe_err *err)
+{
+	int r = lxe_process_fork(p, -EBADF, err);
+
+	return r < 0 ? r : lxe_process_enter(p, err);
 }

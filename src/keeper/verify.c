@@ -39,14 +39,16 @@ int lxe_verify_namespaces(pid_t pid, struct lxe_err *err)
 	static const char *const names[] = { "cgroup", "ipc", "mnt", "net", "pid", "user", "uts" };
 	LXE_AUTOCLOSE int ours = open_namespaces(getpid()), its = open_namespaces(pid);
 
-	if (ours < 0 || its < 0)
+	if (ours < 0 || (its < 0 && its != -ENOENT))
 		return lxe_fail(err, ours < 0 ? ours : its, "look at the command's namespaces");
+	if (its < 0)
+		return lxe_fail_msg(err, -ESRCH, "park the command: its process died");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		int r = is_same(ours, its, names[i]);
 
 		/* The links of a process end with it. */
 		if (r == -ENOENT || r == -ESRCH)
-			return lxe_fail_msg(err, r, "park the command: its process died");
+			return lxe_fail_msg(err, -ESRCH, "park the command: its process died");
 		if (r < 0)
 			return lxe_fail(err, r, "look at the command's %s namespace", names[i]);
 		if (r > 0)

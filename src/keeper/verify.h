@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "confine/confine.h"
 
-/* Is the process in none of the caller's namespaces? -EPERM when it shares one. */
+/* Is the process in none of the caller's namespaces? -EPERM when it shares one, -ESRCH when it has ended. */
 int lxe_verify_namespaces(pid_t pid, struct lxe_err *err);
 
 /*
