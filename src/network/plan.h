@@ -63,7 +63,13 @@ int lxe_net_plan_sweep(char **ret, const char *saved, const char *id8, struct lx
 void lxe_net_set_name(char buf[LXE_NET_SET_NAME], const char *id8, bool deny, size_t i,
 	enum lxe_net_family family);
 
-/* Does the rule need one? */
+/*
+ * Has the veth to be told to route what the host sends from 127.0.0.1 (net.ipv4.conf.VETH.route_localnet)?
+ * For ports that are published on the loopback, too.
+ */
+bool lxe_net_wants_localnet(const struct lxe_net_spec *spec);
+
+/* Does a rule need an ipset? */
 static inline bool lxe_net_rule_has_set(const struct lxe_net_rule *rule)
 {
 	return rule->host == LXE_NET_NAME || rule->host == LXE_NET_BELOW;
