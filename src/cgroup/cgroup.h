@@ -8,8 +8,8 @@
  * mounted (also without controllers: it kills a tree in one write), and others for limits that ask
  * for them. Limits and counters belong to
  * the sandbox's group; the groups below it only tell processes apart, and exist in one hierarchy: v2
- * where there is one, pids otherwise. Only where memory is limited, or v1 counts processor time, they
- * exist there too: what a command meets with is its own.
+ * where there is one, pids otherwise. Only where memory is limited, v1 counts processor time, or a number of
+ * processes was asked for, they exist there too: what a command meets with is its own.
  *
  * liblxc's driver is off: see lxe_cgroup_hide().
  */
@@ -77,7 +77,8 @@ struct lxe_cgroup_limits {
 	const char *cpuset; /* as the kernel writes a list; NULL: none */
 	const struct lxe_cgroup_io *io;
 	size_t n_io;
-	bool cpu_time; /* it is to be counted; nothing is limited */
+	bool cpu_time;	   /* it is to be counted; nothing is limited */
+	bool pids_of_each; /* of each command, how often it could not fork */
 };
 
 /*
@@ -121,6 +122,12 @@ int lxe_cgroup_leaf_fork_fd(const struct lxe_cgroup_leaf *leaf);
 /* What the processes of one leaf met with. LXE_CGROUP_UNKNOWN: they are not told from the sandbox's. */
 uint64_t lxe_cgroup_leaf_oom_kills(const struct lxe_cgroup_leaf *leaf);
 uint64_t lxe_cgroup_leaf_cpu_us(const struct lxe_cgroup_leaf *leaf);
+
+/*
+ * Forks of one leaf that the sandbox's limit has refused, with pids_of_each. v2 has not told that since Linux
+ * 6.11: there it is 1 of a leaf that had most of the processes that the limit allows, and unknown of others.
+ */
+uint64_t lxe_cgroup_leaf_pids_hits(const struct lxe_cgroup_leaf *leaf, uint64_t limit);
 
 /* In the freshly forked, single-threaded child: enter the v1 groups. Async-signal-safe. */
 int lxe_cgroup_leaf_enter(const struct lxe_cgroup_leaf *leaf);

@@ -73,7 +73,7 @@ static int make_dir(struct lxe_group_dir *d, const struct lxe_hierarchy *h, cons
 			return lxe_fail(err, r, "fill the cpuset of '%s'", d->path);
 	}
 	if (d->accounts && h->v2) {
-		r = lxe_cgroup_enable(d->fd, d->path, LXE_CONTROLLER_MEMORY, err);
+		r = lxe_cgroup_enable(d->fd, d->path, d->accounts, err);
 		if (r < 0)
 			return r;
 	}
@@ -83,10 +83,12 @@ static int make_dir(struct lxe_group_dir *d, const struct lxe_hierarchy *h, cons
 }
 
 /* What happens to one command must not look as if it had happened to another. */
-static bool counts_leaves(const struct lxe_hierarchy *h, const struct lxe_cgroup_limits *limits)
+static unsigned int counts_leaves(
+	const struct lxe_hierarchy *h, const struct lxe_cgroup_limits *limits)
 {
-	return (limits->memory && (h->controllers & LXE_CONTROLLER_MEMORY)) ||
-	       (limits->cpu_time && (h->controllers & LXE_CONTROLLER_CPUACCT));
+	return h->controllers & ((limits->memory ? LXE_CONTROLLER_MEMORY : 0U) |
+					(limits->pids_of_each ? LXE_CONTROLLER_PIDS : 0U) |
+					(limits->cpu_time ? LXE_CONTROLLER_CPUACCT : 0U));
 }
 
 static int make_dirs(struct lxe_cgroup *cg, const struct lxe_cgroup_host *host, const char *name,

@@ -10,7 +10,7 @@ struct lxe_group_dir {
 	int fd; /* of the group in one hierarchy */
 	unsigned int controllers;
 	bool v2, leaves;
-	bool accounts; /* leaves are told apart in their use of memory */
+	unsigned int accounts; /* controllers in which leaves are told apart; v1's cpuacct is one */
 	char *path;
 };
 

@@ -18,7 +18,8 @@ struct lxe_cgroup_leaf {
 	size_t n_tasks;
 	int memory; /* the directory that its use of memory is counted in; -EBADF: none of its own */
 	int cpuacct; /* the same for processor time, where v2 does not count it */
-	bool memory_v2;
+	int pids;    /* and for forks that were refused */
+	bool memory_v2, pids_v2;
 };
 
 static int open_tasks(struct lxe_cgroup_leaf *leaf, int dir)
@@ -51,6 +52,13 @@ static int open_dir(struct lxe_cgroup_leaf *leaf, const struct lxe_group_dir *d,
 	return leaf->procs < 0 ? -errno : 0;
 }
 
+/* Several controllers may be of one hierarchy. */
+static int keep(int *ret, int fd)
+{
+	*ret = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return *ret < 0 ? -errno : 0;
+}
+
 /* Its own group in a hierarchy that counts; what it enters there. */
 static int open_counting(
 	struct lxe_cgroup_leaf *leaf, const struct lxe_group_dir *d, const char *name)
@@ -60,12 +68,16 @@ static int open_counting(
 
 	if (r == 0 && !d->v2 && !d->leaves)
 		r = open_tasks(leaf, fd);
-	if (r == 0 && (d->controllers & LXE_CONTROLLER_MEMORY)) {
+	if (r == 0 && (d->accounts & LXE_CONTROLLER_MEMORY)) {
 		leaf->memory_v2 = d->v2;
-		leaf->memory = take_fd(&fd);
-	} else if (r == 0) {
-		leaf->cpuacct = take_fd(&fd);
+		r = keep(&leaf->memory, fd);
 	}
+	if (r == 0 && (d->accounts & LXE_CONTROLLER_PIDS)) {
+		leaf->pids_v2 = d->v2;
+		r = keep(&leaf->pids, fd);
+	}
+	if (r == 0 && (d->accounts & LXE_CONTROLLER_CPUACCT))
+		r = keep(&leaf->cpuacct, fd);
 	return r;
 }
 
@@ -96,7 +108,7 @@ static int leaf_open(struct lxe_cgroup_leaf **ret, const struct lxe_cgroup *cg, 
 
 	if (!leaf)
 		return lxe_fail(err, -ENOMEM, "make cgroup '%s'", name);
-	leaf->dir = leaf->procs = leaf->memory = leaf->cpuacct = -EBADF;
+	leaf->dir = leaf->procs = leaf->memory = leaf->cpuacct = leaf->pids = -EBADF;
 	r = open_all(leaf, cg, name, err);
 	if (r < 0) {
 		lxe_cgroup_leaf_free(leaf);
@@ -130,6 +142,7 @@ void lxe_cgroup_leaf_free(struct lxe_cgroup_leaf *leaf)
 	lxe_close(leaf->dir);
 	lxe_close(leaf->memory);
 	lxe_close(leaf->cpuacct);
+	lxe_close(leaf->pids);
 	free(leaf);
 }
 
@@ -170,6 +183,20 @@ uint64_t lxe_cgroup_leaf_oom_kills(const struct lxe_cgroup_leaf *leaf)
 	if (leaf->memory < 0 || lxe_cgroup_get_counter(leaf->memory, file, "oom_kill", &value) < 0)
 		return LXE_CGROUP_UNKNOWN;
 	return value;
+}
+
+uint64_t lxe_cgroup_leaf_pids_hits(const struct lxe_cgroup_leaf *leaf, uint64_t limit)
+{
+	uint64_t value;
+
+	if (leaf->pids < 0 || lxe_cgroup_get_counter(leaf->pids, "pids.events", "max", &value) < 0)
+		return LXE_CGROUP_UNKNOWN;
+	/* The file that came with the other way of counting tells which one it is. */
+	if (value || !leaf->pids_v2 || faccessat(leaf->pids, "pids.events.local", F_OK, 0) < 0)
+		return value;
+	if (lxe_cgroup_get_number(leaf->pids, "pids.peak", &value) < 0 || value < limit / 2)
+		return LXE_CGROUP_UNKNOWN;
+	return 1;
 }
 
 uint64_t lxe_cgroup_leaf_cpu_us(const struct lxe_cgroup_leaf *leaf)

@@ -41,12 +41,15 @@ static int add_child(int dir, const char *name, void *arg)
 	return 0;
 }
 
-/* v1 counts what happens in the group whose process it happens to: ours, or one of those below. */
-static uint64_t counter_v1(const struct lxe_group_dir *d, const char *file, const char *key)
+/*
+ * v1, and until Linux 6.11 v2 of forks, counts what happens in the group whose process it happens to: ours,
+ * or one of those below.
+ */
+static uint64_t counter_of_all(const struct lxe_group_dir *d, const char *file, const char *key)
 {
 	struct sum sum = { file, key, counter(d->fd, file, key) };
 
-	if (d->leaves || d->accounts)
+	if (d->accounts || (!d->v2 && d->leaves))
 		lxe_cgroup_each_child(d->fd, add_child, &sum);
 	return sum.value;
 }
@@ -55,10 +58,10 @@ static void add_v1(const struct lxe_group_dir *d, struct lxe_cgroup_stats *s)
 {
 	if (d->controllers & LXE_CONTROLLER_MEMORY) {
 		s->peak_memory = single(d->fd, "memory.max_usage_in_bytes");
-		s->oom_kills = counter_v1(d, "memory.oom_control", "oom_kill");
+		s->oom_kills = counter_of_all(d, "memory.oom_control", "oom_kill");
 	}
 	if (d->controllers & LXE_CONTROLLER_PIDS)
-		s->pids_max_hits = counter_v1(d, "pids.events", "max");
+		s->pids_max_hits = counter_of_all(d, "pids.events", "max");
 }
 
 static void add_v2(const struct lxe_group_dir *d, struct lxe_cgroup_stats *s)
@@ -68,7 +71,7 @@ static void add_v2(const struct lxe_group_dir *d, struct lxe_cgroup_stats *s)
 		s->oom_kills = counter(d->fd, "memory.events", "oom_kill");
 	}
 	if (d->controllers & LXE_CONTROLLER_PIDS)
-		s->pids_max_hits = counter(d->fd, "pids.events", "max");
+		s->pids_max_hits = counter_of_all(d, "pids.events", "max");
 	/* These two are counted without the cpu controller as well. */
 	s->user_us = counter(d->fd, "cpu.stat", "user_usec");
 	s->system_us = counter(d->fd, "cpu.stat", "system_usec");
@@ -81,7 +84,7 @@ uint64_t lxe_cgroup_oom_kills(const struct lxe_cgroup *cg)
 
 		if (d->controllers & LXE_CONTROLLER_MEMORY)
 			return d->v2 ? counter(d->fd, "memory.events", "oom_kill")
-				     : counter_v1(d, "memory.oom_control", "oom_kill");
+				     : counter_of_all(d, "memory.oom_control", "oom_kill");
 	}
 	return 0;
 }
@@ -92,8 +95,7 @@ uint64_t lxe_cgroup_pids_hits(const struct lxe_cgroup *cg)
 		const struct lxe_group_dir *d = &cg->dir[i];
 
 		if (d->controllers & LXE_CONTROLLER_PIDS)
-			return d->v2 ? counter(d->fd, "pids.events", "max")
-				     : counter_v1(d, "pids.events", "max");
+			return counter_of_all(d, "pids.events", "max");
 	}
 	return 0;
 }

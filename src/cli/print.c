@@ -185,6 +185,8 @@ void lxe_print_outcome(const struct lxe_outcome *o, uint64_t timeout_ms, int ver
 			put_outcome(o, "the command was ended by a rule of its sandbox");
 		break;
 	case LXE_CAUSE_KILLED:
+		if (verbose >= 0 && o->message[0])
+			put_outcome(o, "");
 		break;
 	}
 	if (o->spill_error[0])

@@ -66,8 +66,9 @@ void lxe_diagnose_needs(const unsigned char *bytes, unsigned long n, char *ret, 
 		program_needs(bytes, n, ret, size);
 }
 
-/* The first of that name along PATH, executable or not. */
-static const char *find(const char *name, const char *path, char buf[PATH_MAX])
+/* The first of that name along PATH, executable or not; the first that nobody may even look for goes to *t. */
+static const char *find(
+	struct lxe_trouble *t, const char *name, const char *path, char buf[PATH_MAX])
 {
 	size_t len = strlen(name);
 
@@ -82,6 +83,8 @@ static const char *find(const char *name, const char *path, char buf[PATH_MAX])
 			memcpy(buf + dir + 1, name, len + 1);
 			if (access(buf, F_OK) == 0)
 				return buf;
+			if (errno == EACCES && !t->file[0])
+				copy(t->file, sizeof(t->file), buf, dir + 1 + len);
 		}
 		path += dir + (path[dir] == ':');
 	}
@@ -104,11 +107,12 @@ static bool lacks(struct lxe_trouble *t, const char *file)
 void lxe_diagnose_exec(struct lxe_trouble *ret, const char *name, const char *path, int error)
 {
 	char buf[PATH_MAX];
-	const char *file = find(name, path, buf);
+	const char *file;
 	struct statvfs vfs;
 	struct stat st;
 
 	*ret = (struct lxe_trouble){ .kind = LXE_TROUBLE_UNKNOWN };
+	file = find(ret, name, path, buf);
 	if (!file) {
 		if (error == ENOENT)
 			ret->kind = LXE_TROUBLE_ABSENT;

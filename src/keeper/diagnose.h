@@ -16,7 +16,7 @@ enum lxe_trouble_kind {
 
 struct lxe_trouble {
 	enum lxe_trouble_kind kind;
-	char file[160];	 /* what was found; cut */
+	char file[160];	 /* what was found, or may not be looked for; cut */
 	char needs[100]; /* and what it needs; cut */
 };
 

@@ -1,9 +1,11 @@
 #include "keeper/explain.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "keeper/denied.h"
 #include "keeper/keeper.h"
 
 static const char *image_of(const struct lxe_process *p)
@@ -24,18 +26,25 @@ static void explain_absent(const struct lxe_process *p, const char *path, struct
 /* Was the path, or one above it, asked to be out of reach? */
 static bool explain_denied(const struct lxe_process *p, const char *path, struct lxe_err *err)
 {
-	const struct lxe_strv *deny = &p->keeper->main->spec.deny;
+	const char *deny = lxe_denied_by(p->keeper, path);
 
-	for (size_t i = 0; i < deny->n; i++) {
-		size_t len = strlen(deny->v[i]);
+	if (!deny)
+		return false;
+	lxe_rule(err, "--deny %s", deny);
+	lxe_hint(err, "without that --deny, or with a narrower one, it would be in reach");
+	return true;
+}
 
-		if (strncmp(path, deny->v[i], len) != 0 || (path[len] && path[len] != '/'))
-			continue;
-		lxe_rule(err, "--deny %s", deny->v[i]);
-		lxe_hint(err, "without that --deny, or with a narrower one, it would be in reach");
-		return true;
-	}
-	return false;
+/* Of each command's process it is asked that it finds these, so they cannot be denied as a whole. */
+static void explain_needed(const struct lxe_process *p, struct lxe_err *err)
+{
+	const char *deny = lxe_denied_to_us(p->keeper);
+
+	if (!deny)
+		return;
+	lxe_rule(err, "--deny %s", deny);
+	lxe_hint(err, "a sandbox needs its /proc, /sys and devices: deny what is below /proc or "
+		      "/sys, not all of it");
 }
 
 static void explain_limit(const struct lxe_process *p, int error, struct lxe_err *err)
@@ -81,6 +90,8 @@ static void explain_trouble(
 		lxe_hint(err, "chmod +x, or --user for one who may");
 		break;
 	case LXE_TROUBLE_NEEDS:
+		if (explain_denied(p, t->needs, err))
+			break;
 		lxe_rule(err,
 			"'%s' needs '%s', which image '%s' does not have, or not as a program",
 			t->file, t->needs, image_of(p));
@@ -145,4 +156,20 @@ void lxe_explain(struct lxe_process *p, const struct lxe_child_report *report, s
 		explain_cwd(p, report, err);
 	else if (report->step == LXE_CHILD_DENY && report->error == -ENOENT)
 		lxe_hint(err, "what --deny names must exist in image '%s'", image_of(p));
+	else if (report->step == LXE_CHILD_MASKS || report->step == LXE_CHILD_DEVICES ||
+		 report->step == LXE_CHILD_COVERED)
+		explain_needed(p, err);
+}
+
+void lxe_explain_entry(const struct lxe_process *p, struct lxe_err *err)
+{
+	const struct lxe_keeper *k = p->keeper;
+	uint64_t limit = k->main->spec.pids;
+
+	/* Its starter and it are forked before anything of it can be in the way of itself. */
+	if (!limit || !k->cgroup || lxe_cgroup_pids_hits(k->cgroup) <= p->limits.pids_before)
+		return;
+	lxe_fail_msg(err, -EAGAIN, "enter the container: no process can be added to the sandbox");
+	lxe_rule(err, "the sandbox has as many processes as --pids %" PRIu64 " allows", limit);
+	lxe_hint(err, "end some of them, or make the sandbox with a greater --pids N");
 }

@@ -13,4 +13,7 @@ struct lxe_process;
 /* What the child's report says, as an error: any step but PARKED. Fills p->outcome.error for EXEC. */
 void lxe_explain(struct lxe_process *p, const struct lxe_child_report *report, struct lxe_err *err);
 
+/* The process could not be put into the container: a limit may be the reason. Replaces what `err` says then. */
+void lxe_explain_entry(const struct lxe_process *p, struct lxe_err *err);
+
 #endif

@@ -71,19 +71,42 @@ static bool out_of_time(struct lxe_process *p)
 	return true;
 }
 
+/* Has nothing else ever been in the sandbox, so that what was met there was met by this command? */
+static bool is_alone(const struct lxe_process *p)
+{
+	return p == p->keeper->main && p->keeper->next_number == 1;
+}
+
+/* The sandbox met with it while the command ran: the cause of its failure, or only worth a hint? */
+static bool tell_shortage(struct lxe_process *p, bool certain, const char *what)
+{
+	struct lxe_outcome *o = &p->outcome;
+
+	snprintf(o->message, sizeof(o->message), "%s%s",
+		certain ? "" : "the command failed, maybe of this: ", what);
+	if (certain)
+		o->cause = LXE_CAUSE_LIMIT;
+	return certain;
+}
+
 static bool out_of_pids(struct lxe_process *p)
 {
-	uint64_t limit = p->keeper->main->spec.pids;
+	uint64_t limit = p->keeper->main->spec.pids, own = LXE_CGROUP_UNKNOWN;
 	struct lxe_outcome *o = &p->outcome;
+	char what[128];
 
 	if (!limit || o->pids_refused <= p->limits.pids_before)
 		return false;
-	o->cause = LXE_CAUSE_LIMIT;
-	snprintf(o->message, sizeof(o->message),
+	if (p->leaf)
+		own = lxe_cgroup_leaf_pids_hits(p->leaf, limit);
+	/* It was another's. */
+	if (!own)
+		return false;
+	snprintf(what, sizeof(what),
 		"the sandbox reached its limit of %" PRIu64 " processes and threads", limit);
 	snprintf(o->rule, sizeof(o->rule), "pids %" PRIu64, limit);
 	snprintf(o->hint, sizeof(o->hint), "--pids N sets the limit");
-	return true;
+	return tell_shortage(p, own != LXE_CGROUP_UNKNOWN || is_alone(p), what);
 }
 
 /* The one that counts of a name: the last. */
@@ -131,16 +154,37 @@ static bool out_of_disk(struct lxe_process *p)
 	struct lxe_outcome *o = &p->outcome;
 	uint64_t disk = p->keeper->main->spec.limits.disk;
 	struct statvfs vfs;
-	char size[32];
+	char size[32], what[128];
 
 	if (!disk || statvfs(LXE_VIEW_DIR "/rw", &vfs) < 0 || (vfs.f_bavail && vfs.f_favail))
 		return false;
 	size_text(size, sizeof(size), disk);
-	o->cause = LXE_CAUSE_LIMIT;
-	snprintf(o->message, sizeof(o->message), "the sandbox's disk of %s is full", size);
+	snprintf(what, sizeof(what), "the sandbox's disk of %s is full", size);
 	snprintf(o->rule, sizeof(o->rule), "disk %s", size);
 	snprintf(o->hint, sizeof(o->hint), "--disk SIZE sets the limit");
-	return true;
+	return tell_shortage(p, is_alone(p), what);
+}
+
+/* Without memory for its stack or its data a program ends by a signal that it could have earned itself. */
+static void suspect_ulimit(struct lxe_process *p)
+{
+	static const char *const names[] = { "as=", "data=", "stack=" };
+	int signal = WIFSIGNALED(p->status) ? WTERMSIG(p->status) : 0;
+	struct lxe_outcome *o = &p->outcome;
+	const char *text = NULL;
+
+	if (signal != SIGSEGV && signal != SIGBUS && signal != SIGABRT && signal != SIGKILL)
+		return;
+	for (size_t i = 0; !text && i < sizeof(names) / sizeof(names[0]); i++)
+		text = ulimit_of(p, names[i]);
+	if (!text)
+		return;
+	snprintf(o->message, sizeof(o->message),
+		"the command was ended by signal %d, as one is that its ulimit %s leaves without "
+		"memory",
+		signal, text);
+	snprintf(o->rule, sizeof(o->rule), "ulimit %s", text);
+	snprintf(o->hint, sizeof(o->hint), "--ulimit NAME=SOFT[:HARD] sets the limit");
 }
 
 static bool has_failed(int status)
@@ -148,10 +192,21 @@ static bool has_failed(int status)
 	return WIFSIGNALED(status) || WEXITSTATUS(status) != 0;
 }
 
+bool lxe_limits_judge_kill(struct lxe_process *p)
+{
+	return out_of_time(p) || out_of_memory(p);
+}
+
 bool lxe_limits_judge(struct lxe_process *p)
 {
-	if (out_of_time(p) || out_of_memory(p))
+	if (lxe_limits_judge_kill(p))
 		return true;
 	/* Whoever gets on without is not stopped by it. */
-	return has_failed(p->status) && (hit_ulimit(p) || out_of_pids(p) || out_of_disk(p));
+	if (!has_failed(p->status))
+		return false;
+	if (hit_ulimit(p) || out_of_pids(p) || out_of_disk(p))
+		return true;
+	if (!p->outcome.rule[0])
+		suspect_ulimit(p);
+	return false;
 }

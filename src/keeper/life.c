@@ -17,22 +17,29 @@ void lxe_life_duration(char *buf, size_t size, uint64_t ms)
 		snprintf(buf, size, "%" PRIu64 " s", ms / 1000);
 }
 
-void lxe_life_message(const struct lxe_keeper *k, char *buf, size_t size)
+static void tell(struct lxe_outcome *o, const char *before, uint64_t ms, const char *after,
+	const char *option)
+{
+	char duration[32];
+
+	lxe_life_duration(duration, sizeof(duration), ms);
+	snprintf(o->message, sizeof(o->message), "%s%s%s", before, duration, after);
+	snprintf(o->rule, sizeof(o->rule), "%s %s", option, duration);
+	snprintf(o->hint, sizeof(o->hint), "--%s DURATION sets the limit", option);
+}
+
+void lxe_life_tell(const struct lxe_keeper *k, struct lxe_outcome *ret)
 {
 	const struct lxe_spec *spec = &k->main->spec;
-	char duration[32];
 
 	switch (k->life.expired) {
 	case LXE_EXPIRY_NONE:
-		buf[0] = '\0';
 		break;
 	case LXE_EXPIRY_TTL:
-		lxe_life_duration(duration, sizeof(duration), spec->ttl_ms);
-		snprintf(buf, size, "the sandbox's time to live of %s is over", duration);
+		tell(ret, "the sandbox's time to live of ", spec->ttl_ms, " is over", "ttl");
 		break;
 	case LXE_EXPIRY_IDLE:
-		lxe_life_duration(duration, sizeof(duration), spec->idle_ms);
-		snprintf(buf, size, "nobody has used the sandbox for %s", duration);
+		tell(ret, "nobody has used the sandbox for ", spec->idle_ms, "", "idle");
 		break;
 	}
 }

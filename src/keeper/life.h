@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "keeper/loop.h"
+#include "store/outcome.h"
 
 struct lxe_keeper;
 
@@ -29,8 +30,8 @@ void lxe_life_end(struct lxe_keeper *k);
 /* Somebody uses it at this moment. */
 void lxe_life_used(struct lxe_keeper *k);
 
-/* Why it was ended; empty when its time was not over. */
-void lxe_life_message(const struct lxe_keeper *k, char *buf, size_t size);
+/* Why it was ended, with the rule and its option; nothing when its time was not over. */
+void lxe_life_tell(const struct lxe_keeper *k, struct lxe_outcome *ret);
 
 /* "1500 ms", "90 s". */
 void lxe_life_duration(char *buf, size_t size, uint64_t ms);

@@ -46,6 +46,9 @@ int lxe_limits_of_process(const struct lxe_process *p, struct lxe_err *err);
 int lxe_limits_watch(struct lxe_process *p, struct lxe_err *err);
 void lxe_limits_unwatch(struct lxe_process *p);
 
+/* It was ended by what it used up, of its own or of the sandbox's: say so. */
+bool lxe_limits_judge_kill(struct lxe_process *p);
+
 /* It has ended by itself, or by a limit: say by which. False: by none that is known. */
 bool lxe_limits_judge(struct lxe_process *p);
 

@@ -190,6 +190,7 @@ static void hear_starter(void *process, uint32_t events)
 	if (n != (ssize_t)sizeof(report)) {
 		fail_plain(p, "enter the container: the starter died");
 	} else if (report.pid < 0) {
+		lxe_explain_entry(p, &report.err);
 		lxe_process_fail(p, &report.err);
 	} else {
 		p->pid = report.pid;

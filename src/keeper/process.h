@@ -61,6 +61,7 @@ struct lxe_process {
 	struct lxe_learner learner;
 	pid_t pid;   /* 0: not known yet */
 	bool reaped; /* it has ended; what it said may still have to be read */
+	bool left;   /* it was still there when the sandbox ended */
 	int status;
 
 	struct lxe_look look;

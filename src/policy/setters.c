@@ -301,10 +301,15 @@ LXE_SETTER(lxe_set_signal)
 static int deny_one(
 	struct lxe_request *req, const char *as, const char *path, size_t len, struct lxe_err *err)
 {
-	if (len == 0 || path[0] != '/' || strspn(path, "/") >= len) {
-		lxe_hint(err, "it is a path inside the container, and not all of it");
+	if (len == 0 || path[0] != '/') {
+		lxe_hint(err, "it is a path inside the container, and begins with '/'");
 		return lxe_fail_msg(err, -EINVAL, "%s '%.*s' is not an absolute path", as,
 			(int)(len < 128 ? len : 128), path);
+	}
+	if (strspn(path, "/") >= len) {
+		lxe_hint(err,
+			"name a directory or a file in it: nothing could run without the rest");
+		return lxe_fail_msg(err, -EINVAL, "%s '/' would deny all of the container", as);
 	}
 	if (lxe_strv_addn(&req->spec.deny, path, len) < 0)
 		return lxe_fail(err, -ENOMEM, "%s", as);

@@ -73,6 +73,23 @@ int sys_open_in_root(int root, const char *path)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+int sys_find_in_root(int root, const char *path, bool follow)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW),
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd = -1;
+
+	/* Whoever renames all the time could keep us here. */
+	for (int i = 0; i < 8; i++) {
+		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+		if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
+			break;
+	}
+	return fd < 0 ? -errno : (int)fd;
+}
+
 int sys_filesystem_name(int fd, char *buf, unsigned int size)
 {
 	char line[4096], wanted[32];

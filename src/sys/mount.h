@@ -26,6 +26,9 @@ int sys_mount_attach(int fd, int dirfd, const char *path);
 /* Open for reading in the tree `root` as in a chroot(2) of it: no symlink leads out. Never blocks. */
 int sys_open_in_root(int root, const char *path);
 
+/* Likewise with O_PATH, whatever it is; a symlink at its end is followed, or is it. -EAGAIN: it keeps moving. */
+int sys_find_in_root(int root, const char *path, bool follow);
+
 /* Open with O_PATH below dirfd, never through a symlink or out of it. See openat2(2). */
 int sys_open_beneath(int dirfd, const char *path);
 

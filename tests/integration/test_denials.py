@@ -60,6 +60,22 @@ def test_what_was_denied(world, tmp_path):
     assert rule == "--deny /usr/share"
 
 
+@pytest.mark.parametrize(
+    "deny,program",
+    [("/usr", "id"), ("/bin", "/usr/bin/id"), ("/usr/bin", "/bin/id"), ("/lib64", "id"), ("/lib", "id")],
+)
+def test_what_was_denied_by_another_name(world, tmp_path, deny, program):
+    """Symlinks lead to it, it is one of PATH's directories, or it is where the program's loader is."""
+    rule, hint = said(world, tmp_path, "--deny", deny, "--", program, status=126)
+    assert rule == f"--deny {deny}" and "--deny" in hint
+
+
+@pytest.mark.parametrize("deny", ["/proc", "/sys", "/dev", "/dev/null"])
+def test_what_cannot_be_denied(world, tmp_path, deny):
+    rule, hint = said(world, tmp_path, "--deny", deny, "--", "true", status=125)
+    assert rule == f"--deny {deny}" and "needs its /proc, /sys and devices" in hint
+
+
 def test_an_interpreter_that_is_not_there(world, tmp_path):
     script = "printf '#!/no/such/shell -e\\n' >/tmp/s; chmod 755 /tmp/s; echo; exec sleep 1000"
     ok(world.run("create", "box", "--", "sh", "-c", script))

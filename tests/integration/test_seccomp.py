@@ -290,4 +290,4 @@ def test_a_death_by_the_filter_has_its_cause(world, tmp_path, profile, action):
 def test_a_profile_under_which_nothing_can_start_is_told(world, tmp_path, profile, content, status):
     done, record = told(world, tmp_path, "--seccomp", profile(content), "--", "true")
     assert done.returncode == status and record["cause"] == "error"
-    assert "has to permit read, write, execve" in record["hint"] and record["rule"].startswith("seccomp ")
+    assert "has to permit read, write, execve" in record["hint"] and "--learn" in record["hint"] and record["rule"].startswith("seccomp ")
