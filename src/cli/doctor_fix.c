@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "cli/print.h"
 #include "store/rootless.h"
 #include "sys/fd.h"
+#include "sys/passwd.h"
 #include "sys/proc.h"
 
 #define LINES_MAX 8192
@@ -87,7 +87,7 @@ static int run_tool(char *const argv[])
 	return status == 0 ? 0 : -EIO;
 }
 
-static int has_line(const char *path, const struct passwd *pw)
+static int has_line(const char *path, const struct sys_user *user)
 {
 	LXE_AUTOFREE char *text = NULL;
 	struct lxe_subid line;
@@ -95,19 +95,20 @@ static int has_line(const char *path, const struct passwd *pw)
 
 	if (r < 0)
 		return r;
-	return text && lxe_rootless_line(text, pw->pw_name, pw->pw_uid, &line);
+	return text && lxe_rootless_line(text, user->name, user->uid, &line);
 }
 
 static int add_line(
-	const char *path, const char *option, const struct passwd *pw, struct lxe_err *err)
+	const char *path, const char *option, const struct sys_user *user, struct lxe_err *err)
 {
 	uint64_t start = 0;
 	char range[48];
-	char *const argv[] = { "/usr/sbin/usermod", (char *)option, range, pw->pw_name, NULL };
-	int r = has_line(path, pw);
+	char *const argv[] = { "/usr/sbin/usermod", (char *)option, range, (char *)user->name,
+		NULL };
+	int r = has_line(path, user);
 
 	if (r > 0) {
-		lxe_print("%s: '%s' has %u ids already\n", path, pw->pw_name, LXE_ROOTLESS_COUNT);
+		lxe_print("%s: '%s' has %u ids already\n", path, user->name, LXE_ROOTLESS_COUNT);
 		return 0;
 	}
 	if (r == 0)
@@ -119,8 +120,8 @@ static int add_line(
 	/* It takes the lock of these files. */
 	r = run_tool(argv);
 	if (r < 0)
-		return lxe_fail(err, r, "usermod %s %s %s", option, range, pw->pw_name);
-	lxe_print("%s: gave %s to '%s'\n", path, range, pw->pw_name);
+		return lxe_fail(err, r, "usermod %s %s %s", option, range, user->name);
+	lxe_print("%s: gave %s to '%s'\n", path, range, user->name);
 	return 0;
 }
 
@@ -165,15 +166,17 @@ static int delegate(struct lxe_err *err)
 
 static int fix_user(const char *name, struct lxe_err *err)
 {
-	const struct passwd *pw = getpwnam(name);
-	int r;
+	struct sys_user user;
+	int r = sys_user_find(&user, name, 0);
 
-	if (!pw)
-		return lxe_fail_msg(err, -ENOENT, "there is no user '%s'", name);
-	if (pw->pw_uid == 0)
+	if (r == -ENOENT)
+		return lxe_fail_msg(err, r, "there is no user '%s'", name);
+	if (r < 0)
+		return lxe_fail(err, r, "look for user '%s'", name);
+	if (user.uid == 0)
 		return lxe_fail_msg(err, -EINVAL, "'%s' is root, who needs none of it", name);
-	r = add_line(LXE_SUBUID_FILE, "--add-subuids", pw, err);
-	return r < 0 ? r : add_line(LXE_SUBGID_FILE, "--add-subgids", pw, err);
+	r = add_line(LXE_SUBUID_FILE, "--add-subuids", &user, err);
+	return r < 0 ? r : add_line(LXE_SUBGID_FILE, "--add-subgids", &user, err);
 }
 
 int lxe_doctor_fix(struct lxe_cli *cli)

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "sys/fd.h"
+#include "sys/passwd.h"
 #include "sys/proc.h"
 #include "sys/tree.h"
 
@@ -72,8 +72,8 @@ static int find_line(const char *path, const char *name, uint32_t *ret, struct l
 
 int lxe_rootless_ids(struct lxe_rootless_ids *ret, struct lxe_err *err)
 {
-	const struct passwd *pw = getpwuid(getuid());
-	const char *name = pw ? pw->pw_name : NULL;
+	struct sys_user user;
+	const char *name = sys_user_find(&user, NULL, getuid()) == 0 ? user.name : NULL;
 	int r = find_line("/etc/subuid", name, &ret->uids, err);
 
 	return r < 0 ? r : find_line("/etc/subgid", name, &ret->gids, err);

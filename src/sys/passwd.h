@@ -1,0 +1,23 @@
+/*
+ * Users of the host by name or number, for a program that is linked statically: such a one cannot load
+ * what nsswitch.conf(5) names. Blocks for as long as getent(1) asks somebody else.
+ */
+#ifndef LXE_SYS_PASSWD_H
+#define LXE_SYS_PASSWD_H
+
+#include <sys/types.h>
+
+#define SYS_USER_NAME_MAX 256 /* with its NUL; useradd(8) stops at 32 */
+
+struct sys_user {
+	char name[SYS_USER_NAME_MAX];
+	uid_t uid;
+};
+
+/*
+ * The user of that name, or with the number `uid` where name is NULL: from /etc/passwd, or else from what
+ * getent(1) finds. -ENOENT: there is none.
+ */
+int sys_user_find(struct sys_user *ret, const char *name, uid_t uid);
+
+#endif
