@@ -88,6 +88,9 @@ struct lxe_cgroup_limits {
 int lxe_cgroup_host_need(
 	struct lxe_cgroup_host *host, const struct lxe_cgroup_limits *limits, struct lxe_err *err);
 
+/* The controller for want of which it has failed; NULL: none. */
+const char *lxe_cgroup_host_lacks(const struct lxe_cgroup_host *host);
+
 /* Controllers that new groups could have here, as a text of their names; for doctor. */
 int lxe_cgroup_host_controllers(const struct lxe_cgroup_host *host, char *buf, size_t size);
 

@@ -54,7 +54,8 @@ struct lxe_cgroup_host {
 	size_t n;	/* that new groups are made in */
 	size_t n_known; /* and, behind them, further v1 hierarchies, whose roots are not open */
 	enum lxe_cgroup_mode mode;
-	bool delegated; /* of an ordinary user: only what is his */
+	bool delegated;	   /* of an ordinary user: only what is his */
+	const char *lacks; /* what lxe_cgroup_host_need() did not find, as the host calls it */
 };
 
 /*

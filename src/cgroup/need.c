@@ -98,7 +98,7 @@ static bool from_v2(struct lxe_cgroup_host *host, unsigned int bit)
 	return true;
 }
 
-static int refuse(const struct lxe_cgroup_host *host, unsigned int number, struct lxe_err *err)
+static int refuse(struct lxe_cgroup_host *host, unsigned int number, struct lxe_err *err)
 {
 	static const char *const options[LXE_CONTROLLERS] = { "memory", "pids", "cpus", "cpuset",
 		"io", "cpu-time" };
@@ -106,6 +106,7 @@ static int refuse(const struct lxe_cgroup_host *host, unsigned int number, struc
 	const char *v2 = lxe_controller_name(number, true);
 	const char *name = host->mode == LXE_CGROUP_V2 && v2 ? v2 : v1;
 
+	host->lacks = name;
 	/* How he comes by it is known to who has opened what he was given. */
 	if (host->delegated)
 		return lxe_fail_msg(err, -ENODEV,
@@ -121,6 +122,11 @@ static int refuse(const struct lxe_cgroup_host *host, unsigned int number, struc
 	return lxe_fail_msg(err, -ENODEV,
 		"--%s cannot be enforced: no cgroup hierarchy of this host has the '%s' controller",
 		options[number], name);
+}
+
+const char *lxe_cgroup_host_lacks(const struct lxe_cgroup_host *host)
+{
+	return host->lacks;
 }
 
 int lxe_cgroup_host_need(

@@ -234,6 +234,13 @@ int lxe_container_started(struct lxe_container *c, int ready, struct lxe_err *er
 		"pid 1 or its monitor ended before it was up");
 }
 
+pid_t lxe_container_init(struct lxe_container *c)
+{
+	pid_t pid = c->lxc->init_pid(c->lxc);
+
+	return pid > 0 ? pid : 0;
+}
+
 int lxe_container_devpts(struct lxe_container *c)
 {
 	return c->lxc->devpts_fd(c->lxc);

@@ -58,6 +58,9 @@ bool lxe_container_stalled(pid_t monitor);
 /* After `ready` was readable: did pid 1 come up? Names liblxc's own last error when it did not. */
 int lxe_container_started(struct lxe_container *c, int ready, struct lxe_err *err);
 
+/* Its pid 1, as the host counts, once it has started; 0: there is none. */
+pid_t lxe_container_init(struct lxe_container *c);
+
 /* The root of the container's devpts, a directory descriptor (the caller's). */
 int lxe_container_devpts(struct lxe_container *c);
 

@@ -310,6 +310,8 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 		return r;
 	lxe_keeper_lap(k, LXE_SPAN_ROOTFS);
 	r = make_container(k, init, err);
+	if (r == 0)
+		r = lxe_keeper_close_hiding_places(k, err);
 	if (r < 0)
 		return r;
 	lxe_keeper_lap(k, LXE_SPAN_START);

@@ -119,8 +119,7 @@ static int check(
 {
 	if (spec->memory && !lxe_cgroup_can_limit(host, LXE_CGROUP_MEMORY))
 		return refuse("--memory", "memory", err);
-	if (spec->pids && spec->pids != LXE_DEFAULT_PIDS &&
-		!lxe_cgroup_can_limit(host, LXE_CGROUP_PIDS))
+	if (spec->pids && spec->pids_asked && !lxe_cgroup_can_limit(host, LXE_CGROUP_PIDS))
 		return refuse("--pids", "pids", err);
 	return 0;
 }

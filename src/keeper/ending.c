@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,10 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "keeper/delegation.h"
 #include "keeper/keeper.h"
+#include "keeper/members.h"
+#include "store/rootless.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
@@ -33,6 +37,47 @@ void lxe_keeper_kill_container(struct lxe_keeper *k)
 	/* Not reaped yet, so nobody else has its number; pid 1 dies with it. */
 	if (k->monitor > 0)
 		kill(k->monitor, SIGKILL);
+}
+
+static int note_init(struct lxe_keeper *k, struct lxe_err *err)
+{
+	char path[64];
+
+	if (lxe_members_name(lxe_container_init(k->container), path, sizeof(path)) < 0)
+		return lxe_fail_msg(err, -ESRCH, "find pid 1 of the container");
+	return lxe_journal_add(&k->sandbox, &(struct lxe_entry){ LXE_ENTRY_INIT, path }, 1, err);
+}
+
+/*
+ * What finds a tree is its uts namespace, and whoever makes a user namespace may leave that: nobody below
+ * ours makes one from now on, whatever filter he has. Ours is the keeper's own (store/rootless.h), not the host's.
+ */
+int lxe_keeper_close_hiding_places(struct lxe_keeper *k, struct lxe_err *err)
+{
+	static const char most[] = "/proc/sys/user/max_user_namespaces";
+	char text[16];
+	int r;
+
+	if (!lxe_keeper_lacks_cgroup(k) || !lxe_rootless_is_inside())
+		return 0;
+	r = sys_write_file(AT_FDCWD, most, "0");
+	if (r == 0 && sys_read_file(AT_FDCWD, most, text, sizeof(text)) < 0)
+		r = -EIO;
+	if (r == 0 && strcmp(text, "0\n") != 0)
+		r = -ERANGE;
+	return r < 0 ? lxe_fail(err, r, "keep user namespaces out of the sandbox")
+		     : note_init(k, err);
+}
+
+int lxe_process_may_hide(const struct lxe_process *p, struct lxe_err *err)
+{
+	if (p == p->keeper->main || !lxe_keeper_lacks_cgroup(p->keeper) ||
+		!(p->spec.caps & 1ULL << CAP_SYS_ADMIN))
+		return 0;
+	lxe_delegation_hint("pids", err);
+	return lxe_fail_msg(err, -EOPNOTSUPP,
+		"exec with the capability SYS_ADMIN: nothing would find what it starts, because no "
+		"cgroup is delegated to this user");
 }
 
 /* 0 when it has none, or none that we may look at. */

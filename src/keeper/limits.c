@@ -94,7 +94,7 @@ int lxe_limits_prepare(struct lxe_keeper *k, struct lxe_err *err)
 	if (r == 0)
 		r = lxe_cgroup_host_need(k->cgroups, &k->limits.cgroup, err);
 	if (r == -ENODEV && lxe_is_rootless())
-		lxe_delegation_hint("cpu, cpuset or io", err);
+		lxe_delegation_hint(lxe_cgroup_host_lacks(k->cgroups), err);
 	return r;
 }
 

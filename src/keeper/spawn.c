@@ -176,7 +176,9 @@ int lxe_process_fork(struct lxe_process *p, int init, struct lxe_err *err)
 	int answer = -EBADF, r;
 
 	lxe_limits_count_from_here(p);
-	r = prepare(p, &env, err);
+	r = lxe_process_may_hide(p, err);
+	if (r == 0)
+		r = prepare(p, &env, err);
 	if (r == 0)
 		r = lxe_output_open(p, limited, err);
 	if (r == 0)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "keeper/members.h"
 #include "keeper/metrics.h"
 #include "keeper/state.h"
 #include "proto/outcome_wire.h"
@@ -65,6 +66,22 @@ static void undo_name(struct replay *p, const char *path)
 	}
 }
 
+/*
+ * Where there is no cgroup its pid 1 tells of all. The keeper's end has killed it, so there is nothing to do
+ * but to see it.
+ */
+static void undo_init(struct replay *p, const char *path)
+{
+	int timeout = p->t->timeout_ms ? p->t->timeout_ms : CGROUP_TIMEOUT_MS, r;
+	char text[LXE_ERR_MSG_MAX];
+
+	r = lxe_members_end(path, timeout);
+	if (r == 0)
+		return;
+	snprintf(text, sizeof(text), "processes below pid 1 of the sandbox (%s) do not end", path);
+	add_residue(p, r, text);
+}
+
 static void undo(void *arg, const struct lxe_entry *entry)
 {
 	struct replay *p = arg;
@@ -75,6 +92,9 @@ static void undo(void *arg, const struct lxe_entry *entry)
 		break;
 	case LXE_ENTRY_NAME:
 		undo_name(p, entry->path);
+		break;
+	case LXE_ENTRY_INIT:
+		undo_init(p, entry->path);
 		break;
 	case LXE_ENTRY_RESULT:
 		/* Written at the end, when it can say how the teardown went. */

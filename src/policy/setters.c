@@ -132,7 +132,7 @@ LXE_SETTER(lxe_set_memory)
 	return set_size(req, o, as, text, MEMORY_MIN, err);
 }
 
-LXE_SETTER(lxe_set_count)
+LXE_SETTER(lxe_set_pids)
 {
 	uint64_t value = 0;
 	int r;
@@ -148,7 +148,9 @@ LXE_SETTER(lxe_set_count)
 			return -EINVAL;
 		}
 	}
-	*(uint64_t *)field_of(req, o) = value;
+	(void)o;
+	req->spec.pids = value;
+	req->spec.pids_asked = true;
 	return 0;
 }
 

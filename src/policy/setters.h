@@ -18,7 +18,7 @@ LXE_SETTER(lxe_set_path);	 /* char * at offset, absolute */
 LXE_SETTER(lxe_set_user);	 /* char * at offset: UID[:GID] or a name */
 LXE_SETTER(lxe_set_size);	 /* uint64_t at offset, bytes or "none" */
 LXE_SETTER(lxe_set_memory);	 /* the same, and what pid 1 and a shell fit into */
-LXE_SETTER(lxe_set_count);	 /* uint64_t at offset, or "none" */
+LXE_SETTER(lxe_set_pids);	 /* also that it was asked for */
 LXE_SETTER(lxe_set_duration);	 /* uint64_t at offset, milliseconds or "none" */
 LXE_SETTER(lxe_set_cpus);	 /* spec.limits.cpus: N[.NN] or "none" */
 LXE_SETTER(lxe_set_cpuset);	 /* spec.limits.cpuset: a list, or "none" */

@@ -40,6 +40,7 @@ enum tag {
 	TAG_LEARN,
 	TAG_DENY,
 	TAG_NET,
+	TAG_PIDS_ASKED,
 };
 
 #define VERBOSE_BIAS 1 /* numbers on the wire have no sign, and -1 is quiet */
@@ -71,6 +72,8 @@ int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *re
 	lxe_put_u64(&w, TAG_TTY, spec->tty);
 	lxe_put_u64(&w, TAG_MEMORY, spec->memory);
 	lxe_put_u64(&w, TAG_PIDS, spec->pids);
+	if (spec->pids_asked)
+		lxe_put_u64(&w, TAG_PIDS_ASKED, 1);
 	lxe_limits_encode(&w, TAG_LIMITS, &spec->limits);
 	lxe_net_encode(&w, TAG_NET, &spec->net);
 	lxe_put_u64(&w, TAG_KEEP, spec->keep);
@@ -150,6 +153,10 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_SECCOMP_LOG:
 		r = get_number(f, 1, &value);
 		spec->seccomp_log = value;
+		return r;
+	case TAG_PIDS_ASKED:
+		r = get_number(f, 1, &value);
+		spec->pids_asked = value;
 		return r;
 	case TAG_CAPS:
 		return get_number(f, UINT64_MAX, &spec->caps);
@@ -238,6 +245,7 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_NEW_PRIVS:
 	case TAG_MEMORY:
 	case TAG_PIDS:
+	case TAG_PIDS_ASKED:
 	case TAG_TIMEOUT:
 	case TAG_TTL:
 	case TAG_IDLE:

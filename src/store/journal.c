@@ -13,6 +13,7 @@ static const char *const kind_names[] = {
 	[LXE_ENTRY_CGROUP] = "cgroup",
 	[LXE_ENTRY_RESULT] = "result",
 	[LXE_ENTRY_NAME] = "name",
+	[LXE_ENTRY_INIT] = "init",
 };
 
 #define N_KINDS (sizeof(kind_names) / sizeof(kind_names[0]))

@@ -97,6 +97,7 @@ enum lxe_entry_kind {
 	LXE_ENTRY_CGROUP, /* absolute path of a cgroup directory, with all below it */
 	LXE_ENTRY_RESULT, /* absolute path of the result record that must exist in the end */
 	LXE_ENTRY_NAME,	  /* of the link that holds its name */
+	LXE_ENTRY_INIT, /* /PID/BEGIN (sys_began()) of its pid 1, where no cgroup tells who is left */
 };
 
 /*

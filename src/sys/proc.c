@@ -1,11 +1,14 @@
 #include "sys/proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -13,6 +16,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/num.h"
+#include "sys/fd.h"
 
 uint64_t sys_now_us(void)
 {
@@ -77,6 +83,22 @@ int sys_pidfd_open(pid_t pid)
 int sys_pidfd_kill(int pidfd, int signal)
 {
 	return pidfd_send_signal(pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+}
+
+/* The 22nd word of proc(5)'s stat, and the second may hold anything but ends with the last ')'. */
+int sys_began(pid_t pid, uint64_t *ret)
+{
+	char path[32], text[1024], *at, *word = NULL;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	n = sys_read_file(AT_FDCWD, path, text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	at = strrchr(text, ')');
+	for (int i = 2; at && i <= 22; i++)
+		word = strsep(&at, " ");
+	return word && lxe_parse_u64(word, 0, UINT64_MAX, ret) == 0 ? 0 : -EBADMSG;
 }
 
 int sys_pidfd_wait(int pidfd, int timeout_ms)

@@ -28,6 +28,9 @@ pid_t sys_fork_into(int cgroup_fd);
 pid_t sys_fork_pidns(int *pidfd);
 
 int sys_pidfd_open(pid_t pid);
+
+/* When a process began, in ticks since the boot: with its number it names one and no other. */
+int sys_began(pid_t pid, uint64_t *ret);
 int sys_pidfd_kill(int pidfd, int signal);
 
 /* Wait until the process behind a pidfd has ended: 0, -ETIMEDOUT after timeout_ms. Does not reap. */

@@ -313,3 +313,47 @@ def test_a_timeout_ends_who_hides_and_is_deaf(user):
     script = "trap '' TERM HUP; setsid sh -c 'trap \"\" TERM; sleep 1000' & sleep 1000"
     limits = ("--timeout", "200ms", "--stop-timeout", "100ms", "--ulimit", "core=0", "--disk", "4M")
     lxe.ok(user.run("run", *limits, "--", "sh", "-c", script), 124)
+
+
+@pytest.mark.parametrize("option", ["pids=2048", "pids=50", "memory=64M", "cpus=0.5", "cpuset=0", "io=wbps=1M", "cpu-time=5s"])
+def test_what_is_said_of_a_limit_names_the_controller_and_the_remedy(user, account, option):
+    name = option.split("=")[0]
+    result = user.run("run", f"--{option}", "--", "touch", "/tmp/never")
+    if account.has_manager:
+        return
+    controllers = {"cpus": "cpu", "io": "io|blkio", "cpu-time": "cpuacct"}.get(name, name)
+    refusal(result, says=rf"--{name} cannot be enforced: the cgroup controller '({controllers})' is not delegated")
+    refusal(result, says=rf"hint: have root give you a cgroup with the '({controllers})' controller and run in it")
+
+
+# In a user namespace of its own nobody keeps it from leaving the one by which it is found.
+HIDES = "unshare -Ur unshare -u setsid sleep 1000 || (setsid sleep 1000 &) ; sleep 1000"
+
+
+def test_an_exec_that_hides_ends_with_its_timeout(user):
+    ok(user.run("create", "--seccomp", "unconfined", "box", "--", "sleep", "1001"))
+    ok(user.run("start", "box"))
+    words = ("exec", "--timeout", "300ms", "--stop-timeout", "100ms", "box")
+    ok(user.run(*words, "--", "sh", "-c", HIDES), 124)
+    assert b"sleep 1000" not in ok(user.run("exec", "box", "--", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")).stdout
+    ok(user.run("destroy", "--force", "box"))
+    ok(user.run("create", "--cap-add", "SYS_ADMIN", "box", "--", "sleep", "1001"))
+    ok(user.run("start", "box"))
+    adds = user.run("exec", "box", "--", "true")
+    if not user.user.has_manager:
+        refusal(adds, says="exec with the capability SYS_ADMIN.*no cgroup is delegated[^$]*hint: ")
+    ok(user.run("destroy", "--force", "box"))
+
+
+def test_when_the_keeper_is_killed_its_client_sees_everything_end(user):
+    process = started(user, IDLE)
+    journal = (user.sandboxes / user.sandbox_id() / "journal").read_text()
+    inside = [pid for pid in user.our_processes() if lxe.read_proc(pid, "cmdline").startswith(b"sleep")]
+    first = re.search(r"^init /(\d+)/(\d+)$", journal, re.M)
+    assert inside and bool(first) == (not user.user.has_manager)
+    if first:
+        status = lxe.read_proc(int(first[1]), "status").decode()
+        assert re.search(r"^NSpid:.*\t1$", status, re.M), status
+    os.kill(user.keeper(), signal.SIGKILL)
+    assert process.wait(lxe.DEADLINE) == 125
+    assert not [pid for pid in inside if lxe.is_alive(pid)]

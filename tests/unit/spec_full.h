@@ -20,6 +20,7 @@ static inline void fill_spec(struct lxe_spec *spec)
 	spec->tty = LXE_TTY_OFF;
 	spec->memory = UINT64_MAX;
 	spec->pids = 7;
+	spec->pids_asked = true;
 	spec->timeout_ms = 1500;
 	spec->ttl_ms = 86400000;
 	spec->idle_ms = UINT64_MAX;

@@ -60,6 +60,7 @@ Test(options, every_way_to_give_a_value)
 	cr_assert_not(f.args.dashes);
 	cr_assert_eq(f.req.spec.memory, 1ULL << 30);
 	cr_assert_eq(f.req.spec.pids, 9);
+	cr_assert(f.req.spec.pids_asked);
 	cr_assert_eq(f.req.spec.env.n, 2);
 	cr_assert_str_eq(f.req.spec.env.v[0], "A=b");
 	cr_assert_str_eq(f.req.spec.env.v[1], "C=d=e");

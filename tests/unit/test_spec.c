@@ -28,6 +28,7 @@ static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
 	cr_assert_eq(a->tty, b->tty);
 	cr_assert_eq(a->memory, b->memory);
 	cr_assert_eq(a->pids, b->pids);
+	cr_assert_eq(a->pids_asked, b->pids_asked);
 	cr_assert_eq(a->timeout_ms, b->timeout_ms);
 	cr_assert_eq(a->ttl_ms, b->ttl_ms);
 	cr_assert_eq(a->idle_ms, b->idle_ms);

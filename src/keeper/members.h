@@ -1,0 +1,22 @@
+/*
+ * All processes of a pid namespace by its first: to see that they have ended where no cgroup tells, and
+ * nobody is left whose children they are. Owns nothing; waits, with a limit.
+ */
+#ifndef LXE_KEEPER_MEMBERS_H
+#define LXE_KEEPER_MEMBERS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* A process as the journal names it (LXE_ENTRY_INIT), by its number and its begin: -ESRCH when it is gone. */
+int lxe_members_name(pid_t first, char *buf, size_t size);
+
+/*
+ * Kill that process, and with it its namespace, and wait until nothing in there runs: 0, also when it was gone, or
+ * -ETIMEDOUT. One that waits to be reaped by the host's pid 1, to whom it has fallen, runs no more.
+ */
+int lxe_members_end(const char *name, int timeout_ms);
+
+#endif

@@ -1,0 +1,67 @@
+#include "keeper/members.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sys/proc.h"
+
+static pid_t first(int *pidfd, const int ends[2])
+{
+	pid_t pid = sys_fork_pidns(pidfd), child;
+
+	cr_assert_geq(pid, 0, "%d", pid);
+	if (pid)
+		return pid;
+	child = fork();
+	if (child > 0)
+		child = (pid_t)write(ends[1], "x", 1);
+	for (int i = 0; i < 60 && child >= 0; i++)
+		sleep(1);
+	_exit(1);
+}
+
+Test(members, end_with_the_first, .timeout = 20)
+{
+	int pidfd, ends[2];
+	char name[64], byte;
+	pid_t pid;
+
+	cr_assert_eq(pipe(ends), 0);
+	pid = first(&pidfd, ends);
+	cr_assert_eq(read(ends[0], &byte, 1), 1);
+	cr_assert_geq(lxe_members_name(pid, name, sizeof(name)), 0);
+	close(ends[1]);
+	/* Nobody reaps it before the end: the end of the pipe is that of both. */
+	cr_assert_eq(lxe_members_end(name, 5000), 0);
+	cr_assert_eq(read(ends[0], &byte, 1), 0);
+	cr_assert_eq(waitpid(pid, NULL, __WALL), pid);
+	cr_assert_eq(lxe_members_end(name, 0), 0, "it is gone");
+	close(pidfd);
+	close(ends[0]);
+}
+
+Test(members, a_stranger_with_its_number_is_left_alone)
+{
+	char name[64];
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	snprintf(name, sizeof(name), "/%d/1", pid);
+	cr_assert_eq(lxe_members_end(name, 100), 0);
+	cr_assert_eq(waitpid(pid, NULL, WNOHANG), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	cr_assert_eq(lxe_members_name(pid, name, sizeof(name)), -ESRCH);
+	for (const char *const *bad = (const char *const[]){ "/", "/1/2", "/x/2", "/2/",
+		     "/99999999999/1", "/-2/1", NULL };
+		*bad; bad++)
+		cr_assert_eq(lxe_members_end(*bad, 0), -EBADMSG, "%s", *bad);
+}
