@@ -23,6 +23,7 @@ WARN := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -W
 	-Wswitch-enum -Wconversion -Wno-sign-conversion -Wnull-dereference
 ifdef WERROR
 WARN += -Werror
+LDFLAGS += -Wl,--fatal-warnings
 endif
 CPPFLAGS += -D_GNU_SOURCE -iquote src -include base/banned.h -DLXE_VERSION='"$(VERSION)"' \
 	-DLXE_LIBEXECDIR='"$(LIBEXECDIR)"' -DLXE_DATADIR='"$(DATADIR)"' \
