@@ -21,6 +21,7 @@
 #include "keeper/loop.h"
 #include "keeper/metrics.h"
 #include "keeper/process.h"
+#include "keeper/resolver.h"
 #include "keeper/state.h"
 #include "rootfs/rootfs.h"
 #include "store/live.h"
@@ -73,6 +74,7 @@ struct lxe_keeper {
 	struct lxe_learnt *learnt; /* NULL: nothing is learnt */
 	struct lxe_idmap idmap;
 	struct lxe_image image;
+	struct lxe_keeper_resolver resolver;
 	struct lxe_container *container;
 	pid_t monitor; /* 0: none, or reaped */
 

@@ -16,4 +16,7 @@ int sys_caps_bound(uint64_t keep);
 /* Permitted and effective; the inheritable and the ambient set become empty. */
 int sys_caps_set(uint64_t caps);
 
+/* In all four sets but the bounding one, so that a program which is executed keeps them. */
+int sys_caps_set_ambient(uint64_t caps);
+
 #endif
