@@ -144,6 +144,24 @@ static void print_summary(const struct lxe_outcome *o)
 		lxe_outcome_exit_status(o), (unsigned long long)ms);
 }
 
+/* A denial looks like a fault of the network to the program: here it is said what it was. */
+static void print_blocked(const char *text)
+{
+	struct lxe_blocked_line line;
+
+	while ((text = lxe_blocked_line(&line, text))) {
+		bool port = strcmp(line.port, "-") != 0, v6 = strchr(line.destination, ':');
+
+		if (strcmp(line.destination, "*") == 0)
+			lxe_print_note("blocked: %s packets to others", line.count);
+		else
+			lxe_print_note("blocked: %s %s%s%s%s%s, %s times%s%s", line.proto,
+				port && v6 ? "[" : "", line.destination, port && v6 ? "]" : "",
+				port ? ":" : "", port ? line.port : "", line.count,
+				line.hint[0] ? ": " : "", line.hint);
+	}
+}
+
 static void put_outcome(const struct lxe_outcome *o, const char *without_message)
 {
 	put_message(o->message[0] ? o->message : without_message, o->rule, o->hint);
@@ -196,6 +214,8 @@ void lxe_print_outcome(const struct lxe_outcome *o, uint64_t timeout_ms, int ver
 		lxe_print_residue(o->id, o->residue);
 		put_message("what is left is kept on record", "", "lxc-exec gc");
 	}
+	if (verbose > 0)
+		print_blocked(o->blocked);
 	if (verbose > 0)
 		print_summary(o);
 }

@@ -53,6 +53,7 @@ static const struct member {
 	MEMBER(TEXT, spill_error),
 	MEMBER(FLAG, teardown_ok),
 	MEMBER(TEXT, residue),
+	MEMBER(TEXT, blocked),
 #undef MEMBER
 };
 

@@ -228,6 +228,7 @@ static json_t *to_json(const struct lxe_outcome *o)
 		root, "bytes_out", json_number_or_null(o->bytes_out >= 0, (uint64_t)o->bytes_out));
 	json_object_set_new(root, "truncated", json_boolean(o->truncated));
 	json_object_set_new(root, "output", o->output_limit ? json_output(o) : json_null());
+	json_object_set_new(root, "blocked", lxe_blocked_json(o->blocked));
 	json_object_set_new(root, "teardown", teardown);
 	return root;
 }

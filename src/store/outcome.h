@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "store/blocked.h"
 
 #define LXE_ID_LEN 12
 
@@ -70,9 +71,10 @@ struct lxe_outcome {
 	bool truncated;
 	uint64_t output_limit; /* of each stream, 0: none, and nothing below is known */
 	uint64_t written[LXE_STREAMS], dropped[LXE_STREAMS];
-	bool spills;	      /* there is a spill file */
-	uint64_t spilled;     /* bytes in it */
-	char spill_error[64]; /* why there are no more */
+	bool spills;			/* there is a spill file */
+	uint64_t spilled;		/* bytes in it */
+	char spill_error[64];		/* why there are no more */
+	char blocked[LXE_BLOCKED_TEXT]; /* what it may not reach and wanted to (blocked.h) */
 	bool teardown_ok;
 	char residue[1024]; /* what could not be removed, one a line */
 };

@@ -1,0 +1,197 @@
+#include "network/blocked.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "store/blocked.h"
+
+static bool is_same(const struct lxe_blocked_to *a, const struct lxe_blocked_to *b)
+{
+	return a->unresolved == b->unresolved && a->proto == b->proto && a->port == b->port &&
+	       a->to.family == b->to.family &&
+	       memcmp(a->to.bytes, b->to.bytes, sizeof(a->to.bytes)) == 0 &&
+	       (!a->unresolved || strcmp(a->name, b->name) == 0);
+}
+
+static bool add(struct lxe_blocked *b, const struct lxe_blocked_to *to)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		if (!is_same(&b->to[i], to))
+			continue;
+		b->to[i].count++;
+		return false;
+	}
+	if (b->n == LXE_BLOCKED_MAX)
+		return b->others++ == 0;
+	b->to[b->n] = *to;
+	b->to[b->n++].count = 1;
+	return true;
+}
+
+/* It becomes a word of a line. */
+static void set_name(struct lxe_blocked_to *to, const char *name)
+{
+	lxe_escape(to->name, sizeof(to->name), name, strlen(name));
+	for (char *p = to->name; *p; p++)
+		if (*p == ' ')
+			*p = '_';
+}
+
+bool lxe_blocked_add(struct lxe_blocked *b, const struct lxe_nflog_packet *packet, const char *name)
+{
+	struct lxe_blocked_to to = {
+		.to = packet->to, .proto = packet->proto, .port = packet->port
+	};
+
+	if (name)
+		set_name(&to, name);
+	return add(b, &to);
+}
+
+bool lxe_blocked_add_name(struct lxe_blocked *b, const char *name)
+{
+	struct lxe_blocked_to to = { .unresolved = true };
+
+	set_name(&to, *name ? name : ".");
+	return add(b, &to);
+}
+
+static const char *proto_of(const struct lxe_blocked_to *to, char *buf, size_t size)
+{
+	if (to->unresolved)
+		return "dns";
+	switch (to->proto) {
+	case IPPROTO_TCP:
+		return "tcp";
+	case IPPROTO_UDP:
+		return "udp";
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return "icmp";
+	default:
+		snprintf(buf, size, "%u", to->proto);
+		return buf;
+	}
+}
+
+/* The rule that names this and nothing else. */
+static int rule_of(const struct lxe_blocked_to *to, char *buf, size_t size)
+{
+	struct lxe_net_rule rule = { .host = LXE_NET_ADDR, .addr = to->to };
+	const char *name = to->name;
+
+	if (*name) {
+		rule.host = LXE_NET_NAME;
+		if (lxe_net_name(rule.name, name, strlen(name)))
+			return lxe_format(buf, size, "%s", name);
+	}
+	if (to->proto == IPPROTO_TCP)
+		rule.proto = LXE_NET_TCP;
+	else if (to->proto == IPPROTO_UDP)
+		rule.proto = LXE_NET_UDP;
+	else if (to->proto == IPPROTO_ICMP || to->proto == IPPROTO_ICMPV6)
+		rule.proto = LXE_NET_ICMP;
+	if (to->port) {
+		rule.n_ports = 1;
+		rule.ports[0] = (struct lxe_net_ports){ to->port, to->port };
+	}
+	return lxe_net_rule_format(&rule, buf, size);
+}
+
+static bool names(const struct lxe_net_rule *rule, const struct lxe_blocked_to *to)
+{
+	bool port = !rule->n_ports;
+
+	if ((rule->proto == LXE_NET_TCP && to->proto != IPPROTO_TCP) ||
+		(rule->proto == LXE_NET_UDP && to->proto != IPPROTO_UDP) ||
+		(rule->proto == LXE_NET_ICMP && to->proto != IPPROTO_ICMP &&
+			to->proto != IPPROTO_ICMPV6))
+		return false;
+	for (size_t i = 0; i < rule->n_ports; i++)
+		port = port || (to->port >= rule->ports[i].lo && to->port <= rule->ports[i].hi);
+	if (!port || to->unresolved)
+		return false;
+	return rule->host == LXE_NET_EVERYWHERE ||
+	       (rule->host == LXE_NET_ADDR && lxe_net_addr_covers(&rule->addr, &to->to));
+}
+
+/* The deny rule that stands in the way, or -1. */
+static long denied_by(const struct lxe_net_rule *denied, size_t n, const struct lxe_blocked_to *to)
+{
+	for (size_t i = 0; i < n; i++)
+		if (names(&denied[i], to))
+			return (long)i;
+	return -1;
+}
+
+/* What has no room is counted with the others. */
+static void put(FILE *out, const struct lxe_blocked_to *to, const char *hint)
+{
+	char addr[LXE_NET_ADDR_TEXT], proto[8], port[8] = "-";
+
+	lxe_net_addr_format(&to->to, addr);
+	if (to->port)
+		snprintf(port, sizeof(port), "%u", to->port);
+	fprintf(out, "%s %s %s %llu %s\n", proto_of(to, proto, sizeof(proto)),
+		to->unresolved ? to->name : addr, port, (unsigned long long)to->count, hint);
+}
+
+static void hint_for(char *buf, size_t size, const struct lxe_blocked_to *to,
+	const struct lxe_net_spec *spec, const struct lxe_net_rule *denied, size_t n_denied,
+	const struct lxe_net_addr *subnet)
+{
+	long by = denied_by(denied, n_denied, to);
+	char rule[LXE_BLOCKED_WORD];
+
+	buf[0] = '\0';
+	if (by >= 0)
+		lxe_format(buf, size, "--deny-net %.150s denies it", spec->deny.v[by]);
+	else if (subnet && !to->unresolved && lxe_net_addr_covers(subnet, &to->to))
+		lxe_format(buf, size, "sandboxes do not reach each other");
+	else if (rule_of(to, rule, sizeof(rule)) == 0)
+		lxe_format(buf, size, "--allow %s", rule);
+}
+
+/* A line and those behind it that are left out as a number: it must fit, too. */
+#define LAST_LINE sizeof("* * - 18446744073709551615 \n")
+
+static void put_lines(FILE *out, const struct lxe_blocked *b, const struct lxe_net_spec *spec,
+	const struct lxe_net_addr *subnet, const struct lxe_net_rule *denied, size_t n_denied,
+	size_t size)
+{
+	char hint[LXE_BLOCKED_WORD + 32];
+	uint64_t others = b->others;
+
+	for (size_t i = 0; i < b->n; i++) {
+		hint_for(hint, sizeof(hint), &b->to[i], spec, denied, n_denied, subnet);
+		/* The longest that a line can be, besides the hint. */
+		if ((size_t)ftell(out) + strlen(hint) + LXE_BLOCKED_NAME + 48 + LAST_LINE > size)
+			others += b->to[i].count;
+		else
+			put(out, &b->to[i], hint);
+	}
+	if (others)
+		fprintf(out, "* * - %llu \n", (unsigned long long)others);
+}
+
+void lxe_blocked_text(const struct lxe_blocked *b, const struct lxe_net_spec *spec,
+	const struct lxe_net_addr *subnet, char *buf, size_t size)
+{
+	LXE_AUTOFREE struct lxe_net_rule *denied = NULL;
+	size_t n_denied = 0;
+	FILE *out;
+
+	buf[0] = '\0';
+	if ((!b->n && !b->others) || lxe_net_denied(spec, &denied, &n_denied) < 0)
+		return;
+	out = fmemopen(buf, size, "w");
+	if (!out)
+		return;
+	put_lines(out, b, spec, subnet, denied, n_denied, size);
+	fclose(out);
+	buf[size - 1] = '\0';
+}
