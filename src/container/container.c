@@ -160,14 +160,15 @@ static int run_monitor(
 {
 	char *const argv[] = { "/proc/self/fd/100", NULL };
 
-	/* First: with the credentials the signal for the parent's death is forgotten, prctl(2). */
+	/* v1 lets an ordinary user move who is still himself, by a file that he has opened. */
+	if (how->enter && how->enter(how->arg) < 0)
+		return -EIO;
+	/* Before the next: with the credentials the signal for the parent's death is forgotten, prctl(2). */
 	if (c->become_root && lxe_rootless_become_root() < 0)
 		return -EPERM;
 	/* The signal is not sent for a parent that has died before: hence the look afterwards. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
 		return -ESRCH;
-	if (how->enter && how->enter(how->arg) < 0)
-		return -EIO;
 	if (monitor_fds(how, ready, c->log) < 0)
 		return -EIO;
 	start_log(LOG_FD);

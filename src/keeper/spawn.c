@@ -78,6 +78,8 @@ static void run_starter(
 	if (p->keeper->main->spec.memory &&
 		sys_write_file(AT_FDCWD, "/proc/self/oom_score_adj", OOM_SCORE) < 0)
 		_exit(1);
+	/* v1 lets an ordinary user move who is still himself, by a file that he has opened. */
+	report.pid = lxe_cgroup_leaf_enter(p->leaf);
 	/* Before the next line: a change of credentials would undo it. */
 	if (lxe_is_rootless() && lxe_rootless_become_root() < 0)
 		_exit(1);
@@ -87,7 +89,6 @@ static void run_starter(
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		_exit(1);
 	lxe_metrics_forget(p->keeper);
-	report.pid = lxe_cgroup_leaf_enter(p->leaf);
 	if (report.pid < 0)
 		lxe_fail(&report.err, report.pid, "enter the command's cgroup");
 	else if (await_word(child))

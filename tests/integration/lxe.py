@@ -146,6 +146,7 @@ class User:
         self.uid, self.gid = entry.pw_uid, entry.pw_gid
         self.home.chmod(0o700)
         self.ids = range(self.range_start(), self.range_start() + 65536)
+        self.has_group = False
         # Where systemd runs he is somebody who has logged in: with a service manager of his own.
         self.has_manager = logs_in and Path("/run/systemd/system").is_dir()
         if self.has_manager:
@@ -167,6 +168,33 @@ class User:
         status = read_proc(pid, "status").decode(errors="replace")
         uids = re.search(r"^Uid:\t(\d+)", status, re.M)
         return bool(uids) and (int(uids[1]) == self.uid or int(uids[1]) in self.ids)
+
+    @contextlib.contextmanager
+    def delegation(self):
+        """Groups of his own, as root may give them to him where there is no service manager (cgroup v1)."""
+        if self.has_manager:
+            yield
+            return
+        lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+        homes = [cgroup_mount(names) / path.strip("/") for _, names, path in lines if cgroup_mount(names)]
+        groups = [home / f"of-{self.name}" for home in homes]
+        for group in groups:
+            group.mkdir()
+            for path in (group, *group.iterdir()):
+                if path == group or path.name in ("tasks", "cgroup.procs"):
+                    os.chown(path, self.uid, self.gid)
+            if (group / "cpuset.cpus").exists():
+                for name in ("cpuset.cpus", "cpuset.mems"):
+                    (group / name).write_text((group.parent / name).read_text())
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+        self.has_group = True
+        try:
+            yield
+        finally:
+            self.has_group = False
+            for home, group in zip(homes, groups):
+                (home / "cgroup.procs").write_text(str(os.getpid()))
+                group.rmdir()
 
     def popen(self):
         """What makes a subprocess that user's: no group of the caller's stays."""
@@ -223,7 +251,7 @@ class World:
     @property
     def has_cgroup(self):
         """Are limits and figures of the kernel's cgroups to be had? Root's always, a user's from his manager."""
-        return not self.user or self.user.has_manager
+        return not self.user or self.user.has_manager or self.user.has_group
 
     def refuses_limits(self, result):
         """Where a user has no cgroup, what asks for a limit does not begin: that is the test then."""
@@ -236,6 +264,22 @@ class World:
         """To whoever runs the program."""
         if self.user:
             os.chown(path, self.user.uid, self.user.gid)
+
+    @contextlib.contextmanager
+    def identity(self):
+        """What is done within is done by whoever runs the program."""
+        if self.user:
+            os.seteuid(self.user.uid)
+        try:
+            yield
+        finally:
+            if self.user:
+                os.seteuid(0)
+
+    def strace(self, *options):
+        """The words before a program under strace(1), which root runs for whom it is: setuid works then."""
+        whose = ["-u", self.user.name] if self.user else []
+        return ["strace", *whose, "-qq", *([] if "-o" in options else ["-o", "/dev/null"]), *options]
 
     def traced_env(self):
         """For a program under strace(1), where LeakSanitizer does not work."""
@@ -286,6 +330,10 @@ class World:
         if self.user:
             options.setdefault("user", self.user)
         return Pty([str(binary or self.binary), *args], env or self.env(), **options)
+
+    def pty_of(self, words, env=None):
+        """Another program on a terminal, which runs ours: whose, too."""
+        return Pty(words, env or self.env(), user=self.user)
 
     def current_ids(self):
         return {p.name for p in self.sandboxes.iterdir()} if self.sandboxes.is_dir() else set()
@@ -434,6 +482,15 @@ def sandbox_dirs_of_root():
     """The sandboxes of the machine's own run directory, which no test uses."""
     path = Path("/run/lxc-exec/sandboxes")
     return list(path.iterdir()) if path.is_dir() else []
+
+
+def cgroup_mount(names):
+    """Where the hierarchy with these controllers is; v2 has none in its name."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        words, (kind, _, options) = line.split(" - ")[0].split(), line.split(" - ")[1].split(" ")[:3]
+        if kind == "cgroup2" and not names or kind == "cgroup" and names and names in options:
+            return Path(words[4])
+    return None
 
 
 def cgroup_dirs():

@@ -95,11 +95,15 @@ class Box:
 class Peer:
     def __init__(self, box):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        at = os.open(box.path, os.O_PATH | os.O_DIRECTORY)
+        cwd = os.open(".", os.O_PATH | os.O_DIRECTORY)
         try:
-            self.socket.connect(f"/proc/self/fd/{at}/socket")
+            # A path may be too long for connect(2), and /proc/self is not his whose ids are changed.
+            os.chdir(box.path)
+            with box.world.identity():
+                self.socket.connect("socket")
         finally:
-            os.close(at)
+            os.fchdir(cwd)
+            os.close(cwd)
 
     def __enter__(self):
         return self

@@ -15,7 +15,7 @@ F_SETPIPE_SZ = 1031
 
 
 def strace(world, rule, *words, **more):
-    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", rule, str(lxe.BIN), *words]
+    command = [*world.strace("-f", "-e", rule), str(world.binary), *words]
     return subprocess.Popen(
         command,
         env=world.traced_env(),
@@ -49,7 +49,7 @@ def fill(fd):
 
 def test_a_command_may_let_go_of_its_terminal_and_come_back(world):
     script = "exec </dev/null >/dev/null 2>&1; sleep .3; echo late >/dev/tty"
-    with lxe.Pty([lxe.BIN, "run", "--", "sh", "-c", script], world.env()) as terminal:
+    with world.pty("run", "--", "sh", "-c", script) as terminal:
         assert terminal.wait() == 0
         assert b"late" in terminal.seen
 
@@ -64,7 +64,9 @@ def test_a_command_that_is_killed_before_its_pid_is_known(world):
 
 
 def command_of(world):
-    """The parked command: a process of the group x0 that is not the starter."""
+    """The parked command: a process of the group x0, where there is one, that is not the starter."""
+    if not world.has_cgroup:
+        return next((pid for pid in world.our_processes() if in_pid_namespace(pid, first=False)), None)
     for sandbox in world.current_ids():
         for top, _, files in os.walk("/sys/fs/cgroup"):
             if not top.endswith(f"lxe-{sandbox}/x0"):
@@ -77,11 +79,12 @@ def command_of(world):
     return None
 
 
-def in_pid_namespace(pid):
+def in_pid_namespace(pid, first=True):
     try:
         with open(f"/proc/{pid}/status", encoding="ascii") as stream:
             lines = [line for line in stream if line.startswith("NSpid:")]
-        return len(lines[0].split()) > 2
+        numbers = lines[0].split()[1:]
+        return len(numbers) > 1 and (first or numbers[-1] != "1")
     except (OSError, IndexError):
         return False
 
@@ -98,13 +101,7 @@ def test_a_directory_of_the_host_is_not_handed_in(world):
     root = os.open("/", os.O_RDONLY)
     try:
         for stream in ("stdin", "stderr"):
-            result = subprocess.run(
-                [str(lxe.BIN), "run", "--", "cat", "/proc/self/fd/2/etc/passwd"],
-                env=world.env(),
-                stdout=subprocess.PIPE,
-                timeout=lxe.DEADLINE,
-                **{"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, stream: root},
-            )
+            result = world.run("run", "--", "cat", "/proc/self/fd/2/etc/passwd", **{stream: root})
             assert result.returncode == 125 and not result.stdout, stream
     finally:
         os.close(root)
@@ -123,14 +120,9 @@ def test_a_record_that_cannot_be_written_is_a_failure(world):
 def test_a_terminal_that_is_not_ours_to_control_hangs_up(world):
     """An agent that opened a pty for us, without a session around it, and died."""
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [str(lxe.BIN), "run", "--", "sleep", "100"],
-        env=world.env(),
-        stdin=slave,
-        stdout=slave,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    world.give(slave)
+    streams = {"stdin": slave, "stdout": slave, "stderr": subprocess.DEVNULL}
+    process = world.popen("run", "--", "sleep", "100", start_new_session=True, **streams)
     os.close(slave)
     lxe.poll_until(lambda: any(command_of(world) for _ in [0]), what="the command")
     begin = time.monotonic()
@@ -170,7 +162,7 @@ def test_what_cannot_be_removed_does_not_hold_up_later_runs(world):
 
 def test_ctrl_c_ends_a_silent_program(world):
     """It never prints and never reads: the gate would hold everything back for its five seconds."""
-    with lxe.Pty([lxe.BIN, "run", "--", "sleep", "100"], world.env()) as terminal:
+    with world.pty("run", "--", "sleep", "100") as terminal:
         lxe.poll_until(lambda: command_of(world), what="the command")
         begin = time.monotonic()
         terminal.write(b"\x03")
@@ -199,16 +191,17 @@ def test_a_record_is_added_to_what_the_descriptor_has(world, tmp_path):
 def from_bash(world, script):
     """A caller's shell; "$0" is the program."""
     return subprocess.run(
-        ["bash", "-c", script, str(lxe.BIN)],
+        ["bash", "-c", script, str(world.binary)],
         env=world.env(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=lxe.DEADLINE,
+        **world.as_whom({}),
     )
 
 
 def test_a_record_goes_into_a_pipe_by_path(world):
-    script = 'exec 3>&1; "$0" run --result /dev/fd/3 -- true | cat; true'
+    script = '"$0" run --result /dev/fd/3 -- true 3>&1 >/dev/null | cat'
     result = from_bash(world, script)
     assert json.loads(result.stdout)["exit_code"] == 0, result
 
@@ -238,9 +231,9 @@ def test_a_low_limit_of_open_files_is_the_commands_alone(world):
 
 def test_the_client_is_killed_when_its_directory_is_just_made(world):
     """Its keeper is being loaded and knows of no directory yet."""
-    command = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=fchmod:signal=KILL:when=1"]
+    command = world.strace("-e", "inject=fchmod:signal=KILL:when=1")
     process = subprocess.Popen(
-        [*command, str(lxe.BIN), "run", "--", "true"], env=world.traced_env(), stdin=subprocess.DEVNULL
+        [*command, str(world.binary), "run", "--", "true"], env=world.traced_env(), stdin=subprocess.DEVNULL
     )
     assert process.wait(lxe.DEADLINE) in (-signal.SIGKILL, 128 + signal.SIGKILL)
     world.assert_clean(timeout=2.0 * lxe.SLACK)

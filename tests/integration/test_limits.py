@@ -1,5 +1,6 @@
 """Limits: what holds, what is said of a command that ran into one, and what is refused before it runs."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -31,6 +32,13 @@ sleep 1000"""
 # How a command comes to run: its own sandbox's, the sandbox's own, or one more in it; each as root
 # and as somebody else, with a terminal and without.
 WAYS = ["run", "run-user", "run-pty", "init", "init-user", "exec", "exec-user", "exec-pty"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def groups_of_the_user(session_world):
+    """Most of these need the kernel's cgroups: what is refused without is in test_rootless.py."""
+    with session_world.user.delegation() if session_world.user else contextlib.nullcontext():
+        yield
 
 
 def python(program):

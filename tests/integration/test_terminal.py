@@ -76,7 +76,7 @@ def test_raw_while_it_runs_and_as_before_afterwards(world):
 
 def test_the_settings_come_back_exactly(world):
     wrapper = 'stty -echo -icrnl erase ^H; stty -g; "$0" run -- stty raw; stty -g'
-    with lxe.Pty(["sh", "-c", wrapper, str(lxe.BIN)], world.env()) as terminal:
+    with world.pty_of(["sh", "-c", wrapper, str(world.binary)]) as terminal:
         assert terminal.wait() == 0
         first, second = re.findall(rb"[0-9a-f]+(?::[0-9a-f]+){10,}", terminal.seen)
         assert first == second
@@ -244,12 +244,12 @@ def test_one_redirected_end_means_pipes(world, tmp_path):
 def test_job_control_of_the_caller_still_works(world):
     """Stopped and continued by the shell that started it, it takes the terminal back as it was."""
     env = world.env(PS1="outer> ")
-    with lxe.Pty(["bash", "--norc", "--noprofile", "-i"], env) as outer:
+    with world.pty_of(["bash", "--norc", "--noprofile", "-i"], env) as outer:
         outer.expect(rb"outer> ")
         words = " ".join(f"'{word}'" for word in lxe.BASH)
-        outer.write(f"'{lxe.BIN}' run {words}\r")
+        outer.write(f"'{world.binary}' run {words}\r")
         outer.expect(rb"\r\n.*" + lxe.PROMPT)
-        client = lxe.poll_until(lambda: client_below(outer.pid))
+        client = lxe.poll_until(lambda: client_below(world, outer.pid))
         os.kill(client, signal.SIGTSTP)
         outer.expect(rb"Stopped")
         outer.expect(rb"outer> ")
@@ -263,10 +263,10 @@ def test_job_control_of_the_caller_still_works(world):
         outer.wait()
 
 
-def client_below(parent):
+def client_below(world, parent):
     for pid in lxe.all_pids():
         exe = lxe.link_target(f"/proc/{pid}/exe")
-        if lxe.parent_of(pid) == parent and exe == str(lxe.BIN):
+        if lxe.parent_of(pid) == parent and exe == str(world.binary):
             return pid
     return None
 
