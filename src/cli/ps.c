@@ -93,6 +93,8 @@ static json_t *details_of(const struct lxe_info *i)
 	json_object_update_new(all,
 		json_pack("{s:[], s:o, s:o, s:o}", "mounts", "network", lxe_json_net(&i->spec.net),
 			"limits", lxe_json_limits(&i->spec), "ending", ending_of(i)));
+	json_object_set_new(
+		all, "blocked", lxe_blocked_json(i->blocked ? i->blocked : i->outcome.blocked));
 	json_object_set_new(all, "cause",
 		i->has_outcome ? json_string(lxe_cause_name(i->outcome.cause)) : json_null());
 	return all;

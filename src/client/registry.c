@@ -123,6 +123,17 @@ static void read_outcome(int dir, struct lxe_info *info)
 			    lxe_outcome_decode(&info->outcome, bytes, len) == 0;
 }
 
+/* While it runs; then the outcome has it, with the last numbers. */
+static void read_blocked(int dir, struct lxe_info *info)
+{
+	unsigned char *bytes = NULL;
+	size_t len = 0;
+
+	if (info->spec.net.mode != LXE_NET_NONE && info->owned &&
+		lxe_sandbox_get(dir, LXE_SANDBOX_BLOCKED, &bytes, &len) == 0)
+		info->blocked = (char *)bytes;
+}
+
 static const char *state_of(const struct lxe_info *info, int live)
 {
 	bool ended = info->live.state == LXE_STOPPED || info->live.state == LXE_FAILED;
@@ -161,6 +172,7 @@ int lxe_registry_read(const struct lxe_place *where, struct lxe_info *ret)
 	if (!ret->owned && lxe_deferred_get(dir, &keep, ret->why) == 0)
 		ret->state = "deferred";
 	read_outcome(dir, ret);
+	read_blocked(dir, ret);
 	memcpy(ret->record.id, where->id, sizeof(ret->record.id));
 	return 0;
 }
@@ -169,6 +181,7 @@ void lxe_info_release(struct lxe_info *info)
 {
 	lxe_record_release(&info->record);
 	lxe_spec_release(&info->spec);
+	free(info->blocked);
 }
 
 void lxe_registry_name(const struct lxe_dirs *dirs, const char *id, char name[129])

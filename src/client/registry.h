@@ -32,6 +32,7 @@ struct lxe_info {
 	struct lxe_live live;
 	bool has_outcome;
 	struct lxe_outcome outcome;
+	char *blocked; /* what it wanted to reach and may not (store/blocked.h), or NULL */
 };
 
 /*

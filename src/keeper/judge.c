@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "keeper/blocked.h"
 #include "keeper/keeper.h"
 
 static void say_timeout(struct lxe_process *p)
@@ -61,6 +62,7 @@ void lxe_process_judge(struct lxe_process *p)
 	o->peak_memory = stats.peak_memory;
 	o->oom_kills = stats.oom_kills;
 	o->pids_refused = stats.pids_max_hits;
+	lxe_blocked_tell(k, o);
 	o->has_status = p->reaped;
 	o->status = p->status;
 	if (p->output.governor)

@@ -75,6 +75,7 @@ struct lxe_keeper {
 	struct lxe_idmap idmap;
 	struct lxe_image image;
 	struct lxe_keeper_resolver resolver;
+	struct lxe_keeper_blocked *blocked; /* NULL: nothing is */
 	struct lxe_container *container;
 	pid_t monitor; /* 0: none, or reaped */
 

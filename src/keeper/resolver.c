@@ -290,10 +290,3 @@ void lxe_keeper_resolver_release(struct lxe_keeper *k)
 	}
 	k->resolver.n = 0;
 }
-
-void lxe_keeper_name_refused(struct lxe_keeper *k, const char *name, size_t len)
-{
-	(void)k;
-	(void)name;
-	(void)len;
-}

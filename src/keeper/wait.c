@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 
 #include "base/cleanup.h"
+#include "keeper/blocked.h"
 #include "keeper/keeper.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
@@ -144,6 +145,7 @@ void lxe_keeper_clean_up(struct lxe_keeper *k)
 	while (k->channels)
 		lxe_channel_free(k->channels);
 	forget_early(k);
+	lxe_blocked_close(k);
 	lxe_channels_close(k);
 	lxe_drop_fd(&k->signals);
 	lxe_loop_free(k->loop);

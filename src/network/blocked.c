@@ -102,10 +102,23 @@ static int rule_of(const struct lxe_blocked_to *to, char *buf, size_t size)
 	return lxe_net_rule_format(&rule, buf, size);
 }
 
+/* What a rule denies of names: itself, and what is below it (docs/adr/0012). */
+static bool names_name(const struct lxe_net_rule *rule, const char *name)
+{
+	size_t len = strlen(name), suffix = strlen(rule->name);
+
+	if (rule->host != LXE_NET_NAME && rule->host != LXE_NET_BELOW)
+		return false;
+	return len >= suffix && strcasecmp(name + len - suffix, rule->name) == 0 &&
+	       (len == suffix || name[len - suffix - 1] == '.');
+}
+
 static bool names(const struct lxe_net_rule *rule, const struct lxe_blocked_to *to)
 {
 	bool port = !rule->n_ports;
 
+	if (to->unresolved)
+		return names_name(rule, to->name);
 	if ((rule->proto == LXE_NET_TCP && to->proto != IPPROTO_TCP) ||
 		(rule->proto == LXE_NET_UDP && to->proto != IPPROTO_UDP) ||
 		(rule->proto == LXE_NET_ICMP && to->proto != IPPROTO_ICMP &&
@@ -113,7 +126,7 @@ static bool names(const struct lxe_net_rule *rule, const struct lxe_blocked_to *
 		return false;
 	for (size_t i = 0; i < rule->n_ports; i++)
 		port = port || (to->port >= rule->ports[i].lo && to->port <= rule->ports[i].hi);
-	if (!port || to->unresolved)
+	if (!port)
 		return false;
 	return rule->host == LXE_NET_EVERYWHERE ||
 	       (rule->host == LXE_NET_ADDR && lxe_net_addr_covers(&rule->addr, &to->to));

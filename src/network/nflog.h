@@ -16,7 +16,7 @@
 
 /*
  * A socket that listens to the group, in the network namespace of the calling process: CLOEXEC and
- * non-blocking. -EBUSY: somebody else does.
+ * non-blocking. -EPERM: somebody else does, or the caller may not.
  */
 int lxe_nflog_open(uint16_t group);
 

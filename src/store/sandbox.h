@@ -75,6 +75,9 @@ int lxe_sandbox_remove(struct lxe_sandbox *s);
 /* Why its teardown has to wait (store/deferred.h). */
 #define LXE_SANDBOX_DEFERRED "deferred"
 #define LXE_SANDBOX_DEFERRED_NEW "deferred.new"
+/* What it may not reach and wanted to, while it runs (store/blocked.h). */
+#define LXE_SANDBOX_BLOCKED "blocked"
+#define LXE_SANDBOX_BLOCKED_NEW "blocked.new"
 
 bool lxe_id_valid(const char *id);
 

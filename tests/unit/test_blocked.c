@@ -70,6 +70,15 @@ Test(blocked, each_destination_once_with_what_would_allow_it)
 	   "dns evil.example - 2 --allow evil.example\n");
 }
 
+Test(blocked, a_name_that_is_denied)
+{
+	lxe_strv_add(&spec.deny, "tcp://*.evil.example:443");
+	lxe_blocked_add_name(&blocked, "www.Evil.example");
+	lxe_blocked_add_name(&blocked, "notevil.example");
+	is("dns www.Evil.example - 1 --deny-net tcp://*.evil.example:443 denies it\n"
+	   "dns notevil.example - 1 --allow notevil.example\n");
+}
+
 /* A name is what the sandbox asks for: any bytes. */
 Test(blocked, a_name_is_a_word_of_a_line)
 {
