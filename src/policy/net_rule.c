@@ -7,6 +7,8 @@
 #include "base/num.h"
 
 #define USUAL_HINT "[tcp://|udp://|icmp://]HOST[:PORT[,PORT|LO-HI...]]"
+#define SHOWN 80
+#define SHOWN_MAX 64
 #define PUNYCODE_HINT "write it as the DNS has it, in punycode: xn--..."
 
 struct parser {
@@ -22,13 +24,24 @@ static const char *const protos[] = {
 	[LXE_NET_ICMP] = "icmp",
 };
 
+/* Escaped, and cut where the rest of the message would have no room. */
+static void show(char buf[SHOWN], const char *text, size_t len)
+{
+	static const char more[] = "\xe2\x80\xa6";
+	bool cut = len > SHOWN_MAX;
+
+	lxe_escape(buf, SHOWN - sizeof(more), text, cut ? SHOWN_MAX : len);
+	if (cut)
+		memcpy(buf + strlen(buf), more, sizeof(more));
+}
+
 /* `at`, of `len` bytes, is the part of the text that is wrong. */
 static int wrong(struct parser *p, const char *at, size_t len, const char *what, const char *hint)
 {
-	char rule[128], part[96];
+	char rule[SHOWN], part[SHOWN];
 
-	lxe_escape(rule, sizeof(rule), p->text, strlen(p->text));
-	lxe_escape(part, sizeof(part), at, len);
+	show(rule, p->text, strlen(p->text));
+	show(part, at, len);
 	lxe_fail_msg(p->err, -EINVAL, "rule '%s', character %zu: '%s' %s", rule,
 		(size_t)(at - p->text) + 1, part, what);
 	lxe_hint(p->err, "%s", hint && *hint ? hint : USUAL_HINT);

@@ -196,6 +196,11 @@ Test(net_rule, names_are_strict)
 	becomes(text, text);
 	strcat(text, "a");
 	cr_assert_eq(lxe_net_rule_parse(&(struct lxe_net_rule){ 0 }, text, NULL), -EINVAL);
+	fails(text,
+		"rule 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.\xe2\x80\xa6', "
+		"character 1: 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.\xe2\x80\xa6'"
+		" is a name of more than 253 bytes",
+		"");
 	text[253] = '.';
 	cr_assert_eq(lxe_net_rule_parse(&(struct lxe_net_rule){ 0 }, text, NULL), 0);
 	snprintf(text, sizeof(text), "%sa.b", label);
