@@ -22,7 +22,11 @@ int lxe_command_check(struct lxe_cli *cli)
 	int r = lxe_stdio_check(&cli->err);
 
 	if (r == 0)
-		r = lxe_stdio_check_result(cli->req.spec.result, &cli->err);
+		r = lxe_stdio_check_writable("--result", cli->req.spec.result, &cli->err);
+	if (r == 0)
+		r = lxe_stdio_check_writable("--spill", cli->req.spec.spill, &cli->err);
+	if (r == 0)
+		r = lxe_stdio_check_writable("--learn", cli->req.spec.learn, &cli->err);
 	if (r == 0)
 		r = lxe_stdio_set_term(&cli->req.spec, &cli->err);
 	return r;

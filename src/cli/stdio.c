@@ -74,16 +74,17 @@ int lxe_stdio_check(struct lxe_err *err)
 	return 0;
 }
 
-int lxe_stdio_check_result(const char *result, struct lxe_err *err)
+int lxe_stdio_check_writable(const char *option, const char *where, struct lxe_err *err)
 {
 	int fd;
 
-	if (!result || strncmp(result, "fd:", 3) != 0)
+	if (!where || strncmp(where, "fd:", 3) != 0)
 		return 0;
-	if (lxe_parse_int(result + 3, 0, INT_MAX, &fd) == 0 && open_for(fd, O_WRONLY))
+	if (lxe_parse_int(where + 3, 0, INT_MAX, &fd) == 0 && open_for(fd, O_WRONLY))
 		return 0;
-	lxe_fail_msg(err, -EBADF, "--result '%s': this descriptor is not open for writing", result);
-	lxe_hint(err, "lxc-exec run --result fd:3 … 3>FILE");
+	lxe_fail_msg(
+		err, -EBADF, "%s '%s': this descriptor is not open for writing", option, where);
+	lxe_hint(err, "lxc-exec run %s fd:3 … 3>FILE", option);
 	return -EBADF;
 }
 

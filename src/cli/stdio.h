@@ -18,8 +18,8 @@ int lxe_stdio_fill(void);
 /* Refuse to run anything when input or output is closed, or input is a directory. */
 int lxe_stdio_check(struct lxe_err *err);
 
-/* A result that goes to a descriptor needs one that is open for writing. */
-int lxe_stdio_check_result(const char *result, struct lxe_err *err);
+/* What goes to a descriptor needs one that is open for writing: looked at before any of ours is open. */
+int lxe_stdio_check_writable(const char *option, const char *where, struct lxe_err *err);
 
 /* Does a run with this setting use a terminal of the container's own? */
 bool lxe_stdio_wants_tty(enum lxe_tty tty);

@@ -1,14 +1,13 @@
 #include "client/network.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "client/source.h"
 #include "policy/secret.h"
-#include "sys/fd.h"
 
 #define URL_MAX 2048
 
@@ -21,17 +20,12 @@ static int fails(struct lxe_err *err, int r, const struct lxe_net_spec *net)
 
 static int read_file(char *buf, int fd)
 {
-	size_t len = 0;
-	ssize_t n;
+	ssize_t n = lxe_source_read(fd, buf, URL_MAX, LXE_SOURCE_MS);
 
-	do {
-		n = sys_read(fd, buf + len, URL_MAX - len);
-		len += n > 0 ? (size_t)n : 0;
-	} while (n > 0 && len < URL_MAX);
 	if (n < 0)
 		return (int)n;
-	buf[len < URL_MAX ? len : 0] = '\0';
-	return len < URL_MAX ? 0 : -E2BIG;
+	buf[n < URL_MAX ? n : 0] = '\0';
+	return n < URL_MAX ? 0 : -E2BIG;
 }
 
 static int read_source(char *buf, const char *source)
@@ -53,8 +47,8 @@ static int read_source(char *buf, const char *source)
 	case LXE_SECRET_FD:
 		return read_file(buf, s.fd);
 	case LXE_SECRET_FILE:
-		file = open(s.from, O_RDONLY | O_NOCTTY | O_CLOEXEC);
-		return file < 0 ? -errno : read_file(buf, file);
+		file = lxe_source_open(s.from);
+		return file < 0 ? file : read_file(buf, file);
 	}
 	return -EINVAL;
 }

@@ -6,41 +6,16 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "client/client.h"
+#include "client/outfile.h"
 #include "client/session.h"
 #include "sys/proc.h"
 #include "terminal/rawtty.h"
 
 #define READER_MS 2000 /* for who does not read what a keeper that was killed has left */
-
-/* What becomes the command's output may be the guest's next run's path: no link is followed. */
-static int open_file(const char *path, struct lxe_err *err)
-{
-	LXE_AUTOCLOSE int fd = open(
-		path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0600);
-	struct stat st;
-	int r = fd < 0 ? -errno : 0;
-
-	if (r == 0 && fstat(fd, &st) < 0)
-		r = -errno;
-	if (r == -ELOOP || (r == 0 && !S_ISREG(st.st_mode))) {
-		lxe_fail_msg(err, -EINVAL, "--spill '%s' is not a plain file", path);
-		lxe_hint(err, "name a new file, or one that may be replaced");
-		return -EINVAL;
-	}
-	if (r == 0 && ftruncate(fd, 0) < 0)
-		r = -errno;
-	if (r < 0) {
-		lxe_fail(err, r, "open the spill file '%s'", path);
-		lxe_hint(err, "name a file that can be written");
-		return r;
-	}
-	return take_fd(&fd);
-}
 
 int lxe_client_open_spill(
 	const struct lxe_spec *spec, bool passes_on, int *ret, struct lxe_err *err)
@@ -61,9 +36,15 @@ int lxe_client_open_spill(
 	}
 	if (!spec->spill)
 		return 0;
-	fd = open_file(spec->spill, err);
+	fd = lxe_outfile_open("--spill", spec->spill, err);
 	if (fd < 0)
 		return fd;
+	if (!lxe_outfile_is_descriptor(spec->spill) && ftruncate(fd, 0) < 0) {
+		int r = lxe_fail(err, -errno, "empty the spill file '%s'", spec->spill);
+
+		lxe_close(fd);
+		return r;
+	}
 	*ret = fd;
 	return 0;
 }

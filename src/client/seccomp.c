@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "client/outfile.h"
 #include "confine/rules.h"
 #include "sys/fd.h"
 
@@ -59,21 +60,14 @@ int lxe_client_read_seccomp(char **ret, const struct lxe_spec *spec, struct lxe_
 
 int lxe_client_open_learn(int *ret, const struct lxe_spec *spec, struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int fd = -EBADF;
-	struct stat st;
-	int r;
+	int fd;
 
 	if (!spec->learn)
 		return 0;
 	/* What is there stays until there is something better. */
-	fd = open(spec->learn, O_WRONLY | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0644);
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		r = lxe_fail(err, -errno, "open '%s' for what is learnt", spec->learn);
-		lxe_hint(err, "name a file that can be written: --learn FILE");
-		return r;
-	}
-	if (!S_ISREG(st.st_mode))
-		return lxe_fail_msg(err, -EINVAL, "--learn '%s' is not a file", spec->learn);
-	*ret = take_fd(&fd);
+	fd = lxe_outfile_open("--learn", spec->learn, err);
+	if (fd < 0)
+		return fd;
+	*ret = fd;
 	return 0;
 }

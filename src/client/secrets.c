@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "client/source.h"
 #include "policy/secret.h"
 #include "sys/fd.h"
 
@@ -44,16 +45,13 @@ static ssize_t take_variable(
 static ssize_t take_file(
 	const struct lxe_secret_source *s, int fd, unsigned char *room, struct lxe_err *err)
 {
-	size_t len = 0;
-	ssize_t n;
+	ssize_t n = lxe_source_read(fd, room, LXE_SECRET_MAX + 1, LXE_SOURCE_MS);
 
-	do {
-		n = sys_read(fd, room + len, LXE_SECRET_MAX + 1 - len);
-		len += n > 0 ? (size_t)n : 0;
-	} while (n > 0 && len <= LXE_SECRET_MAX);
 	if (n < 0)
-		return lxe_fail(err, (int)n, "read secret '%s'", s->name);
-	return len > LXE_SECRET_MAX ? too_long(s, err) : (ssize_t)len;
+		lxe_fail(err, (int)n, "read secret '%s'", s->name);
+	if (n == -ETIMEDOUT)
+		lxe_hint(err, "nobody has written it: name a file, or a pipe with a writer");
+	return n > LXE_SECRET_MAX ? too_long(s, err) : n;
 }
 
 static ssize_t take_value(
@@ -67,15 +65,32 @@ static ssize_t take_value(
 	case LXE_SECRET_FD:
 		return take_file(s, s->fd, room, err);
 	case LXE_SECRET_FILE:
-		file = open(s->from, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+		file = lxe_source_open(s->from);
 		if (file < 0) {
-			lxe_fail(err, -errno, "open secret '%s': '%s'", s->name, s->from);
+			lxe_fail(err, file, "open secret '%s': '%s'", s->name, s->from);
 			lxe_hint(err, "name a file that can be read");
 			return err->code;
 		}
 		return take_file(s, file, room, err);
 	}
 	return -EINVAL;
+}
+
+/* Who reads a descriptor to its end leaves nothing to the next. */
+static int refuse_shared(const struct lxe_strv *secrets, size_t at,
+	const struct lxe_secret_source *s, struct lxe_err *err)
+{
+	struct lxe_secret_source other;
+
+	for (size_t i = 0; s->kind == LXE_SECRET_FD && i < at; i++) {
+		if (lxe_secret_parse(&other, secrets->v[i], NULL) < 0 ||
+			other.kind != LXE_SECRET_FD || other.fd != s->fd)
+			continue;
+		lxe_hint(err, "each needs a descriptor of its own");
+		return lxe_fail_msg(err, -EINVAL, "secrets '%s' and '%s' are both from fd:%d",
+			other.name, s->name, s->fd);
+	}
+	return 0;
 }
 
 static ssize_t take_all(const struct lxe_strv *secrets, unsigned char *memory, struct lxe_err *err)
@@ -86,6 +101,8 @@ static ssize_t take_all(const struct lxe_strv *secrets, unsigned char *memory, s
 	for (size_t i = 0; i < secrets->n; i++) {
 		ssize_t n = lxe_secret_parse(&s, secrets->v[i], err);
 
+		if (n == 0)
+			n = refuse_shared(secrets, i, &s, err);
 		if (n == 0)
 			n = take_value(&s, memory + used + LXE_SECRET_HEADER, err);
 		if (n < 0)

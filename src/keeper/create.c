@@ -311,7 +311,7 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 	lxe_keeper_lap(k, LXE_SPAN_ROOTFS);
 	r = make_container(k, init, err);
 	if (r == 0)
-		r = lxe_keeper_close_hiding_places(k, err);
+		r = lxe_keeper_prepare_ending(k, err);
 	if (r < 0)
 		return r;
 	lxe_keeper_lap(k, LXE_SPAN_START);

@@ -48,36 +48,62 @@ static int note_init(struct lxe_keeper *k, struct lxe_err *err)
 	return lxe_journal_add(&k->sandbox, &(struct lxe_entry){ LXE_ENTRY_INIT, path }, 1, err);
 }
 
+/* A one-shot is about its own command, which may want them, and whose end is the sandbox's. */
+static bool closes_hiding_places(const struct lxe_keeper *k)
+{
+	return k->main->spec.keep;
+}
+
 /*
  * What finds a tree is its uts namespace, and whoever makes a user namespace may leave that: nobody below
  * ours makes one from now on, whatever filter he has. Ours is the keeper's own (store/rootless.h), not the host's.
  */
-int lxe_keeper_close_hiding_places(struct lxe_keeper *k, struct lxe_err *err)
+static int close_hiding_places(struct lxe_err *err)
 {
 	static const char most[] = "/proc/sys/user/max_user_namespaces";
 	char text[16];
 	int r;
 
-	if (!lxe_keeper_lacks_cgroup(k) || !lxe_rootless_is_inside())
-		return 0;
 	r = sys_write_file(AT_FDCWD, most, "0");
 	if (r == 0 && sys_read_file(AT_FDCWD, most, text, sizeof(text)) < 0)
 		r = -EIO;
 	if (r == 0 && strcmp(text, "0\n") != 0)
 		r = -ERANGE;
-	return r < 0 ? lxe_fail(err, r, "keep user namespaces out of the sandbox")
-		     : note_init(k, err);
+	return r < 0 ? lxe_fail(err, r, "keep user namespaces out of the sandbox") : 0;
 }
 
-int lxe_process_may_hide(const struct lxe_process *p, struct lxe_err *err)
+int lxe_keeper_prepare_ending(struct lxe_keeper *k, struct lxe_err *err)
 {
-	if (p == p->keeper->main || !lxe_keeper_lacks_cgroup(p->keeper) ||
-		!(p->spec.caps & 1ULL << CAP_SYS_ADMIN))
+	int r;
+
+	if (!lxe_keeper_lacks_cgroup(k) || !lxe_rootless_is_inside())
+		return 0;
+	r = closes_hiding_places(k) ? close_hiding_places(err) : 0;
+	return r < 0 ? r : note_init(k, err);
+}
+
+/* By a user namespace, where neither a limit nor the filter stands against it, or at once. */
+static bool may_hide(const struct lxe_process *p)
+{
+	const struct lxe_spec *spec = &p->keeper->main->spec;
+
+	if (p->spec.caps & 1ULL << CAP_SYS_ADMIN)
+		return true;
+	if (closes_hiding_places(p->keeper))
+		return false;
+	return spec->seccomp_log || (spec->seccomp && strcmp(spec->seccomp, "default") &&
+					    strcmp(spec->seccomp, "strict"));
+}
+
+int lxe_process_refuse_to_hide(const struct lxe_process *p, struct lxe_err *err)
+{
+	if (p == p->keeper->main || !lxe_keeper_lacks_cgroup(p->keeper) || !may_hide(p))
 		return 0;
 	lxe_delegation_hint("pids", err);
 	return lxe_fail_msg(err, -EOPNOTSUPP,
-		"exec with the capability SYS_ADMIN: nothing would find what it starts, because no "
-		"cgroup is delegated to this user");
+		"exec in this sandbox, with its %s: nothing would find what it starts, because no "
+		"cgroup is delegated to this user",
+		p->spec.caps & 1ULL << CAP_SYS_ADMIN ? "capability SYS_ADMIN" : "--seccomp");
 }
 
 /* 0 when it has none, or none that we may look at. */

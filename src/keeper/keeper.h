@@ -128,8 +128,8 @@ void lxe_keeper_kill_container(struct lxe_keeper *k);
  * which its tree is found and killed, whatever it does to hide.
  */
 bool lxe_keeper_lacks_cgroup(const struct lxe_keeper *k);
-int lxe_keeper_close_hiding_places(struct lxe_keeper *k, struct lxe_err *err);
-int lxe_process_may_hide(const struct lxe_process *p, struct lxe_err *err);
+int lxe_keeper_prepare_ending(struct lxe_keeper *k, struct lxe_err *err);
+int lxe_process_refuse_to_hide(const struct lxe_process *p, struct lxe_err *err);
 void lxe_process_know_tree(struct lxe_process *p);
 void lxe_process_kill_tree(struct lxe_process *p);
 void lxe_process_signal_tree(const struct lxe_process *p, int signal);

@@ -11,12 +11,14 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "confine/compile.h"
 #include "confine/rules.h"
 #include "keeper/keeper.h"
 #include "sys/fd.h"
 #include "sys/socket.h"
 
+#define WRITE_MS 2000
 #define X32_BIT 0x40000000U
 
 #if defined(__x86_64__)
@@ -210,9 +212,10 @@ int lxe_keeper_write_learnt(const struct lxe_keeper *k, struct lxe_err *err)
 	if (fd < 0 || !k->learnt || !k->main->outcome.started_at_ms)
 		return 0;
 	r = make_profile(&json, k, err);
-	if (r == 0 && ftruncate(fd, 0) < 0)
+	if (r == 0 && !lxe_starts_with(k->main->spec.learn, "fd:") && ftruncate(fd, 0) < 0)
 		r = -errno;
+	/* A descriptor of the caller's may be a pipe that nobody reads. */
 	if (r == 0)
-		r = sys_write_all(fd, json, strlen(json));
+		r = sys_write_within(fd, json, strlen(json), WRITE_MS);
 	return r < 0 ? lxe_fail(err, r, "write what was learnt to '%s'", k->main->spec.learn) : 0;
 }

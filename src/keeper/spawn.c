@@ -177,7 +177,7 @@ int lxe_process_fork(struct lxe_process *p, int init, struct lxe_err *err)
 	int answer = -EBADF, r;
 
 	lxe_limits_count_from_here(p);
-	r = lxe_process_may_hide(p, err);
+	r = lxe_process_refuse_to_hide(p, err);
 	if (r == 0)
 		r = prepare(p, &env, err);
 	if (r == 0)

@@ -164,7 +164,7 @@ static const struct lxe_option table[] = {
 		.values = "an absolute path; each run replaces the file",
 		.verbs = RUNS,
 		.in_profile = LXE_PROFILE_KEY,
-		.set = lxe_set_result,
+		.set = lxe_set_destination,
 		.set_in_profile = lxe_set_result_file,
 		AT(spec.result),
 	},
@@ -197,16 +197,17 @@ static const struct lxe_option table[] = {
 	},
 	{
 		.name = "spill",
-		.placeholder = "FILE",
+		.placeholder = "FILE|fd:N",
 		.help = "write all output to FILE, beside --output-limit",
 		.detail =
-			"Both streams, as they come. A file that is there is replaced; one that cannot "
-			"be written to its end is told of, and the run goes on.",
+			"Both streams, as they come. A file that is there is replaced, to fd:N it is "
+			"added; what cannot be written to its end is told of, and the run goes on.",
 		.values = "an absolute path; each run replaces the file",
 		.verbs = RUNS,
 		.in_profile = LXE_PROFILE_KEY,
-		.set = lxe_set_spill,
+		.set = lxe_set_destination,
 		.set_in_profile = lxe_set_spill_file,
+		AT(spec.spill),
 	},
 	{
 		.name = "seccomp",
@@ -237,15 +238,15 @@ static const struct lxe_option table[] = {
 	},
 	{
 		.name = "learn",
-		.placeholder = "FILE",
+		.placeholder = "FILE|fd:N",
 		.help = "write a profile of the system calls that are used, for --seccomp",
 		.detail =
-			"Everything that runs in the sandbox counts. It is not wider than the profile "
+			"fd:N is an open descriptor. Everything that runs in the sandbox counts. It is not wider than the profile "
 			"it runs under; with --seccomp-log it has what that would have denied, too.",
 		.values = "an absolute path; each run replaces the file",
 		.verbs = LXE_VERB_RUN | LXE_VERB_SHELL,
 		.in_profile = LXE_PROFILE_KEY,
-		.set = lxe_set_text,
+		.set = lxe_set_destination,
 		.set_in_profile = lxe_set_file,
 		AT(spec.learn),
 	},

@@ -229,7 +229,7 @@ LXE_SETTER(lxe_set_env)
 	return 0;
 }
 
-LXE_SETTER(lxe_set_result)
+LXE_SETTER(lxe_set_destination)
 {
 	int fd;
 

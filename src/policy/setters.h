@@ -28,7 +28,7 @@ LXE_SETTER(lxe_set_grace);	 /* spec.limits.grace_ms and stop_timeout_ms */
 LXE_SETTER(lxe_set_tty);	 /* spec.tty: yes, no or auto */
 LXE_SETTER(lxe_set_no_tty);	 /* spec.tty: no terminal */
 LXE_SETTER(lxe_set_env);	 /* one more of spec.env: K=V, or K for the caller's value */
-LXE_SETTER(lxe_set_result);	 /* spec.result: a path or fd:N */
+LXE_SETTER(lxe_set_destination); /* char * at offset: a path or fd:N */
 LXE_SETTER(lxe_set_result_file); /* spec.result: an absolute path */
 LXE_SETTER(lxe_set_verbose);	 /* spec.verbose; `value` is the direction */
 LXE_SETTER(lxe_set_detach_keys); /* struct lxe_detach_keys at offset */
@@ -43,7 +43,6 @@ LXE_SETTER(lxe_set_secret_in_profile);
 
 /* setters_output.c */
 LXE_SETTER(lxe_set_output_limit); /* spec.output_limit: bytes or "none" */
-LXE_SETTER(lxe_set_spill);	  /* spec.spill */
 LXE_SETTER(lxe_set_spill_file);	  /* spec.spill: an absolute path */
 LXE_SETTER(lxe_set_file);	  /* char * at offset, an absolute path of the host */
 LXE_SETTER(lxe_set_seccomp_file); /* the same, or the name of a built-in profile */

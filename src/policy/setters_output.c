@@ -31,19 +31,11 @@ LXE_SETTER(lxe_set_output_limit)
 	return 0;
 }
 
-LXE_SETTER(lxe_set_spill)
-{
-	int r = lxe_str_set(&req->spec.spill, text);
-
-	(void)o;
-	return r < 0 ? lxe_fail(err, r, "%s", as) : 0;
-}
-
 /* As with --result: a relative name in a profile could be a link that somebody has planted. */
 LXE_SETTER(lxe_set_spill_file)
 {
 	if (text[0] == '/')
-		return lxe_set_spill(req, o, as, text, err);
+		return lxe_set_destination(req, o, as, text, err);
 	lxe_fail_msg(err, -EINVAL, "%s '%s' is not an absolute path", as, text);
 	lxe_hint(err, "a file of the current directory is for the command line: --spill");
 	return -EINVAL;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 
 #define MAGIC 0x6c786567u /* "lxeg" */
 #define HEADER 4096
+#define SPILL_MS 2000
 #define FAIR_SHARE ((size_t)1024 * 1024) /* of one push to what is not a file */
 
 struct shared {
@@ -35,6 +37,7 @@ struct lxe_governor {
 	struct shared *shared;
 	size_t size;
 	int spill;
+	bool spill_is_file;
 	struct {
 		struct lxe_headtail h;
 		int out;
@@ -156,7 +159,20 @@ void lxe_governor_set_spill(struct lxe_governor *g, int fd)
 {
 	lxe_close(g->spill);
 	g->spill = fd;
+	g->spill_is_file = kind_of(fd) == FILE_LIKE;
 	g->shared->spills = fd >= 0;
+}
+
+/* A descriptor of the caller's may be a pipe: a reader who does not read has two seconds, once. */
+static ssize_t spill_some(const struct lxe_governor *g, const void *bytes, size_t n)
+{
+	int r;
+
+	if (g->spill_is_file)
+		return sys_write(g->spill, bytes, n);
+	n = n < PIPE_BUF ? n : PIPE_BUF;
+	r = sys_write_within(g->spill, bytes, n, SPILL_MS);
+	return r < 0 ? r : (ssize_t)n;
 }
 
 /* A spill file that cannot take any more holds the beginning, and the run goes on. */
@@ -165,7 +181,7 @@ static void spill(struct lxe_governor *g, const void *bytes, size_t n)
 	const char *p = bytes;
 
 	while (n && g->spill >= 0) {
-		ssize_t done = sys_write(g->spill, p, n);
+		ssize_t done = spill_some(g, p, n);
 
 		if (done <= 0) {
 			g->shared->spill_error = done < 0 ? (int)done : -EIO;

@@ -295,6 +295,28 @@ def test_a_spill_file_has_everything(world, tmp_path, result):
     assert spill.read_bytes() == b"less\n"
 
 
+def test_a_descriptor_is_no_file_of_that_name(world, tmp_path):
+    """What it has stays, and who does not read a pipe ends the copy, not the run."""
+    words = ("run", "--output-limit", "1K")
+    with open(tmp_path / "all", "wb") as out:
+        out.write(b"before\n")
+        out.flush()
+        n = out.fileno()
+        ok(world.run(*words, "--spill", f"fd:{n}", "--", "sh", "-c", LINES, pass_fds=(n,), cwd=tmp_path))
+    assert (tmp_path / "all").read_bytes() == b"before\n" + ALL
+    reading, writing = os.pipe()
+    done = ok(world.run(*words, "--spill", f"fd:{writing}", "--", "sh", "-c", LINES, pass_fds=(writing,)))
+    assert done.stdout == limited(ALL, 1024) and b"spill file" in done.stderr
+    assert 0 < queued(reading) <= 65536
+    for fd, option in ((reading, "--spill"), (77, "--spill"), (77, "--learn")):
+        says = f"{option} 'fd:{fd}': this descriptor is not open for writing"
+        refusal(world.run(*words, option, f"fd:{fd}", "--", "true", pass_fds=(reading,), cwd=tmp_path), says=says)
+    refusal(world.run(*words, "--spill", "fd:x", "--", "true"), says="does not name a descriptor")
+    os.close(reading)
+    os.close(writing)
+    assert [path.name for path in tmp_path.iterdir()] == ["all"]
+
+
 def test_a_spill_file_on_a_full_disk(world, tmp_path, result):
     disk = tmp_path / "disk"
     disk.mkdir()

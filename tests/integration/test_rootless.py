@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import lxe
-from lxe import ok, refusal
+from lxe import ok, refusal, stdout_of
 
 IDLE = "echo up; exec sleep 1000"
 # In another session, with another parent, and deaf: what no signal to a group finds.
@@ -337,11 +337,19 @@ def test_an_exec_that_hides_ends_with_its_timeout(user):
     ok(user.run(*words, "--", "sh", "-c", HIDES), 124)
     assert b"sleep 1000" not in ok(user.run("exec", "box", "--", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")).stdout
     ok(user.run("destroy", "--force", "box"))
+    # A one-shot is its own command's, who may make user namespaces: nobody else is let in.
+    assert stdout_of(user.run("run", "--seccomp", "unconfined", "--", "unshare", "-Ur", "id", "-u")) == "0\n"
+    process = started(user, IDLE, "--seccomp", "unconfined", "--name", "box")
+    inside = user.run("exec", "box", "--", "true")
+    process.terminate()
+    assert process.wait(lxe.DEADLINE) == 143
+    if not user.user.has_manager:
+        refusal(inside, says="exec .*--seccomp.*no cgroup is delegated[^$]*hint: ")
     ok(user.run("create", "--cap-add", "SYS_ADMIN", "box", "--", "sleep", "1001"))
     ok(user.run("start", "box"))
     adds = user.run("exec", "box", "--", "true")
     if not user.user.has_manager:
-        refusal(adds, says="exec with the capability SYS_ADMIN.*no cgroup is delegated[^$]*hint: ")
+        refusal(adds, says="exec .*SYS_ADMIN.*no cgroup is delegated[^$]*hint: ")
     ok(user.run("destroy", "--force", "box"))
 
 

@@ -1,6 +1,7 @@
 """The system call filter: the built-in profiles, profiles of one's own, and what is wrong with them."""
 
 import json
+import os
 import re
 
 import pytest
@@ -235,11 +236,27 @@ def test_what_would_have_been_denied_is_learnt_when_it_is_logged(world, tmp_path
     ok(world.run("run", "--seccomp", str(path), *command))
 
 
+def test_what_is_learnt_is_the_callers_alone_and_follows_no_link(world, tmp_path):
+    path, link, other = tmp_path / "learnt.json", tmp_path / "link", tmp_path / "other"
+    stdout_of(world.run("run", "--learn", str(path), "--", "true"))
+    assert path.stat().st_mode & 0o777 == 0o600
+    other.write_text("precious")
+    world.give(other)
+    link.symlink_to(other)
+    refusal(world.run("run", "--learn", str(link), "--", "true"), says="'.*link' is not a plain file[^$]*hint: ")
+    assert other.read_text() == "precious"
+    reading, writing = os.pipe()
+    ok(world.run("run", "--learn", f"fd:{writing}", "--", "true", pass_fds=(writing,), cwd=tmp_path))
+    os.close(writing)
+    with open(reading, "rb") as stream:
+        assert json.loads(stream.read())["defaultAction"] == json.loads(path.read_text())["defaultAction"]
+
+
 def test_a_file_that_cannot_be_learnt_into_is_told_before_anything_runs(world, tmp_path):
     marker = tmp_path / "x"
     done = world.run("run", "--learn", "/proc/lxe/absent", "--", "touch", str(marker))
-    assert "for what is learnt" in refusal(done)
-    assert "is not a file" in refusal(world.run("run", "--learn", "/dev/null", "--", "true"))
+    assert "for --learn" in refusal(done)
+    assert "is not a plain file" in refusal(world.run("run", "--learn", "/dev/null", "--", "true"))
     path = tmp_path / "learnt.json"
     path.write_text("as it was")
     assert world.run("run", "--learn", str(path), "--image", "lxe-absent", "--", "true").returncode == 125

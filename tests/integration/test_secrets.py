@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -138,3 +139,18 @@ def test_a_profile_names_them(world, tmp_path, source):
     assert done.stdout == VALUE + b"x"
     profile.write_text("[secret]\na = fd:3\n")
     assert "profile" in refusal(world.run("run", "--profile", str(profile), "--", "true"))
+
+
+def test_a_pipe_that_is_written_to_is_read_to_its_end(world):
+    script = '"$0" run --secret a=file:<(printf 123; sleep .2; printf 45) -- cat /run/secrets/a'
+    done = subprocess.run(["bash", "-c", script, str(world.binary)], env=world.env(), capture_output=True,
+                          stdin=subprocess.DEVNULL, timeout=lxe.DEADLINE, **world.as_whom({}))
+    assert done.stdout == b"12345", done
+
+
+def test_two_cannot_come_from_one_descriptor(world, source):
+    words = ("--secret", "a=fd:{0}", "--secret", "b=fd:{0}")
+    with open(source, "rb") as file:
+        n = file.fileno()
+        done = world.run("run", *(word.format(n) for word in words), "--", "true", pass_fds=(n,))
+    refusal(done, says=f"'a' and 'b' are both from fd:{n}[^$]*hint: ")
