@@ -40,6 +40,7 @@ LDFLAGS_ALL = -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
 
 # Small and static, because loading a library costs each run more than it does.
 CLIENT_LIBS := -l:libvterm.a -l:libiniparser.a -l:libjansson.a -lutil
+NET_LIBS := -lmnl
 KEEPER_LIBS := -llxc -lseccomp -l:libjansson.a -lutil
 
 # A release of the client needs no dynamic loader, which is a thirtieth of a run; nothing in it may use NSS.
@@ -51,10 +52,12 @@ CLIENT_PIE = $(or $(CLIENT_PIE_$(VARIANT)),-pie)
 MAINS := src/cli/main.c src/keeper/main.c
 INIT_SRC := src/container/init/init.c
 SCOPE_SRC := src/cgroup/scope/scope.c
+NET_SRC := src/network/helper/helper.c
 SRCS := $(filter-out $(MAINS) $(INIT_SRC),$(sort $(wildcard src/*/*.c)))
 OBJS := $(SRCS:src/%.c=$(OBJ)/%.o)
 LIB := $(OBJ)/liblxe.a
-PROGS := $(OUT)/lxc-exec $(OUT)/lxc-exec-keeper $(OUT)/lxc-exec-init $(OUT)/lxc-exec-scope
+PROGS := $(OUT)/lxc-exec $(OUT)/lxc-exec-keeper $(OUT)/lxc-exec-init $(OUT)/lxc-exec-scope \
+	$(OUT)/lxc-exec-net
 LINKS := $(OUT)/lxc-templates $(OUT)/conf
 SONAME := liblxc-exec.so.0
 SHARED := $(OUT)/$(SONAME)
@@ -100,12 +103,16 @@ $(OUT)/lxc-exec-init: $(INIT_SRC) $(wildcard src/container/init/*.h)
 $(OUT)/lxc-exec-scope: $(OBJ)/cgroup/scope/scope.o $(LIB)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $^ -lsystemd
 
+$(OUT)/lxc-exec-net: $(OBJ)/network/helper/helper.o $(LIB)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $^ $(NET_LIBS)
+
 # From the tree, templates and profiles are found beside the program, as they are when installed.
 $(LINKS): $(OUT)/%:
 	@mkdir -p $(@D)
 	ln -sfn $(CURDIR)/$* $@
 
--include $(OBJS:.o=.d) $(MAINS:src/%.c=$(OBJ)/%.d) $(SCOPE_SRC:src/%.c=$(OBJ)/%.d)
+-include $(OBJS:.o=.d) $(MAINS:src/%.c=$(OBJ)/%.d) $(SCOPE_SRC:src/%.c=$(OBJ)/%.d) \
+	$(NET_SRC:src/%.c=$(OBJ)/%.d)
 
 .PHONY: help
 help:
@@ -135,6 +142,7 @@ install: all install-library
 	install -D -m 755 build/lxc-exec-keeper $(DESTDIR)$(LIBEXECDIR)/lxc-exec-keeper
 	install -D -m 755 build/lxc-exec-init $(DESTDIR)$(LIBEXECDIR)/lxc-exec-init
 	install -D -m 755 build/lxc-exec-scope $(DESTDIR)$(LIBEXECDIR)/lxc-exec-scope
+	install -D -m 755 build/lxc-exec-net $(DESTDIR)$(LIBEXECDIR)/lxc-exec-net
 	install -d $(DESTDIR)$(DATADIR)/lxc-templates $(DESTDIR)$(DATADIR)/conf
 	install -m 755 lxc-templates/lxc-* $(DESTDIR)$(DATADIR)/lxc-templates/
 	install -m 644 conf/*.conf $(DESTDIR)$(DATADIR)/conf/

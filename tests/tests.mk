@@ -16,7 +16,7 @@ $(OBJ)/tests/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -include base/banned.h,$(CPPFLAGS)) -Itests/unit $(CFLAGS_ALL) -Wno-missing-prototypes -Wno-null-dereference \
 		-MMD -MP -MF $@.d -o $@ $< $(LIB) $(LDFLAGS_ALL) -lcriterion \
-		$(CLIENT_LIBS) $(KEEPER_LIBS)
+		$(CLIENT_LIBS) $(KEEPER_LIBS) $(NET_LIBS)
 
 -include $(UNIT_BINS:=.d)
 

@@ -242,6 +242,13 @@ pid_t lxe_container_init(struct lxe_container *c)
 	return pid > 0 ? pid : 0;
 }
 
+int lxe_container_pidfd(struct lxe_container *c)
+{
+	int fd = c->lxc->init_pidfd(c->lxc);
+
+	return fd < 0 ? (fd == -1 ? -ESRCH : fd) : fd;
+}
+
 int lxe_container_devpts(struct lxe_container *c)
 {
 	return c->lxc->devpts_fd(c->lxc);

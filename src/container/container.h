@@ -61,6 +61,9 @@ int lxe_container_started(struct lxe_container *c, int ready, struct lxe_err *er
 /* Its pid 1, as the host counts, once it has started; 0: there is none. */
 pid_t lxe_container_init(struct lxe_container *c);
 
+/* A pidfd of its pid 1, the caller's. */
+int lxe_container_pidfd(struct lxe_container *c);
+
 /* The root of the container's devpts, a directory descriptor (the caller's). */
 int lxe_container_devpts(struct lxe_container *c);
 

@@ -11,6 +11,7 @@
 #include "container/build.h"
 #include "keeper/delegation.h"
 #include "keeper/keeper.h"
+#include "keeper/network.h"
 #include "keeper/view.h"
 #include "rootfs/secrets.h"
 #include "store/rootless.h"
@@ -47,7 +48,7 @@ static void group_name(const struct lxe_keeper *k, char name[32])
 static int journal_parts(struct lxe_keeper *k, struct lxe_err *err)
 {
 	struct lxe_strv paths = { 0 };
-	struct lxe_entry entries[16];
+	struct lxe_entry entries[16 + LXE_NETWORK_ENTRIES];
 	char name[32];
 	size_t n = 0;
 	int r;
@@ -56,6 +57,8 @@ static int journal_parts(struct lxe_keeper *k, struct lxe_err *err)
 	r = lxe_cgroup_paths(k->cgroups, name, &paths);
 	for (size_t i = 0; r == 0 && i < paths.n && n < 16; i++)
 		entries[n++] = (struct lxe_entry){ LXE_ENTRY_CGROUP, paths.v[i] };
+	/* Behind them, so that they are undone first: beside the end of the processes. */
+	n += lxe_network_entries(k, entries + n);
 	if (r == 0)
 		r = lxe_journal_add(&k->sandbox, entries, n, err);
 	else
@@ -292,6 +295,9 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 	r = journal_parts(k, err);
 	if (r < 0)
 		return r;
+	r = lxe_network_begin(k, err);
+	if (r < 0)
+		return r;
 	r = make_cgroups(k, err);
 	if (r < 0)
 		return r;
@@ -315,5 +321,8 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 	if (r < 0)
 		return r;
 	lxe_keeper_lap(k, LXE_SPAN_START);
+	r = lxe_network_connect(k, err);
+	if (r < 0)
+		return r;
 	return park_command(k, err);
 }

@@ -198,7 +198,6 @@ static void tear_down(struct lxe_keeper *k)
 		.keep = k->main && k->main->spec.keep && k->established && !k->destroy,
 		.result = k->main ? k->main->request.fds[LXE_FD_RESULT] : -EBADF,
 	};
-
 	if (t.keep)
 		lxe_seat_save(k->main);
 	if (k->sandbox.dir < 0) {
@@ -212,9 +211,10 @@ static void tear_down(struct lxe_keeper *k)
 		lxe_pty_release(&k->main->pty);
 	lxe_image_release(&k->image);
 	/*
-	 * pid 1 dies while the mounts of our own view end, which waits for the kernel's readers.
-	 * Neither has to succeed: the replay kills whatever is left, and the view ends with us.
+	 * All of it side by side: these wait for the kernel. None has to succeed: the replay takes back
+	 * and kills whatever is left, and the view ends with us.
 	 */
+	t.network = lxe_network_undo(k);
 	lxe_keeper_kill_container(k);
 	lxe_view_leave(k->host_view);
 	t.lingering = !lxe_keeper_await_end(k);

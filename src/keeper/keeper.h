@@ -77,7 +77,8 @@ struct lxe_keeper {
 	struct lxe_keeper_resolver resolver;
 	struct lxe_keeper_blocked *blocked; /* NULL: nothing is */
 	struct lxe_container *container;
-	pid_t monitor; /* 0: none, or reaped */
+	struct lxe_network *network; /* NULL: none */
+	pid_t monitor;		     /* 0: none, or reaped */
 
 	bool stopping;	  /* a client, or a signal, asked for the end */
 	int stop_signal;  /* the one the client got */
@@ -122,6 +123,13 @@ int lxe_keeper_limit_pids(struct lxe_keeper *k, struct lxe_err *err);
 
 /* ending.c: pid 1 and its monitor die, and everything in the sandbox with them. Does not wait. */
 void lxe_keeper_kill_container(struct lxe_keeper *k);
+
+/*
+ * network.c: before the container is killed: what is being made of its network is ended, and taking it back
+ * begins. Who does that, for lxe_teardown(); NULL: nobody, or there is none.
+ */
+struct lxe_net_helper *lxe_network_undo(struct lxe_keeper *k);
+void lxe_network_free(struct lxe_keeper *k);
 
 /*
  * ending.c: is there no cgroup to end what runs by? Then each command has a uts namespace of its own, by

@@ -1,5 +1,6 @@
 #include "keeper/teardown.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,6 +27,9 @@ struct replay {
 	const struct lxe_teardown *t;
 	const struct lxe_cgroup_host *cgroups;
 	struct lxe_cgroup_reaper reaper;
+	struct lxe_net_helper network;
+	struct in_addr guest4;
+	bool has_network;
 	char *result; /* the path of the result record, if the journal names one */
 	int r;	      /* the first failure */
 };
@@ -82,6 +86,54 @@ static void undo_init(struct replay *p, const char *path)
 	add_residue(p, r, text);
 }
 
+/*
+ * Begun here, beside the end of the processes, which the device waits for, and waited for at the end of the
+ * replay. The address was journalled last, so it has been seen by now.
+ */
+static void undo_network(struct replay *p)
+{
+	struct lxe_net_undo_how how = {
+		.guest4 = p->guest4,
+		.mounts = -EBADF,
+		.lease = -EBADF,
+		.undo_v4 = -EBADF,
+		.undo_v6 = -EBADF,
+		.apart = true,
+	};
+	struct lxe_err err = { 0 };
+	struct lxe_dirs dirs;
+	int r;
+
+	if (p->has_network)
+		return;
+	p->has_network = true;
+	if (p->t->network) {
+		p->network = *p->t->network;
+		*p->t->network = LXE_NET_HELPER_NONE;
+		return;
+	}
+	r = lxe_dirs_find(&dirs, &err);
+	memcpy(how.id, p->t->sandbox->id, sizeof(how.id));
+	how.run = p->t->run ? p->t->run : dirs.run;
+	how.libexec = dirs.libexec;
+	if (r == 0)
+		r = lxe_net_undo_begin(&p->network, &how, &err);
+	if (r < 0)
+		add_residue(p, r, err.msg);
+}
+
+static void await_network(struct replay *p)
+{
+	struct lxe_err err = { 0 };
+	int r;
+
+	if (p->network.socket < 0)
+		return;
+	r = lxe_net_undo_await(&p->network, &err);
+	if (r < 0)
+		add_residue(p, r, err.msg);
+}
+
 static void undo(void *arg, const struct lxe_entry *entry)
 {
 	struct replay *p = arg;
@@ -95,6 +147,13 @@ static void undo(void *arg, const struct lxe_entry *entry)
 		break;
 	case LXE_ENTRY_INIT:
 		undo_init(p, entry->path);
+		break;
+	case LXE_ENTRY_ADDRESS:
+		inet_pton(AF_INET, entry->path, &p->guest4);
+		break;
+	case LXE_ENTRY_VETH:
+	case LXE_ENTRY_RULES:
+		undo_network(p);
 		break;
 	case LXE_ENTRY_RESULT:
 		/* Written at the end, when it can say how the teardown went. */
@@ -115,6 +174,7 @@ static void replay_journal(struct replay *p)
 		r = lxe_journal_replay(text, len, undo, p);
 	if (r < 0)
 		add_residue(p, r, "a part of the journal that cannot be read");
+	await_network(p);
 }
 
 static void remove_directory(struct replay *p)
@@ -232,7 +292,7 @@ static int defer(const struct replay *p)
 
 int lxe_teardown(const struct lxe_teardown *t)
 {
-	struct replay p = { .t = t };
+	struct replay p = { .t = t, .network = LXE_NET_HELPER_NONE };
 	struct lxe_cgroup_host *found = NULL;
 
 	p.reaper = (struct lxe_cgroup_reaper){ .reaped = reaped, .arg = &p };

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "cgroup/cgroup.h"
+#include "keeper/network_helper.h"
 #include "store/dirs.h"
 #include "store/outcome.h"
 #include "store/sandbox.h"
@@ -30,6 +31,8 @@ struct lxe_teardown {
 	/* The caller's children are not ours to reap: it is a program that waits for its own. */
 	bool lingering; /* something of it still runs, in no cgroup that could tell */
 	bool leave_children;
+	struct lxe_net_helper
+		*network; /* who takes the network back already; NULL: nobody does yet */
 	/* What is outside the sandbox's directory goes, the rest stays and says how it ended. */
 	bool keep;
 	const char *run; /* the run directory, for the metrics slot of a dead keeper; may be NULL */

@@ -140,6 +140,7 @@ int lxe_keeper_set_up(struct lxe_keeper *k, int control, struct lxe_err *err)
 
 void lxe_keeper_clean_up(struct lxe_keeper *k)
 {
+	lxe_network_free(k);
 	while (k->processes)
 		lxe_process_free(k->processes);
 	while (k->channels)

@@ -14,9 +14,17 @@ static const char *const kind_names[] = {
 	[LXE_ENTRY_RESULT] = "result",
 	[LXE_ENTRY_NAME] = "name",
 	[LXE_ENTRY_INIT] = "init",
+	[LXE_ENTRY_VETH] = "veth",
+	[LXE_ENTRY_RULES] = "rules",
+	[LXE_ENTRY_ADDRESS] = "address",
 };
 
 #define N_KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
+
+static bool is_path(enum lxe_entry_kind kind)
+{
+	return kind < LXE_ENTRY_VETH;
+}
 
 /* The lines of the entries, one after the other: allocated, or NULL. */
 static char *format_lines(const struct lxe_entry *entries, size_t n, size_t size, size_t *ret_len)
@@ -39,7 +47,8 @@ int lxe_journal_add(
 	int r;
 
 	for (size_t i = 0; i < n; i++) {
-		if (entries[i].path[0] != '/' || strchr(entries[i].path, '\n'))
+		if (is_path(entries[i].kind) != (entries[i].path[0] == '/') ||
+			strchr(entries[i].path, '\n'))
 			return lxe_fail(err, -EINVAL, "journal the path '%s'", entries[i].path);
 		size += strlen(kind_names[entries[i].kind]) + strlen(entries[i].path) + 2;
 	}
@@ -69,11 +78,12 @@ static bool parse_line(char *line, struct lxe_entry *entry)
 {
 	char *space = strchr(line, ' ');
 
-	if (!space || space[1] != '/')
+	if (!space || !space[1])
 		return false;
 	*space = '\0';
 	for (size_t i = 0; i < N_KINDS; i++) {
-		if (strcmp(line, kind_names[i]) == 0) {
+		if (strcmp(line, kind_names[i]) == 0 &&
+			is_path((enum lxe_entry_kind)i) == (space[1] == '/')) {
 			*entry = (struct lxe_entry){ .kind = (enum lxe_entry_kind)i,
 				.path = space + 1 };
 			return true;

@@ -101,11 +101,15 @@ enum lxe_entry_kind {
 	LXE_ENTRY_RESULT, /* absolute path of the result record that must exist in the end */
 	LXE_ENTRY_NAME,	  /* of the link that holds its name */
 	LXE_ENTRY_INIT, /* /PID/BEGIN (sys_began()) of its pid 1, where no cgroup tells who is left */
+	/* Not paths, but what they are called after: */
+	LXE_ENTRY_VETH,	   /* the sandbox's id */
+	LXE_ENTRY_RULES,   /* the sandbox's id */
+	LXE_ENTRY_ADDRESS, /* its IPv4 address */
 };
 
 /*
  * Append entries in one write before the things they name are made: `entries` holds (kind, path)
- * pairs. A path with a newline is refused.
+ * pairs. A path with a newline, or not from the root, is refused.
  */
 struct lxe_entry {
 	enum lxe_entry_kind kind;

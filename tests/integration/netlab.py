@@ -257,12 +257,19 @@ class NetLab:
             self.stack.callback(self.servers.close)
             self.world = lxe.World()
             self.stack.callback(self.world.close)
-            self.before = self.host.all_rules()
+            self.use_tables("nft")
             self.stack = self.stack.pop_all()
         return self
 
     def __exit__(self, *_):
         self.stack.close()
+
+    def use_tables(self, kind):
+        """As on a host whose firewall is in use: there the tables are, if only empty ones."""
+        for family in ("iptables", "ip6tables"):
+            text = "".join(f"*{table}\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n" for table in ("filter", "nat"))
+            self.host.run(f"{family}-{kind}-restore", "-w", "--noflush", input=text)
+        self.before = self.host.all_rules()
 
     def namespace(self, name):
         namespace = Namespace(name)
@@ -332,6 +339,7 @@ class NetLab:
         families = ("iptables", "ip6tables")
         names = [f"{family}{end}" for family in families for end in ("", "-restore", "-save")]
         self.tools({name: f"/usr/sbin/{name.replace('tables', 'tables-legacy', 1)}" for name in names})
+        self.use_tables("legacy")
 
     def script(self, name, text):
         """A program that stands for a tool of the host's: its path."""

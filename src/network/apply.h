@@ -1,0 +1,25 @@
+/*
+ * A plan's texts put in force, and taken back: one transaction of iptables-restore(8) and one of
+ * ip6tables-restore(8), with the variant (nft or legacy) that this host's iptables is. Calls block.
+ */
+#ifndef LXE_NETWORK_APPLY_H
+#define LXE_NETWORK_APPLY_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/* Texts as files (tool.h); a negative one is left out. All of it, or -errno and perhaps one of the two. */
+int lxe_net_apply(int v4, int v6, struct lxe_err *err);
+
+/*
+ * Remove whatever there is with this sandbox's name, in both families, by whichever variant it was made. What was
+ * put in force by this host's iptables can go by the texts that its plan has for this; without them, or
+ * when they fail, the rules are read and cleared one by one. 0 when nothing is left, also when nothing was.
+ */
+int lxe_net_withdraw(const char *id8, int undo_v4, int undo_v6, struct lxe_err *err);
+
+/* Is there any chain with this sandbox's name? 1, 0, or a negative errno. */
+int lxe_net_has_chains(const char *id8);
+
+#endif

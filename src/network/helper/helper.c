@@ -1,0 +1,146 @@
+/*
+ * lxc-exec-net: makes a sandbox's network, or takes it back. Started by a keeper, or by whoever tears down in
+ * its place, with a socket on which it is told what to do (work.h). The only program that loads libmnl,
+ * and that starts iptables.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "network/setup.h"
+#include "network/work.h"
+#include "policy/spec.h"
+#include "sys/fd.h"
+#include "sys/socket.h"
+
+static int answer(const struct lxe_net_answer *a, const int *fds, size_t n)
+{
+	return sys_send(LXE_NET_SOCKET, a, sizeof(*a), fds, n) < 0 ? 1 : 0;
+}
+
+static int receive(struct lxe_net_ask *ask, int *fds, size_t *n)
+{
+	ssize_t len = sys_recv(LXE_NET_SOCKET, ask, sizeof(*ask), fds, n);
+
+	if (len < 0)
+		return (int)len;
+	return len == (ssize_t)sizeof(*ask) ? 0 : -EPROTO;
+}
+
+/* What is being made must not go on when nobody knows of it any more. */
+static int end_with(pid_t asker)
+{
+	if (asker == 0)
+		return 0;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return -errno;
+	return getppid() == asker ? 0 : -ESRCH;
+}
+
+static int make_rules(
+	struct lxe_net_setup *setup, const struct lxe_net_ask *ask, int dir, struct lxe_err *err)
+{
+	struct lxe_spec spec;
+	int r;
+
+	/* The lock that came with it is held by the tools as well. */
+	r = sys_set_cloexec(dir, false);
+	if (r < 0)
+		return lxe_fail(err, r, "keep the sandbox's directory");
+	lxe_spec_init(&spec);
+	r = lxe_net_read_spec(&spec, dir, err);
+	if (r == 0)
+		r = lxe_net_make_rules(setup, ask, &spec.net, err);
+	lxe_spec_release(&spec);
+	return r;
+}
+
+static int await_link(struct lxe_net_setup *setup)
+{
+	struct lxe_net_answer a = { .r = 0 };
+	struct lxe_net_ask ask;
+	int pidfd = -EBADF;
+	size_t n = 1;
+
+	/* End of file: the sandbox is not made after all. */
+	if (receive(&ask, &pidfd, &n) < 0 || n != 1 || ask.op != LXE_NET_LINK)
+		return 1;
+	a.r = lxe_net_make_link(setup, &ask, pidfd, &a.err);
+	lxe_close(pidfd);
+	return answer(&a, NULL, 0);
+}
+
+static int serve_rules(const struct lxe_net_ask *ask, int dir)
+{
+	struct lxe_net_answer a = { .r = 0 };
+	struct lxe_net_setup setup;
+	int fds[LXE_NET_ANSWER_FDS], status;
+	size_t n = 0;
+
+	lxe_net_setup_init(&setup);
+	a.r = make_rules(&setup, ask, dir, &a.err);
+	a.given = setup.given;
+	a.has_undo_v6 = setup.undo_v6 >= 0;
+	if (a.r == 0) {
+		fds[n++] = setup.lease.fd;
+		fds[n++] = setup.undo_v4;
+		if (a.has_undo_v6)
+			fds[n++] = setup.undo_v6;
+	}
+	status = answer(&a, fds, n);
+	if (a.r == 0 && status == 0)
+		status = await_link(&setup);
+	lxe_net_setup_release(&setup);
+	return status;
+}
+
+static int serve_undo(const struct lxe_net_ask *ask, const int *fds, size_t n)
+{
+	struct lxe_net_undo undo = {
+		.ask = ask, .lease = -EBADF, .undo_v4 = -EBADF, .undo_v6 = -EBADF
+	};
+	struct lxe_net_answer a = { .r = 0 };
+	size_t i = 0;
+
+	if (n != (size_t)__builtin_popcount(ask->has))
+		return 1;
+	if (ask->has & LXE_NET_HAS_MOUNTS && setns(fds[i++], CLONE_NEWNS) < 0)
+		a.r = lxe_fail(&a.err, -errno, "enter the host's mount namespace");
+	if (ask->has & LXE_NET_HAS_LEASE)
+		undo.lease = fds[i++];
+	if (ask->has & LXE_NET_HAS_UNDO_V4)
+		undo.undo_v4 = fds[i++];
+	if (ask->has & LXE_NET_HAS_UNDO_V6)
+		undo.undo_v6 = fds[i++];
+	if (a.r == 0)
+		a.r = lxe_net_undo(&undo, &a.err);
+	return answer(&a, NULL, 0);
+}
+
+int main(void)
+{
+	int fds[LXE_NET_UNDO_FDS];
+	size_t n = LXE_NET_UNDO_FDS;
+	struct lxe_net_ask ask;
+
+	if (receive(&ask, fds, &n) < 0 || end_with(ask.asker) < 0) {
+		fputs("this is started by lxc-exec-keeper\n", stderr);
+		return 1;
+	}
+	ask.id[LXE_ID_LEN] = '\0';
+	ask.run[sizeof(ask.run) - 1] = '\0';
+	switch (ask.op) {
+	case LXE_NET_RULES:
+		return n == 1 ? serve_rules(&ask, fds[0]) : 1;
+	case LXE_NET_UNDO:
+		return serve_undo(&ask, fds, n);
+	case LXE_NET_LINK:
+		break;
+	}
+	return 1;
+}

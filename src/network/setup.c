@@ -1,0 +1,233 @@
+#include "network/setup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "network/apply.h"
+#include "network/forwarding.h"
+#include "network/hostnet.h"
+#include "network/plan.h"
+#include "network/tool.h"
+#include "network/veth.h"
+#include "proto/record.h"
+#include "store/sandbox.h"
+
+#define FIRST_GROUP 20000U
+#define GROUPS 40000U
+/* A container that has been killed takes its device with it within 20 ms; by then it is not in a hurry. */
+#define DEVICE_END_MS 1000
+
+void lxe_net_setup_init(struct lxe_net_setup *setup)
+{
+	*setup = (struct lxe_net_setup){
+		.lease = { .fd = -EBADF }, .undo_v4 = -EBADF, .undo_v6 = -EBADF
+	};
+}
+
+void lxe_net_setup_release(struct lxe_net_setup *setup)
+{
+	lxe_drop_fd(&setup->lease.fd);
+	lxe_drop_fd(&setup->undo_v4);
+	lxe_drop_fd(&setup->undo_v6);
+}
+
+int lxe_net_read_spec(struct lxe_spec *ret, int dir, struct lxe_err *err)
+{
+	LXE_AUTOFREE unsigned char *bytes = NULL;
+	struct lxe_record record = { 0 };
+	size_t len = 0;
+	int r;
+
+	r = lxe_sandbox_get(dir, LXE_SANDBOX_RECORD, &bytes, &len);
+	if (r == 0)
+		r = lxe_record_decode(&record, bytes, len);
+	if (r == 0)
+		r = lxe_spec_decode(ret, record.spec, record.spec_len);
+	lxe_record_release(&record);
+	return r < 0 ? lxe_fail(err, r, "read the record of the sandbox") : 0;
+}
+
+/* IPv6 is on where the host has it, and where forwarding it does not change the host. */
+static bool wants_v6(const struct lxe_host_net *host)
+{
+	return access("/proc/sys/net/ipv6", F_OK) == 0 &&
+	       lxe_host_net_has_v6(host, lxe_forwarding_v6_is_harmless());
+}
+
+static bool has_names(const struct lxe_net_rule *rules, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (lxe_net_rule_has_set(&rules[i]))
+			return true;
+	return false;
+}
+
+static int needs_resolver(const struct lxe_net_spec *spec, bool *ret)
+{
+	LXE_AUTOFREE struct lxe_net_rule *allowed = NULL;
+	LXE_AUTOFREE struct lxe_net_rule *denied = NULL;
+	size_t n_allowed = 0, n_denied = 0;
+	int r;
+
+	r = lxe_net_allowed(spec, &allowed, &n_allowed);
+	if (r == 0)
+		r = lxe_net_denied(spec, &denied, &n_denied);
+	*ret = r == 0 && (has_names(allowed, n_allowed) || has_names(denied, n_denied));
+	return r;
+}
+
+static int shield(const struct lxe_host_net *host, const struct lxe_net_addr *subnet,
+	struct lxe_net_addr **ret, size_t *n)
+{
+	struct lxe_net_addr *list = NULL, *longer;
+	int r;
+
+	r = lxe_host_net_bridged(host, &list, n);
+	if (r < 0)
+		return r;
+	longer = reallocarray(list, *n + 1, sizeof(*list));
+	if (!longer) {
+		free(list);
+		return -ENOMEM;
+	}
+	longer[(*n)++] = *subnet;
+	*ret = longer;
+	return 0;
+}
+
+/* As files, because iptables-restore reads them from its start. */
+static int apply(struct lxe_net_setup *setup, const struct lxe_net_plan *plan, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int v4 = lxe_tool_input(plan->v4);
+	LXE_AUTOCLOSE int v6 = setup->given.v6 ? lxe_tool_input(plan->v6) : -EBADF;
+
+	setup->undo_v4 = lxe_tool_input(plan->undo_v4);
+	setup->undo_v6 = setup->given.v6 ? lxe_tool_input(plan->undo_v6) : -EBADF;
+	if (v4 < 0 || setup->undo_v4 < 0 || (setup->given.v6 && (v6 < 0 || setup->undo_v6 < 0)))
+		return lxe_fail(err, -ENOMEM, "write the firewall's rules");
+	return lxe_net_apply(v4, v6, err);
+}
+
+static int plan_and_apply(struct lxe_net_setup *setup, const struct lxe_net_ask *ask,
+	const struct lxe_net_spec *spec, const struct lxe_host_net *host, struct lxe_err *err)
+{
+	LXE_AUTOFREE struct lxe_net_addr *shielded = NULL;
+	struct lxe_net_plan plan = { 0 };
+	char id8[9], veth[IFNAMSIZ];
+	struct lxe_net_plan_in in = {
+		.spec = spec,
+		.id8 = id8,
+		.veth = veth,
+		.guest4 = setup->given.guest4,
+		.gateway4 = setup->given.gateway4,
+		.v6 = setup->given.v6,
+		.guest6 = setup->given.guest6,
+		.gateway6 = setup->given.gateway6,
+		.nflog_group = setup->given.nflog_group,
+	};
+	int r;
+
+	lxe_net_names(ask->id, id8, veth);
+	r = shield(host, &setup->lease.subnet, &shielded, &in.n_shielded);
+	in.shielded = shielded;
+	if (r == 0)
+		r = needs_resolver(spec, &in.dns);
+	if (r < 0)
+		return lxe_fail(err, r, "plan the firewall's rules");
+	r = lxe_net_plan(&plan, &in, err);
+	if (r == 0)
+		r = apply(setup, &plan, err);
+	lxe_net_plan_release(&plan);
+	return r;
+}
+
+int lxe_net_make_rules(struct lxe_net_setup *setup, const struct lxe_net_ask *ask,
+	const struct lxe_net_spec *spec, struct lxe_err *err)
+{
+	struct lxe_host_net host = { 0 };
+	int r;
+
+	r = lxe_host_net_read(&host, err);
+	if (r < 0)
+		return r;
+	r = lxe_lease_take(&setup->lease, ask->run, spec->subnet, ask->id, &host, err);
+	if (r == 0) {
+		setup->given = (struct lxe_net_given){
+			.guest4 = setup->lease.guest4,
+			.gateway4 = setup->lease.gateway4,
+			.v6 = wants_v6(&host),
+			.guest6 = setup->lease.guest6,
+			.gateway6 = setup->lease.gateway6,
+			.nflog_group = (uint16_t)(FIRST_GROUP + setup->lease.number % GROUPS),
+		};
+		setup->localnet = lxe_net_wants_localnet(spec);
+		r = lxe_forwarding_begin(ask->run, &host, setup->given.v6, err);
+	}
+	if (r == 0)
+		r = plan_and_apply(setup, ask, spec, &host, err);
+	lxe_host_net_release(&host);
+	return r;
+}
+
+int lxe_net_make_link(const struct lxe_net_setup *setup, const struct lxe_net_ask *ask, int pidfd,
+	struct lxe_err *err)
+{
+	struct lxe_veth veth = {
+		.guest4 = setup->given.guest4,
+		.gateway4 = setup->given.gateway4,
+		.v6 = setup->given.v6,
+		.guest6 = setup->given.guest6,
+		.gateway6 = setup->given.gateway6,
+		.localnet = setup->localnet,
+	};
+	char id8[9];
+
+	lxe_net_names(ask->id, id8, veth.name);
+	return lxe_veth_create(&veth, pidfd, err);
+}
+
+/* The first failure is what is told; the other parts go on. */
+static void note(struct lxe_err *err, int *first, const struct lxe_err *one)
+{
+	if (*first < 0 || one->code == 0)
+		return;
+	*first = one->code;
+	*err = *one;
+}
+
+int lxe_net_undo(const struct lxe_net_undo *undo, struct lxe_err *err)
+{
+	struct lxe_err first = { 0 }, one = { 0 };
+	struct lxe_netlink nl = { 0 };
+	char id8[9], veth[IFNAMSIZ];
+	int r, result = 0;
+
+	lxe_net_names(undo->ask->id, id8, veth);
+	r = lxe_netlink_open(&nl, NETLINK_ROUTE, LXE_VETH_NEWS);
+	if (r == 0)
+		r = lxe_veth_cut(&nl, veth);
+	if (r < 0)
+		lxe_fail(&one, r, "cut off the network device '%s'", veth);
+	note(&first, &result, &one);
+	one = (struct lxe_err){ 0 };
+	lxe_net_withdraw(id8, undo->undo_v4, undo->undo_v6, &one);
+	note(&first, &result, &one);
+	one = (struct lxe_err){ 0 };
+	r = nl.socket ? lxe_veth_await_end(&nl, veth, DEVICE_END_MS) : 0;
+	if (r < 0)
+		lxe_fail(&one, r, "remove the network device '%s'", veth);
+	note(&first, &result, &one);
+	lxe_netlink_close(&nl);
+	one = (struct lxe_err){ 0 };
+	if (undo->lease >= 0)
+		lxe_lease_give_back(undo->lease, undo->ask->guest4);
+	lxe_forwarding_end(undo->ask->run, &one);
+	note(&first, &result, &one);
+	if (result < 0 && err)
+		*err = first;
+	return result;
+}

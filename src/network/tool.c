@@ -1,0 +1,162 @@
+#include "network/tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+
+#define OUTPUT_MAX (256 * 1024 * 1024)
+
+static const char *const directories[] = { "/usr/sbin", "/sbin", "/usr/bin", "/bin" };
+
+int lxe_tool_find(char path[LXE_TOOL_PATH], const char *name)
+{
+	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
+		if (lxe_format(path, LXE_TOOL_PATH, "%s/%s", directories[i], name) == 0 &&
+			access(path, X_OK) == 0)
+			return 0;
+	return -ENOENT;
+}
+
+int lxe_tool_input(const char *text)
+{
+	LXE_AUTOCLOSE int fd = sys_memfd("lxe-rules", 0);
+	int r = fd < 0 ? fd : sys_write_all(fd, text, strlen(text));
+
+	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		r = -errno;
+	return r < 0 ? r : take_fd(&fd);
+}
+
+/* Between fork and exec: only what signal-safety(7) allows. */
+static void become(const struct lxe_tool *tool, const char *path, int null, pid_t parent)
+{
+	static char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
+		NULL };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(127);
+	if (dup2(tool->input >= 0 ? tool->input : null, STDIN_FILENO) < 0 ||
+		dup2(tool->output, STDOUT_FILENO) < 0 || dup2(tool->errors, STDERR_FILENO) < 0)
+		_exit(127);
+	execve(path, (char *const *)tool->argv, environment);
+	_exit(127);
+}
+
+static int start(struct lxe_tool *tool)
+{
+	LXE_AUTOCLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	char path[LXE_TOOL_PATH];
+	pid_t self = getpid();
+	int r;
+
+	r = null < 0 ? -errno : lxe_tool_find(path, tool->argv[0]);
+	if (r < 0)
+		return r;
+	tool->output = sys_memfd("lxe-output", 0);
+	tool->errors = sys_memfd("lxe-errors", 0);
+	if (tool->output < 0 || tool->errors < 0)
+		return tool->output < 0 ? tool->output : tool->errors;
+	tool->pid = fork();
+	if (tool->pid == 0)
+		become(tool, path, null, self);
+	return tool->pid < 0 ? -errno : 0;
+}
+
+static int finish(struct lxe_tool *tool, uint64_t end)
+{
+	LXE_AUTOCLOSE int pidfd = sys_pidfd_open(tool->pid);
+	uint64_t now = sys_now_ms();
+	int r = pidfd < 0 ? pidfd : sys_pidfd_wait(pidfd, now < end ? (int)(end - now) : 0);
+	int ended = r;
+
+	if (r < 0)
+		kill(tool->pid, SIGKILL);
+	r = sys_wait(tool->pid, &tool->status);
+	tool->pid = 0;
+	if (ended < 0 || r < 0)
+		return ended < 0 ? ended : r;
+	return WIFEXITED(tool->status) && WEXITSTATUS(tool->status) == 0 ? 0 : -EIO;
+}
+
+int lxe_tools_run(struct lxe_tool *tools, size_t n)
+{
+	uint64_t end = sys_now_ms() + LXE_TOOL_TIMEOUT_MS;
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		tools[i].output = tools[i].errors = -EBADF;
+		tools[i].pid = 0;
+		tools[i].r = start(&tools[i]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (tools[i].pid > 0)
+			tools[i].r = finish(&tools[i], end);
+		if (r == 0)
+			r = tools[i].r;
+	}
+	return r;
+}
+
+void lxe_tools_release(struct lxe_tool *tools, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		lxe_drop_fd(&tools[i].output);
+		lxe_drop_fd(&tools[i].errors);
+	}
+}
+
+int lxe_tool_output(const struct lxe_tool *tool, char **ret)
+{
+	size_t len;
+
+	return sys_read_whole(tool->output, OUTPUT_MAX, ret, &len);
+}
+
+/* "… v1.8.9 (nf_tables): line 3: Bad IP address" and then how to get help: the first line that says something. */
+static void say(const struct lxe_tool *tool, char *buf, size_t size)
+{
+	LXE_AUTOFREE char *text = NULL;
+	const char *at;
+	size_t len = 0;
+
+	buf[0] = '\0';
+	if (tool->errors < 0 || sys_read_whole(tool->errors, 65536, &text, &len) < 0)
+		return;
+	for (at = text; *at == '\n' || lxe_starts_with(at, "#"); at++)
+		at += strcspn(at, "\n");
+	lxe_escape(buf, size, at, strcspn(at, "\n"));
+}
+
+int lxe_tool_fail(const struct lxe_tool *tool, struct lxe_err *err, const char *what)
+{
+	char said[240];
+
+	if (tool->r == -ENOENT) {
+		lxe_hint(err, "install it (Debian: apt-get install %s), or use --network none",
+			lxe_starts_with(tool->argv[0], "ipset") ? "ipset" : "iptables");
+		return lxe_fail_msg(err, tool->r, "%s: '%s' is not installed on this host", what,
+			tool->argv[0]);
+	}
+	say(tool, said, sizeof(said));
+	if (tool->r == -ETIMEDOUT)
+		lxe_hint(err, "see who holds its lock: lsof /run/xtables.lock");
+	else
+		lxe_hint(err, "see what this host's firewall can do: lxc-exec doctor");
+	if (tool->r != -EIO || !said[0])
+		return lxe_fail(err, tool->r, "%s: run '%s'", what, tool->argv[0]);
+	return lxe_fail_msg(err, tool->r, "%s: %s", what, said);
+}

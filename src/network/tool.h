@@ -1,0 +1,43 @@
+/*
+ * The host's own programs for its firewall, run to their end: by a fixed path and with a fixed
+ * environment, whatever the caller's is, so that nobody chooses what runs as root. Calls block until all have ended,
+ * at most LXE_TOOL_TIMEOUT_MS; then they are killed. They end with the caller.
+ */
+#ifndef LXE_NETWORK_TOOL_H
+#define LXE_NETWORK_TOOL_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+#define LXE_TOOL_TIMEOUT_MS 15000
+
+struct lxe_tool {
+	const char *const *argv; /* the first one a program's name, without a directory */
+	int input; /* its standard input (a file, read from its start); negative: none */
+	/* Filled in. */
+	pid_t pid;
+	int output, errors; /* files that hold what it has put out */
+	int status;	    /* as of waitpid(2) */
+	int r;		    /* -ENOENT: not installed; -EIO: it failed; or another reason */
+};
+
+/* Run all of them at the same time. The first failure's r; each one's own is in it. */
+int lxe_tools_run(struct lxe_tool *tools, size_t n);
+void lxe_tools_release(struct lxe_tool *tools, size_t n);
+
+/* What a tool that failed has to say, and the remedy: returns tool->r. */
+int lxe_tool_fail(const struct lxe_tool *tool, struct lxe_err *err, const char *what);
+
+/* Everything it has put out: allocated, free(*ret). */
+int lxe_tool_output(const struct lxe_tool *tool, char **ret);
+
+/* Where the program is, for a buffer of 64 bytes: 0 or -ENOENT. */
+#define LXE_TOOL_PATH 64
+int lxe_tool_find(char path[LXE_TOOL_PATH], const char *name);
+
+/* A text as a file that is read from its start: a descriptor. */
+int lxe_tool_input(const char *text);
+
+#endif
