@@ -138,7 +138,10 @@ static void say(const struct lxe_tool *tool, char *buf, size_t size)
 		return;
 	for (at = text; *at == '\n' || lxe_starts_with(at, "#"); at++)
 		at += strcspn(at, "\n");
-	lxe_escape(buf, size, at, strcspn(at, "\n"));
+	len = strcspn(at, "\n");
+	if (len && at[len - 1] == '.')
+		len--;
+	lxe_escape(buf, size, at, len);
 }
 
 int lxe_tool_fail(const struct lxe_tool *tool, struct lxe_err *err, const char *what)

@@ -325,7 +325,7 @@ class NetLab:
 
     def tools(self, links):
         """links: name in /etc/alternatives → what it leads to, or None where the host has none."""
-        directory = self.world.base / f"alternatives{len(self.binds)}"
+        directory = self.world.base / f"alternatives-{os.urandom(3).hex()}"
         shutil.copytree("/etc/alternatives", directory, symlinks=True)
         for name, target in links.items():
             (directory / name).unlink(missing_ok=True)

@@ -1,0 +1,369 @@
+"""What a sandbox's network lets through, and what is left of it: in a lab of network namespaces (netlab.py)."""
+
+import contextlib
+import re
+import subprocess
+
+import lxe
+import netlab
+import pytest
+
+WEB = "203.0.113.5"
+OTHER = "203.0.113.6"
+WEB6 = "2001:db8:2::5"
+
+# Speaks from inside: each line "KIND ADDRESS PORT" is tried, and the answer, or how it failed, printed.
+SPEAK = """
+import errno, socket, sys
+for line in sys.argv[1:]:
+    kind, address, port = line.split()
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    type = socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
+    with socket.socket(family, type) as s:
+        s.settimeout(float(%r))
+        try:
+            s.connect((address, int(port)))
+            s.send(b"hello\\n")
+            print(s.recv(100).decode().strip())
+        except OSError as e:
+            refused = e.errno in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EACCES)
+            print("refused" if refused else "timeout" if isinstance(e, TimeoutError) else e)
+"""
+
+
+@pytest.fixture(scope="module")
+def internet():
+    with netlab.NetLab() as lab:
+        lab.tcp(lab.inet, 80)
+        lab.tcp(lab.inet, 81)
+        lab.udp(lab.inet, 53)
+        lab.tcp(lab.inet, 80, "::")
+        lab.service = lab.tcp(lab.host, 8080)
+        yield lab
+
+
+@pytest.fixture
+def lab(internet):
+    """Every test ends with nothing left in the namespace, and the rulesets as they were."""
+    internet.binds = []
+    yield internet
+    internet.binds = []
+    try:
+        internet.assert_clean()
+    except AssertionError:
+        internet.world.purge()
+        raise
+
+
+def words(*tries, patience=5):
+    return ["python3", "-c", SPEAK % patience, *tries]
+
+
+def speak(lab, options, *tries, **more):
+    """What a sandbox with these options gets: one line for each try."""
+    result = lab.run("run", *options, "--", *words(*tries, **more))
+    return lxe.ok(result).stdout.decode().splitlines()
+
+
+def filtered(*allow):
+    return ["--network", "filtered", *[word for rule in allow for word in ("--allow", rule)]]
+
+
+def test_nothing_but_what_is_allowed_gets_through(lab):
+    said = speak(
+        lab,
+        filtered(f"tcp://{WEB}:80", f"udp://{WEB}:53"),
+        f"tcp {WEB} 80",
+        f"tcp {WEB} 81",
+        f"tcp {OTHER} 80",
+        f"udp {WEB} 53",
+        f"udp {OTHER} 53",
+        f"tcp {netlab.HOST4} 8080",
+    )
+    assert said == [
+        f"tcp 80 {WEB} hello",
+        "refused",
+        "refused",
+        f"udp 53 {WEB} hello",
+        "refused",
+        "refused",
+    ]
+    assert not lab.service.heard
+
+
+def test_open_reaches_all_but_the_host_and_what_is_denied(lab):
+    said = speak(
+        lab,
+        ["--network", "open", "--deny-net", f"tcp://{WEB}:81"],
+        f"tcp {WEB} 80",
+        f"tcp {WEB} 81",
+        f"tcp {netlab.HOST4} 8080",
+        f"tcp {WEB6} 80",
+    )
+    assert said == [f"tcp 80 {WEB} hello", "refused", "refused", f"tcp 80 {WEB6} hello"]
+    assert not lab.service.heard
+
+
+def test_ipv6_has_the_same_rules(lab):
+    said = speak(lab, filtered(f"tcp://[{WEB6}]:80"), f"tcp {WEB6} 80", "tcp 2001:db8:2::6 80")
+    assert said == [f"tcp 80 {WEB6} hello", "refused"]
+    said = speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB6} 80", f"tcp {WEB} 80")
+    assert said == ["refused", f"tcp 80 {WEB} hello"]
+
+
+def test_without_ipv6_on_the_host_there_is_none_inside():
+    with netlab.NetLab() as lab:
+        lab.host.ip("route del default via 2001:db8:1::1")
+        lab.tcp(lab.inet, 80)
+        result = lab.run("run", *filtered(f"tcp://{WEB}:80"), "--", "cat", "/proc/net/if_inet6")
+        lines = lxe.stdout_of(result).splitlines()
+        assert [line.split()[-1] for line in lines] == ["lo"]
+        assert speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB} 80") == [f"tcp 80 {WEB} hello"]
+        lab.assert_clean()
+
+
+def test_the_first_instruction_meets_the_rules(lab):
+    """No moment in which something gets out: whoever tries at once, and as often as it can."""
+    before = len(lab.service.heard)
+    burst = f"for i in $(seq 40); do echo x >/dev/tcp/{netlab.HOST4}/8080; done 2>/dev/null; true"
+    for _ in range(3):
+        lxe.ok(lab.run("run", *filtered(f"tcp://{WEB}:80"), "--", "bash", "-c", burst))
+    assert len(lab.service.heard) == before
+
+
+def test_the_network_is_ready_when_the_command_is(lab):
+    said = speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB} 80", patience=1)
+    assert said == [f"tcp 80 {WEB} hello"]
+    result = lab.run("run", *filtered(f"tcp://{WEB}:80"), "--", "cat", "/sys/class/net/eth0/operstate")
+    assert lxe.stdout_of(result) == "up\n"
+
+
+def test_root_inside_cannot_change_the_rules(lab):
+    tools = "iptables -F; iptables -P OUTPUT ACCEPT; ip6tables -F; iptables-legacy -F; nft flush ruleset"
+    attack = f"({tools}; ip route add 198.51.100.0/24 dev eth0) >/dev/null 2>&1; "
+    attack += f"echo x >/dev/tcp/{netlab.HOST4}/8080; echo x >/dev/tcp/{OTHER}/80"
+    before, heard = lab.host.all_rules(), len(lab.service.heard)
+    options = [*filtered(f"tcp://{WEB}:80"), "--cap-add", "NET_ADMIN,NET_RAW"]
+    result = lab.run("run", *options, "--", "bash", "-c", attack)
+    assert result.stderr.count(b"Connection refused") >= 2, result.stderr
+    assert lab.host.all_rules() == before and len(lab.service.heard) == heard
+
+
+def test_a_false_sender_gets_nowhere(lab):
+    """Another source address, to the host and beyond."""
+    steal = "ip addr add 198.51.100.77/32 dev lo; ip addr add 10.213.0.9/32 dev lo; "
+    tries = [f"from {address} {target}" for address in ("198.51.100.77", "10.213.0.9") for target in (WEB,)]
+    script = "import socket,sys\nfor line in sys.argv[1:]:\n _, a, t = line.split()\n"
+    script += " s = socket.socket(); s.settimeout(0.3); s.bind((a, 0))\n"
+    script += " try: s.connect((t, 80)); print('through')\n except OSError: print('no')\n"
+    result = lab.run(
+        "run", *filtered(f"tcp://{WEB}:80"), "--cap-add", "NET_ADMIN", "--",
+        "bash", "-c", steal + 'exec python3 -c "$@"', "bash", script, *tries,
+    )  # fmt: skip
+    assert lxe.stdout_of(result).split() == ["no", "no"]
+
+
+SERVE = """
+import socket
+s = socket.create_server(("", 80))
+print("up", flush=True)
+while True:
+    with s.accept()[0] as c:
+        c.send(b"inside")
+"""
+
+
+@contextlib.contextmanager
+def running(lab, options, *command):
+    """A sandbox that has said "up", and is ended at the end of the block."""
+    process = lab.popen("run", *options, "--", *command, stdin=subprocess.PIPE)
+    with process:
+        try:
+            line = process.stdout.readline()
+            assert line == b"up\n", process.stderr.read() if not line else line
+            yield process
+        finally:
+            process.stdin.close()
+            process.terminate()
+            process.wait(lxe.DEADLINE)
+
+
+WAIT = ("sh", "-c", "echo up; cat")
+
+
+def address_of_one(lab):
+    """The addresses of the one sandbox that there is: its own, and the host's end of it."""
+    (link,) = [name for name in lab.host.links() if name.startswith("lxe")]
+    gateway = re.search(r"inet ([\d.]+)/30", lab.host.run("ip", "-4", "addr", "show", link))[1]
+    return re.sub(r"\d+$", lambda last: str(int(last[0]) + 1), gateway), gateway
+
+
+def test_neighbours_cannot_reach_each_other(lab):
+    options = ["--network", "open"]
+    with running(lab, options, "python3", "-c", SERVE):
+        address, gateway = address_of_one(lab)
+        assert speak(lab, options, f"tcp {address} 80", f"tcp {gateway} 80") == ["refused"] * 2
+
+
+def test_exec_into_a_sandbox_with_a_network(lab):
+    lxe.ok(lab.run("create", *filtered(f"tcp://{WEB}:80"), "web", "--", "sleep", "1000"))
+    lxe.ok(lab.run("start", "web"))
+    result = lab.run("exec", "web", "--", *words(f"tcp {WEB} 80", f"tcp {OTHER} 80"))
+    assert lxe.stdout_of(result).splitlines() == [f"tcp 80 {WEB} hello", "refused"]
+    lxe.ok(lab.run("destroy", "--force", "web"))
+
+
+def test_others_forwarding_policy_does_not_matter(lab):
+    """As Docker leaves a host: FORWARD drops what nobody has allowed, and there are chains of others."""
+    lab.host.run("iptables", "-N", "DOCKER-USER")
+    lab.host.run("iptables", "-A", "FORWARD", "-j", "DOCKER-USER")
+    lab.host.run("iptables", "-P", "FORWARD", "DROP")
+    before = lab.host.all_rules()
+    try:
+        said = speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB} 80", f"tcp {OTHER} 80")
+        assert said == [f"tcp 80 {WEB} hello", "refused"]
+        assert lab.host.all_rules() == before
+    finally:
+        lab.host.run("iptables", "-P", "FORWARD", "ACCEPT")
+        lab.host.run("iptables", "-F", "FORWARD")
+        lab.host.run("iptables", "-X", "DOCKER-USER")
+
+
+@pytest.mark.parametrize("netfilter", [0, 1])
+def test_with_and_without_br_netfilter(lab, netfilter):
+    was = lab.host.sysctl("net/bridge/bridge-nf-call-iptables")
+    lab.host.sysctl("net/bridge/bridge-nf-call-iptables", netfilter)
+    try:
+        said = speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB} 80", f"tcp {OTHER} 80")
+        assert said == [f"tcp 80 {WEB} hello", "refused"]
+    finally:
+        lab.host.sysctl("net/bridge/bridge-nf-call-iptables", was)
+
+
+def test_forwarding_is_as_it_was(lab):
+    files = [f"net/ipv{v}/conf/{name}/forwarding" for v in (4, 6) for name in ("all", "default", "inet0")]
+    files.append("net/ipv6/conf/inet0/force_forwarding")
+    before = {file: lab.host.sysctl(file) for file in files}
+    assert before["net/ipv4/conf/inet0/forwarding"] == "0"
+    with running(lab, ["--network", "open"], *WAIT):
+        assert lab.host.sysctl("net/ipv4/conf/inet0/forwarding") == "1"
+        assert lab.host.sysctl("net/ipv4/ip_forward") == "0"
+        speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB} 80")
+        assert lab.host.sysctl("net/ipv4/conf/inet0/forwarding") == "1", "there is still another one"
+    assert {file: lab.host.sysctl(file) for file in files} == before
+
+
+def test_forwarding_that_somebody_else_switches_on_stays(lab):
+    with running(lab, ["--network", "open"], *WAIT):
+        lab.host.sysctl("net/ipv4/ip_forward", 1)
+    try:
+        assert lab.host.sysctl("net/ipv4/conf/inet0/forwarding") == "1"
+    finally:
+        lab.host.sysctl("net/ipv4/ip_forward", 0)
+
+
+def test_a_subnet_that_the_host_uses_is_refused(lab):
+    result = lab.run("run", "--network", "open", "--subnet", "198.51.100.128/25", "--", "true")
+    lxe.refusal(result, 125, r"collides with the host's route to 198\.51\.100\.0/24 on inet0")
+
+
+def test_the_usual_subnet_gives_way(lab):
+    lab.host.ip("route add 10.213.0.0/17 via 198.51.100.1")
+    try:
+        result = lab.run("run", *filtered(f"tcp://{WEB}:80"), "--", "cat", "/proc/net/route")
+        assert "10.213" not in lxe.stdout_of(result)
+        assert speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB} 80") == [f"tcp 80 {WEB} hello"]
+    finally:
+        lab.host.ip("route del 10.213.0.0/17")
+
+
+def test_a_full_subnet_is_refused(lab):
+    options = ["--network", "open", "--subnet", "203.0.113.248/29"]
+    with running(lab, options, *WAIT), running(lab, options, *WAIT):
+        result = lab.run("run", *options, "--", "true")
+        lxe.refusal(result, 125, r"the subnet 203\.0\.113\.248/29 is full: 2 sandboxes")
+
+
+def test_the_legacy_variant_of_iptables():
+    with netlab.NetLab() as lab:
+        lab.tcp(lab.inet, 80)
+        lab.legacy()
+        said = speak(
+            lab, filtered(f"tcp://{WEB}:80", f"tcp://[{WEB6}]:80"), f"tcp {WEB} 80", f"tcp {OTHER} 80"
+        )
+        assert said == [f"tcp 80 {WEB} hello", "refused"]
+        with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT):
+            assert "LXE-" in lab.host.rules("iptables-legacy-save", "ip6tables-legacy-save")
+            assert "LXE-" not in lab.host.rules("iptables-nft-save", "ip6tables-nft-save")
+        lab.assert_clean()
+
+
+# What fails, fails whole.
+
+TOOLS = ("iptables-restore", "ip6tables-restore")
+
+
+@pytest.mark.parametrize("missing", TOOLS)
+def test_a_missing_tool(lab, missing):
+    lab.tools({missing: None})
+    result = lab.run("run", "--network", "open", "--", "true")
+    lxe.refusal(result, 125, rf"'{missing}' is not installed.*\nhint: .*apt-get install iptables")
+
+
+@pytest.mark.parametrize("broken", TOOLS)
+def test_a_tool_that_fails_half_way(lab, broken):
+    """It takes the first half of its transaction, and then fails, as it would with a rule it does not know."""
+    names = {name: f"/usr/sbin/xtables-nft-multi {name}" for name in TOOLS}
+    text = f"#!/bin/sh\nhead -n 4 >{lab.world.base}/half\n(cat {lab.world.base}/half; echo COMMIT) |"
+    text += f" {names[broken]} --noflush >/dev/null 2>&1\n"
+    text += f"echo '{broken} v1.8.9: line 5 failed: No chain/target/match by that name.' >&2\nexit 1\n"
+    lab.tools({broken: str(lab.script(f"broken-{broken}", text))})
+    result = lab.run("run", "--network", "open", "--", "true")
+    lxe.refusal(result, 125, rf"{broken} v1\.8\.9: line 5 failed: No chain")
+
+
+def test_ten_thousand_rules(lab):
+    rules = [word for n in range(10000) for word in ("--allow", f"tcp://10.{n >> 8}.{n & 255}.1:{n + 1}")]
+    lxe.ok(lab.run("run", "--network", "filtered", *rules, "--", "true"))
+
+
+# Whoever is killed.
+
+
+def test_a_killed_keeper_leaves_nothing(lab):
+    with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT) as process:
+        lxe.kill(lab.world.keeper())
+        assert process.wait(lxe.DEADLINE) == 125
+    lab.assert_clean()
+
+
+def test_what_a_killed_sandbox_has_left_is_in_nobodys_way(lab):
+    with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT) as process:
+        keeper = lab.world.keeper()
+        lxe.kill(process.pid)
+        lxe.kill(keeper)
+    assert speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB} 80") == [f"tcp 80 {WEB} hello"]
+    lab.run("gc")
+    lab.assert_clean()
+
+
+def test_a_killed_client_leaves_nothing(lab):
+    with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT) as process:
+        lxe.kill(process.pid)
+    lxe.poll_until(lambda: not lab.left(), what="the end of the sandbox")
+
+
+def test_many_at_once(lab):
+    many = [lab.popen("run", *filtered(f"tcp://{WEB}:80"), "--", *words(f"tcp {WEB} 80")) for _ in range(20)]
+    for process in many:
+        out, err = process.communicate(timeout=lxe.DEADLINE)
+        assert (out.decode(), err) == (f"tcp 80 {WEB} hello\n", b"")
+
+
+def test_without_a_network_nothing_of_it_is_started(lab):
+    trace = lab.world.base / "trace"
+    names = ("lxc-exec-net", "libmnl", "iptables", "NETLINK_NETFILTER")
+    argv = ["strace", "-f", "-o", str(trace), str(lab.world.binary), "run", "--", "true"]
+    subprocess.run(argv, env=lab.world.traced_env(), preexec_fn=lab.enter, check=True)
+    text = trace.read_text()
+    assert not [name for name in names if name in text]
