@@ -162,6 +162,27 @@ static void print_blocked(const char *text)
 	}
 }
 
+/* Lines of call, path, rule and option: see outcome.h. */
+static void print_denials(const struct lxe_outcome *o)
+{
+	const char *line = o->denials, *end;
+
+	for (; (end = strchr(line, '\n')); line = end + 1) {
+		const char *path = memchr(line, '\t', (size_t)(end - line));
+		const char *rule = path ? memchr(path + 1, '\t', (size_t)(end - path - 1)) : NULL;
+
+		if (!rule)
+			continue;
+		path++;
+		rule++;
+		lxe_print_note("denied: %.*s%s%.*s%s: %.*s", (int)(path - 1 - line), line,
+			path + 1 == rule ? "" : " '", (int)(rule - 1 - path), path,
+			path + 1 == rule ? "" : "'", (int)strcspn(rule, "\t\n"), rule);
+	}
+	if (o->denied > 1)
+		lxe_print_note("denied %llu times in all", (unsigned long long)o->denied);
+}
+
 static void put_outcome(const struct lxe_outcome *o, const char *without_message)
 {
 	put_message(o->message[0] ? o->message : without_message, o->rule, o->hint);
@@ -216,6 +237,8 @@ void lxe_print_outcome(const struct lxe_outcome *o, uint64_t timeout_ms, int ver
 	}
 	if (verbose > 0)
 		print_blocked(o->blocked);
+	if (verbose > 0)
+		print_denials(o);
 	if (verbose > 0)
 		print_summary(o);
 }

@@ -49,6 +49,7 @@ struct lxe_confinement {
 	bool root;     /* it runs as root inside: nobody else has any capability */
 	bool new_privs;
 	const struct lxe_filter *filter; /* without instructions: none */
+	const struct lxe_watch *watch;	 /* confine/watch.h; NULL: what it is denied is not told */
 };
 
 /*

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "confine/watch.h"
 #include "keeper/masks.h"
 #include "keeper/learn.h"
 #include "sys/caps.h"
@@ -224,14 +225,23 @@ static int mark_tree(const struct lxe_child *c)
 static int install_filter(const struct lxe_child *c)
 {
 	const struct lxe_filter *filter = c->confinement.filter;
-	int r = filter->n ? lxe_filter_child(filter) : 0;
+	int r = c->confinement.watch ? lxe_watch_child(c->confinement.watch) : -ENOTSUP;
+
+	/* A kernel, or a caller's filter, that lets nobody listen takes the explanations, and nothing else. */
+	if (r >= 0) {
+		*c->listener = r;
+		return 0;
+	}
+	r = filter->n ? lxe_filter_child(filter) : 0;
 
 	return r > 0 ? lxe_learner_tell_child(c->messenger, r) : r;
 }
 
 static bool report(const struct lxe_child *c, enum lxe_child_step step, int error)
 {
-	struct lxe_child_report r = { .step = step, .error = error, .at = (unsigned int)*c->at };
+	struct lxe_child_report r = {
+		.step = step, .error = error, .at = (unsigned int)*c->at, .listener = *c->listener
+	};
 
 	return sys_write(c->report, &r, sizeof(r)) == (ssize_t)sizeof(r);
 }
@@ -267,11 +277,13 @@ int lxe_child_main(void *arg)
 		[LXE_CHILD_FILTER] = install_filter,
 	};
 	struct lxe_child *c = arg;
+	int listener = -EBADF;
 	size_t at = 0;
 	ssize_t n;
 	char go;
 
 	c->at = &at;
+	c->listener = &listener;
 	for (enum lxe_child_step step = 0; step < LXE_CHILD_PARKED; step++) {
 		int r = steps[step](c);
 

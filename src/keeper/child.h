@@ -44,6 +44,7 @@ struct lxe_child_report {
 	enum lxe_child_step step;
 	int error;		    /* negative errno */
 	unsigned int at;	    /* LXE_CHILD_DENY: which path it was */
+	int listener;		    /* PARKED: what tells what it is denied; negative: none */
 	struct lxe_trouble trouble; /* EXEC: why */
 };
 
@@ -65,6 +66,7 @@ struct lxe_child {
 	const struct lxe_strv *deny;
 	struct lxe_covers covers;
 	size_t *at;
+	int *listener;
 	bool mark;	    /* by a namespace of its own: there is no cgroup to know its tree by */
 	uint64_t processes; /* without a cgroup: RLIMIT_NPROC, 0: none */
 	struct lxe_confinement confinement;

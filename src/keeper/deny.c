@@ -10,9 +10,6 @@
 #include "base/cleanup.h"
 #include "sys/mount.h"
 
-#define COVER_FILE "/run/lxe-denied-file"
-#define COVER_DIRECTORY "/run/lxe-denied"
-
 static int open_cover(const char *path)
 {
 	LXE_AUTOCLOSE int fd = sys_mount_clone(AT_FDCWD, path, false);
@@ -29,9 +26,9 @@ static int open_cover(const char *path)
 static int make_covers(void)
 {
 	LXE_AUTOCLOSE int fd =
-		open(COVER_FILE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0);
+		open(LXE_COVER_FILE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0);
 
-	return fd < 0 || mkdir(COVER_DIRECTORY, 0) < 0 ? -errno : 0;
+	return fd < 0 || mkdir(LXE_COVER_DIRECTORY, 0) < 0 ? -errno : 0;
 }
 
 int lxe_covers_open(struct lxe_covers *ret, struct lxe_err *err)
@@ -40,9 +37,9 @@ int lxe_covers_open(struct lxe_covers *ret, struct lxe_err *err)
 	int r = make_covers();
 
 	if (r == 0)
-		r = file = open_cover(COVER_FILE);
+		r = file = open_cover(LXE_COVER_FILE);
 	if (r >= 0)
-		r = directory = open_cover(COVER_DIRECTORY);
+		r = directory = open_cover(LXE_COVER_DIRECTORY);
 	if (r < 0)
 		return lxe_fail(err, r, "make the covers of denied paths");
 	*ret = (struct lxe_covers){ .file = take_fd(&file), .directory = take_fd(&directory) };

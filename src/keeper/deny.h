@@ -11,6 +11,10 @@
 #include "base/err.h"
 #include "base/str.h"
 
+/* What they are made of, in the keeper's view. */
+#define LXE_COVER_FILE "/run/lxe-denied-file"
+#define LXE_COVER_DIRECTORY "/run/lxe-denied"
+
 /* The covers, as detached mounts: the first of each is moved, the others are copies of it. */
 struct lxe_covers {
 	int file, directory;

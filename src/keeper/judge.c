@@ -94,5 +94,6 @@ void lxe_process_judge(struct lxe_process *p)
 		lxe_outcome_take_err(o, &err);
 	} else if (!lxe_limits_judge(p) && !lxe_seccomp_judge(p)) {
 		o->cause = WIFSIGNALED(p->status) ? LXE_CAUSE_SIGNAL : LXE_CAUSE_EXIT;
+		lxe_denial_judge(p);
 	}
 }

@@ -14,6 +14,7 @@
 
 #include "cgroup/cgroup.h"
 #include "confine/confine.h"
+#include "confine/watch.h"
 #include "container/container.h"
 #include "keeper/channel.h"
 #include "keeper/life.h"
@@ -72,6 +73,8 @@ struct lxe_keeper {
 	int host_view; /* the mount namespace to go back to */
 	struct lxe_filter filter;
 	struct lxe_learnt *learnt; /* NULL: nothing is learnt */
+	struct lxe_watch watch;	   /* made for the first command that is watched */
+	struct lxe_watcher *watchers;
 	struct lxe_idmap idmap;
 	struct lxe_image image;
 	struct lxe_keeper_resolver resolver;

@@ -85,7 +85,7 @@ int lxe_limits_prepare(struct lxe_keeper *k, struct lxe_err *err)
 		.cpuset = from->cpuset,
 		.io = k->limits.io,
 		.cpu_time = from->cpu_time_ms,
-		.pids_of_each = spec->pids && spec->pids != LXE_DEFAULT_PIDS,
+		.pids_of_each = spec->pids && spec->pids_asked,
 	};
 	for (size_t i = 0; r == 0 && i < from->io.n; i++)
 		r = add_io(k, from->io.v[i], err);

@@ -14,6 +14,7 @@
 #include "keeper/explain.h"
 #include "keeper/keeper.h"
 #include "keeper/verify.h"
+#include "keeper/watcher.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 #include "terminal/rawtty.h"
@@ -65,6 +66,7 @@ void lxe_process_free(struct lxe_process *p)
 	lxe_loop_remove(k->loop, &p->rung);
 	lxe_loop_clear_timer(k->loop, &p->seat);
 	lxe_learner_close(&p->learner);
+	lxe_watcher_forget(p);
 	lxe_close(p->bell);
 	lxe_close(p->answer);
 	lxe_close(p->report);
@@ -201,14 +203,15 @@ static void hear_starter(void *process, uint32_t events)
 	}
 }
 
-static void parked(struct lxe_process *p)
+static void parked(struct lxe_process *p, int listener)
 {
 	struct lxe_err err = { 0 };
 
 	if (p->reaped) {
 		died_parking(p);
 	} else if (lxe_limits_of_process(p, &err) < 0 ||
-		   lxe_verify_confinement(p->pid, &p->confinement, &err) < 0) {
+		   lxe_verify_confinement(p->pid, &p->confinement, &err) < 0 ||
+		   (listener >= 0 && lxe_watcher_begin(p, listener, &err) < 0)) {
 		lxe_process_fail(p, &err);
 	} else {
 		lxe_loop_clear_timer(p->keeper->loop, &p->step);
@@ -222,7 +225,7 @@ static void hear_step(struct lxe_process *p, const struct lxe_child_report *repo
 	struct lxe_err err = { 0 };
 
 	if (report->step == LXE_CHILD_PARKED && !report->error) {
-		parked(p);
+		parked(p, report->listener);
 		return;
 	}
 	lxe_explain(p, report, &err);

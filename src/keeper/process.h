@@ -13,6 +13,7 @@
 
 #include "cgroup/cgroup.h"
 #include "confine/confine.h"
+#include "keeper/denial.h"
 #include "keeper/limits.h"
 #include "keeper/look.h"
 #include "keeper/learn.h"
@@ -59,6 +60,7 @@ struct lxe_process {
 	int release;	    /* to the starter, and then to the child */
 	struct lxe_source answered, reported;
 	struct lxe_learner learner;
+	struct lxe_denied denied;
 	pid_t pid;   /* 0: not known yet */
 	bool reaped; /* it has ended; what it said may still have to be read */
 	bool left;   /* it was still there when the sandbox ended */

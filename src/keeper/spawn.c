@@ -11,6 +11,7 @@
 #include "keeper/environment.h"
 #include "keeper/keeper.h"
 #include "keeper/view.h"
+#include "keeper/watcher.h"
 #include "store/rootless.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
@@ -147,6 +148,7 @@ static int prepare(struct lxe_process *p, struct lxe_strv *env, struct lxe_err *
 		.root = p->user.uid == 0,
 		.new_privs = p->spec.new_privs,
 		.filter = &p->keeper->filter,
+		.watch = lxe_watcher_prepare(p),
 	};
 	if (r == 0 && !p->leaf)
 		r = lxe_cgroup_leaf_exec(&p->leaf, p->keeper->cgroup, p->number, err);

@@ -121,28 +121,29 @@ static bool find_count(const char *status, unsigned int *ret)
 	return true;
 }
 
-int lxe_verify_filters(const char *status, const char *ours, struct lxe_err *err)
+int lxe_verify_filters(
+	const char *status, const char *ours, unsigned int added, struct lxe_err *err)
 {
 	unsigned int its = 0, before = 0;
 
 	if (!find_count(ours, &before))
 		return 0;
-	if (find_count(status, &its) && its == before + 1)
+	if (find_count(status, &its) && its == before + added)
 		return 0;
 	return lxe_fail_msg(err, -EPERM,
 		"confine the command: the system call filter is not in force: %u of %u", its,
-		before + 1);
+		before + added);
 }
 
 /* What has started us may have put filters on us, which the command inherits. */
-static int verify_filters(const char *status, struct lxe_err *err)
+static int verify_filters(const char *status, unsigned int added, struct lxe_err *err)
 {
 	char ours[8192];
 	ssize_t n = sys_read_file(AT_FDCWD, "/proc/self/status", ours, sizeof(ours));
 
 	if (n < 0)
 		return lxe_fail(err, (int)n, "look at the keeper's own filters");
-	return lxe_verify_filters(status, ours, err);
+	return lxe_verify_filters(status, ours, added, err);
 }
 
 int lxe_verify_confinement(pid_t pid, const struct lxe_confinement *asked, struct lxe_err *err)
@@ -158,5 +159,6 @@ int lxe_verify_confinement(pid_t pid, const struct lxe_confinement *asked, struc
 	if (n < 0)
 		return lxe_fail(err, (int)n, "look at the command's process");
 	r = lxe_verify_status(status, asked, err);
-	return r < 0 || !asked->filter->n ? r : verify_filters(status, err);
+	/* The two of one that is watched stand for the profile's; or one of them, and that. */
+	return r < 0 || !asked->filter->n ? r : verify_filters(status, asked->watch ? 2 : 1, err);
 }

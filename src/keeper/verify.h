@@ -20,7 +20,8 @@ int lxe_verify_namespaces(pid_t pid, struct lxe_err *err);
 int lxe_verify_confinement(pid_t pid, const struct lxe_confinement *asked, struct lxe_err *err);
 int lxe_verify_status(const char *status, const struct lxe_confinement *asked, struct lxe_err *err);
 
-/* Is there one filter more than ours, by the /proc/PID/status of both? -EPERM. Pure. */
-int lxe_verify_filters(const char *status, const char *ours, struct lxe_err *err);
+/* Are there as many filters more than ours as were added, by the /proc/PID/status of both? -EPERM. Pure. */
+int lxe_verify_filters(
+	const char *status, const char *ours, unsigned int added, struct lxe_err *err);
 
 #endif

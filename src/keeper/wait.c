@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "keeper/blocked.h"
 #include "keeper/keeper.h"
+#include "keeper/watcher.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
@@ -143,6 +144,7 @@ void lxe_keeper_clean_up(struct lxe_keeper *k)
 	lxe_network_free(k);
 	while (k->processes)
 		lxe_process_free(k->processes);
+	lxe_watchers_close(k);
 	while (k->channels)
 		lxe_channel_free(k->channels);
 	forget_early(k);

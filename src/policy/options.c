@@ -251,6 +251,16 @@ static const struct lxe_option table[] = {
 		AT(spec.learn),
 	},
 	{
+		.name = "no-explain",
+		.help = "with -v or --result, do not tell what the command is denied",
+		.detail = "To tell it, the keeper is asked for each call that writes to a path.",
+		.values = "yes or no",
+		.verbs = RUNS,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_flag,
+		AT(spec.no_explain),
+	},
+	{
 		.name = "quiet",
 		.letter = 'q',
 		.help = "print nothing but errors",

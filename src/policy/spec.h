@@ -50,6 +50,7 @@ struct lxe_spec {
 	bool seccomp_log;    /* what it would deny is logged instead */
 	char *learn;	     /* path of the profile that is made of what is used, or NULL */
 	bool pids_asked;     /* somebody has said how many: that holds, or nothing runs */
+	bool no_explain;     /* what it is denied is not told, whoever asks */
 	bool keep;	     /* it stays when its command has ended */
 	uint16_t rows, cols; /* terminal size, 0: unknown */
 	int verbose;	     /* -1 quiet, 0, 1.. */

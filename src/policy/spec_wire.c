@@ -37,6 +37,7 @@ enum tag {
 	TAG_SECCOMP,
 	TAG_SECCOMP_TEXT,
 	TAG_SECCOMP_LOG,
+	TAG_NO_EXPLAIN,
 	TAG_LEARN,
 	TAG_DENY,
 	TAG_NET,
@@ -80,6 +81,7 @@ int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *re
 	lxe_put_text(&w, TAG_SECCOMP, spec->seccomp);
 	lxe_put_text(&w, TAG_SECCOMP_TEXT, spec->seccomp_text);
 	lxe_put_u64(&w, TAG_SECCOMP_LOG, spec->seccomp_log);
+	lxe_put_u64(&w, TAG_NO_EXPLAIN, spec->no_explain);
 	lxe_put_text(&w, TAG_LEARN, spec->learn);
 	lxe_put_u64(&w, TAG_CAPS, spec->caps);
 	lxe_put_u64(&w, TAG_NEW_PRIVS, spec->new_privs);
@@ -157,6 +159,10 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_PIDS_ASKED:
 		r = get_number(f, 1, &value);
 		spec->pids_asked = value;
+		return r;
+	case TAG_NO_EXPLAIN:
+		r = get_number(f, 1, &value);
+		spec->no_explain = value;
 		return r;
 	case TAG_CAPS:
 		return get_number(f, UINT64_MAX, &spec->caps);
@@ -239,6 +245,7 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 		return lxe_field_text(f, &spec->learn);
 	case TAG_VERSION:
 	case TAG_SECCOMP_LOG:
+	case TAG_NO_EXPLAIN:
 	case TAG_TTY:
 	case TAG_KEEP:
 	case TAG_CAPS:

@@ -51,6 +51,8 @@ static const struct member {
 	MEMBER(FLAG, spills),
 	MEMBER(NUMBER_64, spilled),
 	MEMBER(TEXT, spill_error),
+	MEMBER(TEXT, denials),
+	MEMBER(NUMBER_64, denied),
 	MEMBER(FLAG, teardown_ok),
 	MEMBER(TEXT, residue),
 	MEMBER(TEXT, blocked),

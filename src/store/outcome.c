@@ -156,6 +156,32 @@ static json_t *json_lines(const char *text)
 	return list;
 }
 
+/* One line of outcome.denials. */
+static json_t *json_denial(const char *line, size_t len)
+{
+	static const char *const names[] = { "call", "path", "rule", "option" };
+	json_t *denial = json_object();
+	const char *end = line + len;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *tab = memchr(line, '\t', (size_t)(end - line));
+		size_t n = (size_t)((tab ? tab : end) - line);
+
+		json_object_set_new(denial, names[i], n ? json_bytes(line, n) : json_null());
+		line += n + (tab != NULL);
+	}
+	return denial;
+}
+
+static json_t *json_denials(const struct lxe_outcome *o)
+{
+	json_t *list = json_array();
+
+	for (const char *line = o->denials, *end; (end = strchr(line, '\n')); line = end + 1)
+		json_array_append_new(list, json_denial(line, (size_t)(end - line)));
+	return list;
+}
+
 static json_t *json_spans(const struct lxe_outcome *o)
 {
 	json_t *spans = json_object();
@@ -215,6 +241,8 @@ static json_t *to_json(const struct lxe_outcome *o)
 	json_object_set_new(root, "message", json_text(o->message));
 	json_object_set_new(root, "rule", json_text(o->rule));
 	json_object_set_new(root, "hint", json_text(o->hint));
+	json_object_set_new(root, "denials", json_denials(o));
+	json_object_set_new(root, "denied", json_integer((json_int_t)o->denied));
 	json_object_set_new(root, "created_at", json_time(o->created_at_ms));
 	json_object_set_new(root, "started_at", json_time(o->started_at_ms));
 	json_object_set_new(root, "ended_at", json_time(o->ended_at_ms));

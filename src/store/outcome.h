@@ -75,6 +75,9 @@ struct lxe_outcome {
 	uint64_t spilled;		/* bytes in it */
 	char spill_error[64];		/* why there are no more */
 	char blocked[LXE_BLOCKED_TEXT]; /* what it may not reach and wanted to (blocked.h) */
+	/* A line for each: call, path or nothing, rule, option or nothing; by tabs. */
+	char denials[1536];
+	uint64_t denied; /* how often something was denied; not all of it may be listed */
 	bool teardown_ok;
 	char residue[1024]; /* what could not be removed, one a line */
 };

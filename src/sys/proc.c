@@ -80,6 +80,13 @@ int sys_pidfd_open(pid_t pid)
 	return fd < 0 ? -errno : fd;
 }
 
+int sys_pidfd_getfd(int pidfd, int fd)
+{
+	int copy = pidfd_getfd(pidfd, fd, 0);
+
+	return copy < 0 ? -errno : copy;
+}
+
 int sys_pidfd_kill(int pidfd, int signal)
 {
 	return pidfd_send_signal(pidfd, signal, NULL, 0) < 0 ? -errno : 0;

@@ -144,6 +144,15 @@ def test_no_way_out(world, outcomes, attempt):
     assert not reached
 
 
+@pytest.mark.parametrize("user", USERS)
+def test_no_way_out_of_who_is_watched(world, host, user, tmp_path):
+    """With --result the keeper is asked for what is denied: it must not let anything pass."""
+    words = ("run", "--result", str(tmp_path / "record"), "-T", "-u", USERS[user], "--deny", "/opt", "--", *command(host))
+    outcome = from_pipe(world, *words)
+    assert not [attempt for attempt, what in outcome.items() if not what.startswith("refused")]
+    assert json.loads((tmp_path / "record").read_text())["denied"] > 10
+
+
 # Whoever is in the sandbox already looks at every process that is put into it, until it is the command:
 # it has the keeper's program mapped and the keeper's descriptors open.
 WATCH = """

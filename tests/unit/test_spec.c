@@ -46,6 +46,7 @@ static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
 	cr_assert_str_eq(a->seccomp, b->seccomp);
 	cr_assert_str_eq(a->seccomp_text, b->seccomp_text);
 	cr_assert_eq(a->seccomp_log, b->seccomp_log);
+	cr_assert_eq(a->no_explain, b->no_explain);
 	cr_assert_str_eq(a->learn, b->learn);
 	cr_assert_eq(a->net.mode, b->net.mode);
 	assert_same_strv(&a->net.allow, &b->net.allow);

@@ -189,7 +189,7 @@ static void count(const char *status, const char *ours, int want)
 {
 	struct lxe_err err = { 0 };
 
-	cr_assert_eq(lxe_verify_filters(status, ours, &err), want, "%s", err.msg);
+	cr_assert_eq(lxe_verify_filters(status, ours, 1, &err), want, "%s", err.msg);
 }
 
 Test(verify, there_is_one_filter_more_than_ours)
