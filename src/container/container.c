@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <lxc/attach_options.h>
 #include <lxc/lxccontainer.h>
@@ -72,7 +73,7 @@ static int fail_with_log(struct lxe_container *c, int r, struct lxe_err *err, co
 static int set_items(
 	struct lxc_container *lxc, const struct lxe_container_config *config, struct lxe_err *err)
 {
-	char rootfs[64 + 256], map_u[64], map_g[64];
+	char rootfs[64 + 256], map_u[64], map_g[64], shm[128], size[32] = "";
 	const struct {
 		const char *key, *value;
 	} items[] = {
@@ -86,7 +87,7 @@ static int set_items(
 		{ "lxc.net.0.type", "empty" },
 		{ "lxc.mount.auto", "proc:rw sys:ro" },
 		{ "lxc.autodev", "1" },
-		{ "lxc.mount.entry", "tmpfs dev/shm tmpfs nosuid,nodev,mode=1777,create=dir 0 0" },
+		{ "lxc.mount.entry", shm },
 		{ "lxc.mount.entry",
 			"mqueue dev/mqueue mqueue nosuid,nodev,noexec,create=dir,optional 0 0" },
 		{ "lxc.tty.max", "0" },
@@ -95,6 +96,10 @@ static int set_items(
 		{ "lxc.console.path", "none" },
 	};
 
+	if (config->shm)
+		snprintf(size, sizeof(size), "size=%" PRIu64 ",", config->shm);
+	snprintf(shm, sizeof(shm), "tmpfs dev/shm tmpfs nosuid,nodev,%smode=1777,create=dir 0 0",
+		size);
 	if (lxe_format(rootfs, sizeof(rootfs), "dir:%s", config->rootfs) < 0)
 		return lxe_fail(err, -ENAMETOOLONG, "use the root filesystem '%s'", config->rootfs);
 	snprintf(map_u, sizeof(map_u), "u 0 %u %u", config->idmap_start, config->idmap_count);

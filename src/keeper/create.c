@@ -173,6 +173,7 @@ static int make_container(struct lxe_keeper *k, int init, struct lxe_err *err)
 		.hostname = hostname,
 		.idmap_start = k->idmap.host_start,
 		.idmap_count = k->idmap.count,
+		.shm = k->main->spec.limits.disk,
 		.become_root = lxe_is_rootless(),
 	};
 	int r;

@@ -91,8 +91,8 @@ static bool may_hide(const struct lxe_process *p)
 		return true;
 	if (closes_hiding_places(p->keeper))
 		return false;
-	return spec->seccomp_log || (spec->seccomp && strcmp(spec->seccomp, "default") &&
-					    strcmp(spec->seccomp, "strict"));
+	return spec->seccomp_log || (spec->seccomp && strcmp(spec->seccomp, "default") != 0 &&
+					    strcmp(spec->seccomp, "strict") != 0);
 }
 
 int lxe_process_refuse_to_hide(const struct lxe_process *p, struct lxe_err *err)

@@ -67,10 +67,11 @@ static int add_io(struct lxe_keeper *k, const char *text, struct lxe_err *err)
 
 static int refuse_disk(struct lxe_err *err)
 {
-	lxe_hint(err, "leave out --disk, or put the state directory on a filesystem of that size");
+	lxe_hint(err,
+		"run as root, leave out --disk, or put the state directory on a filesystem of that size");
 	return lxe_fail_msg(err, -EOPNOTSUPP,
-		"--disk cannot be enforced for a sandbox that is kept: its files are in a directory "
-		"of the host's disk, which has no limit of its own");
+		"--disk cannot be enforced for a sandbox that is kept: an ordinary user cannot mount a "
+		"disk of its own for it");
 }
 
 int lxe_limits_prepare(struct lxe_keeper *k, struct lxe_err *err)
@@ -89,7 +90,7 @@ int lxe_limits_prepare(struct lxe_keeper *k, struct lxe_err *err)
 	};
 	for (size_t i = 0; r == 0 && i < from->io.n; i++)
 		r = add_io(k, from->io.v[i], err);
-	if (r == 0 && from->disk && spec->keep)
+	if (r == 0 && from->disk && spec->keep && lxe_is_rootless())
 		r = refuse_disk(err);
 	if (r == 0)
 		r = lxe_cgroup_host_need(k->cgroups, &k->limits.cgroup, err);

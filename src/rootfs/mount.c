@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "rootfs/disk.h"
 #include "rootfs/hosttrees.h"
+#include "store/sandbox.h"
 #include "sys/mount.h"
 #include "sys/userns.h"
 
@@ -71,13 +73,16 @@ static int mount_tmpfs(uint64_t disk)
  * One tmpfs holds all that the sandbox writes: the overlay's upper layer, /tmp and root's home. So
  * one size limits them together. The overlay works in rw/w with the mounter's own privileges.
  */
-static int mount_writable(uid_t root, bool host_trees, bool keep, uint64_t disk)
+static int mount_writable(
+	uid_t root, bool host_trees, bool keep, uint64_t disk, struct lxe_err *err)
 {
 	int r = 0;
 
 	/* What is kept is on disk: its owners are the sandbox's, whose range is its id's. */
 	if (!keep)
 		r = mount_tmpfs(disk);
+	else if (disk && (r = lxe_disk_mount(LXE_SANDBOX_DISK, "rw", disk, err)) < 0)
+		return r;
 	if (r == 0)
 		r = make_dir("rw/u", 0755, root);
 	if (r == 0)
@@ -86,7 +91,7 @@ static int mount_writable(uid_t root, bool host_trees, bool keep, uint64_t disk)
 		r = make_dir("rw/tmp", 01777, root);
 	if (r == 0 && host_trees)
 		r = make_dir("rw/root", 0700, root);
-	return r;
+	return r < 0 ? lxe_fail(err, r, "mount the writable layer") : 0;
 }
 
 static int refuse_filesystem(int fd, int r, const char *what, struct lxe_err *err)
@@ -168,9 +173,9 @@ static int mount_layers(const struct lxe_image *image, const struct lxe_idmap *m
 	r = make_mount_points();
 	if (r < 0)
 		return lxe_fail(err, r, "make the mount points");
-	r = mount_writable(map->host_start, image->host_trees, keep, disk);
+	r = mount_writable(map->host_start, image->host_trees, keep, disk, err);
 	if (r < 0)
-		return lxe_fail(err, r, "mount the writable layer");
+		return r;
 	if (!map->stored)
 		userns = sys_userns_mapped(map->host_start, map->count);
 	if (userns < 0 && !map->stored)

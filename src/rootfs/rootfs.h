@@ -58,7 +58,8 @@ int lxe_idmap_range(struct lxe_idmap *ret, const char *subuid_path, bool *from_f
  * Mount everything below `dir` (path of the sandbox directory; its descriptor is dirfd): l, rw, m.
  * The root filesystem is dir/m afterwards. The caller is in a mount namespace of its own whose
  * propagation is slave or private. With `keep` what is written goes to the directory's own disk
- * instead of to a tmpfs. `disk` bytes (0: no limit) is all that may be written.
+ * instead of to a tmpfs. `disk` bytes (0: no limit) is all that may be written: what is kept is then in a file
+ * of that directory (disk.h).
  */
 int lxe_rootfs_mount(const struct lxe_image *image, int dirfd, const char *dir,
 	const struct lxe_idmap *map, bool keep, uint64_t disk, struct lxe_err *err);

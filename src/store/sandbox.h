@@ -78,6 +78,7 @@ int lxe_sandbox_remove(struct lxe_sandbox *s);
 /* What it may not reach and wanted to, while it runs (store/blocked.h). */
 #define LXE_SANDBOX_BLOCKED "blocked"
 #define LXE_SANDBOX_BLOCKED_NEW "blocked.new"
+#define LXE_SANDBOX_DISK "disk" /* what it writes, where that is limited: rootfs/disk.h */
 
 bool lxe_id_valid(const char *id);
 

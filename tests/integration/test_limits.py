@@ -5,7 +5,9 @@ import itertools
 import json
 import os
 import re
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -336,6 +338,45 @@ def test_the_signals_of_resource_limits_are_told(world, tmp_path):
         assert end["rule"] == f"ulimit {ulimit}" and f"ulimit {ulimit}" in end.said
 
 
+def test_shared_memory_is_limited_as_the_disk_is(world):
+    script = "head -c 8M /dev/zero >/dev/shm/a; stat -fc '%b %S' /dev/shm; stat -c %s /dev/shm/a"
+    blocks, size, written = map(int, lxe.stdout_of(world.run("run", "--disk", "4M", "--", "sh", "-c", script)).split())
+    assert blocks * size == written == 4 << 20
+
+
+def loops(world):
+    """Loop devices whose files are this world's."""
+    files = (path.read_text() for path in Path("/sys/block").glob("loop*/loop/backing_file"))
+    return [name for name in files if str(world.base) in name]
+
+
+def test_the_disk_of_a_sandbox_that_is_kept(world):
+    made = world.run("create", "--disk", "16M", NAME, "--", "sleep", "1000")
+    if world.user:
+        lxe.refusal(made, says="--disk cannot be enforced for a sandbox that is kept[^$]*hint: run as root")
+        return
+    lxe.ok(made)
+    lxe.ok(world.run("start", NAME))
+    script = "echo kept >/srv/file; head -c 32M /dev/zero >/srv/big; du -cm /srv /tmp"
+    full = world.run("exec", NAME, "--", "sh", "-c", script)
+    assert b"No space left" in full.stderr
+    assert 8 <= int(re.findall(r"(\d+)\ttotal", full.stdout.decode())[0]) <= 16
+    box = next(world.kept.iterdir())
+    assert (box / "disk").stat().st_size == 16 << 20 and not list((box / "rw").iterdir())
+    lxe.ok(world.run("stop", NAME))
+    lxe.poll_until(lambda: not loops(world), what="a device that is let go")
+    words = ["debugfs", "-R", "cat /u/srv/file", str(box / "disk")]
+    assert subprocess.run(words, capture_output=True, check=True).stdout == b"kept\n"
+    lxe.ok(world.run("destroy", NAME))
+    lxe.ok(world.run("create", "--disk", "16M", NAME, "--", "sleep", "1000"))
+    lxe.kill(world.keeper())
+    lxe.poll_until(lambda: not loops(world), what="a device that is let go")
+    lxe.ok(world.run("destroy", "--force", NAME))
+    lxe.poll_until(lambda: not loops(world), what="a device that is let go")
+    lxe.ok(world.run("run", "--keep", "--name", NAME, "--disk", "1M", "--", "true"))
+    lxe.ok(world.run("destroy", NAME))
+
+
 # What is refused: nothing is started then.
 
 REFUSED = [
@@ -346,7 +387,6 @@ REFUSED = [
     ("--io /no/such/disk:wbps=1M", "no such file"),
     ("--ulimit nofile=unlimited", "ulimit nofile"),
     ("--ulimit nofile=2147483647", "fs.nr_open"),
-    ("--disk 4M --keep", "--disk cannot be enforced"),
     ("--cpus 0", "--cpus '0' is out of range"),
     ("--cpus nan", "--cpus 'nan' is not a number"),
     ("--cpus -1", "--cpus '-1'"),
