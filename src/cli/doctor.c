@@ -97,6 +97,7 @@ static void examine(struct lxe_doctor *d)
 		lxe_doctor_rootless(d);
 	lxe_doctor_users(d);
 	lxe_doctor_installation(d);
+	lxe_doctor_network(d);
 	lxe_doctor_directories(d);
 }
 

@@ -21,7 +21,7 @@ enum lxe_health {
 	LXE_HEALTH_UNKNOWN, /* needs root to look */
 };
 
-#define LXE_CHECKS_MAX 32
+#define LXE_CHECKS_MAX 40
 
 struct lxe_check {
 	const char *name; /* static */
@@ -56,6 +56,7 @@ void lxe_doctor_ids(struct lxe_doctor *d);
 void lxe_doctor_users(struct lxe_doctor *d);	/* what an ordinary user would need */
 void lxe_doctor_rootless(struct lxe_doctor *d); /* what the ordinary user who asks has of it */
 void lxe_doctor_installation(struct lxe_doctor *d);
+void lxe_doctor_network(struct lxe_doctor *d);
 void lxe_doctor_directories(struct lxe_doctor *d);
 
 /* Does the release ("6.1.0-18-amd64") say at least major.minor? */

@@ -29,7 +29,9 @@ static uint64_t pids_limit(const struct lxe_keeper *k)
 	uint64_t users = k->main->spec.pids;
 
 	/* The user's limit is on his own processes. */
-	return users ? users + LXE_OWN_PROCESSES + STARTING_PROCESSES * k->starting : 0;
+	if (users == 0)
+		return 0;
+	return users + LXE_OWN_PROCESSES + k->resolver.n + STARTING_PROCESSES * k->starting;
 }
 
 int lxe_keeper_limit_pids(struct lxe_keeper *k, struct lxe_err *err)
@@ -302,6 +304,9 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 	r = make_cgroups(k, err);
 	if (r < 0)
 		return r;
+	r = lxe_keeper_resolver_start(k, err);
+	if (r < 0)
+		return r;
 	lxe_keeper_lap(k, LXE_SPAN_CGROUP);
 	dir = lxe_view_enter(&k->sandbox, k->image.path, &k->host_view, err);
 	if (dir < 0)
@@ -325,5 +330,6 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 	r = lxe_network_connect(k, err);
 	if (r < 0)
 		return r;
-	return park_command(k, err);
+	r = park_command(k, err);
+	return r < 0 ? r : lxe_keeper_resolver_await(k, err);
 }

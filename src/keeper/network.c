@@ -40,6 +40,22 @@ static int refuse_rootless(const struct lxe_spec *spec, struct lxe_err *err)
 		lxe_net_mode_name(spec->net.mode));
 }
 
+/* With the pipes to the dnsmasqs that there are to be. */
+static int ask_for_rules(struct lxe_keeper *k, const struct lxe_net_ask *ask, struct lxe_err *err)
+{
+	int fds[1 + LXE_RESOLVERS_MAX] = { k->sandbox.dir };
+	size_t n = 0;
+	int r;
+
+	r = lxe_keeper_resolver_open(k, fds + 1, &n, err);
+	if (r < 0)
+		return r;
+	r = lxe_net_helper_ask(&k->network->helper, ask, fds, 1 + n);
+	while (n)
+		lxe_close(fds[n--]);
+	return r < 0 ? lxe_fail(err, r, "ask " LXE_NET_PROGRAM) : 0;
+}
+
 int lxe_network_begin(struct lxe_keeper *k, struct lxe_err *err)
 {
 	struct lxe_network *net;
@@ -63,10 +79,7 @@ int lxe_network_begin(struct lxe_keeper *k, struct lxe_err *err)
 	if (r < 0)
 		return lxe_fail(err, r, "begin the sandbox's network");
 	r = lxe_net_helper_start(&net->helper, k->network->dirs.libexec, false, err);
-	if (r < 0)
-		return r;
-	r = lxe_net_helper_ask(&net->helper, &ask, &k->sandbox.dir, 1);
-	return r < 0 ? lxe_fail(err, r, "ask " LXE_NET_PROGRAM) : 0;
+	return r < 0 ? r : ask_for_rules(k, &ask, err);
 }
 
 static int await_answer(struct lxe_keeper *k, struct lxe_net_answer *answer, int *fds, size_t *n,
@@ -130,6 +143,16 @@ static int make_link(struct lxe_keeper *k, struct lxe_err *err)
 	return await_answer(k, &answer, NULL, &n, err);
 }
 
+static int name_things(struct lxe_keeper *k, struct lxe_err *err)
+{
+	const struct lxe_net_given *g = &k->network->given;
+	const struct lxe_resolver_given given = {
+		.gateway4 = g->gateway4, .proxy = g->proxy, .n_proxy = g->n_proxy
+	};
+
+	return lxe_keeper_resolver_files(k, &given, err);
+}
+
 int lxe_network_connect(struct lxe_keeper *k, struct lxe_err *err)
 {
 	int r;
@@ -139,7 +162,9 @@ int lxe_network_connect(struct lxe_keeper *k, struct lxe_err *err)
 	r = take_rules(k, err);
 	if (r == 0)
 		r = journal_address(k, err);
-	return r < 0 ? r : make_link(k, err);
+	if (r == 0)
+		r = make_link(k, err);
+	return r < 0 ? r : name_things(k, err);
 }
 
 struct lxe_net_helper *lxe_network_undo(struct lxe_keeper *k)
@@ -158,6 +183,7 @@ struct lxe_net_helper *lxe_network_undo(struct lxe_keeper *k)
 		.lease = net->lease,
 		.undo_v4 = net->undo_v4,
 		.undo_v6 = net->undo_v6,
+		.no_sets = k->resolver.n == 0,
 	};
 	memcpy(how.id, k->sandbox.id, sizeof(how.id));
 	/* One that does not begin is begun again by the replay of the journal, which says why it fails. */
@@ -170,6 +196,7 @@ void lxe_network_free(struct lxe_keeper *k)
 
 	if (!net)
 		return;
+	lxe_keeper_resolver_release(k);
 	lxe_net_helper_end(&net->helper);
 	lxe_close(net->lease);
 	lxe_close(net->undo_v4);

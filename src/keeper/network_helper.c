@@ -193,6 +193,8 @@ int lxe_net_undo_begin(
 		ask.has |= 1U << i;
 		fds[n++] = all[i];
 	}
+	if (how->no_sets)
+		ask.has |= LXE_NET_HAS_NO_SETS;
 	ask.asker = how->apart ? 0 : getpid();
 	memcpy(ask.id, how->id, sizeof(ask.id));
 	r = lxe_format(ask.run, sizeof(ask.run), "%s", how->run);

@@ -44,6 +44,7 @@ struct lxe_net_undo_how {
 	const char *run, *libexec;
 	struct in_addr guest4;		     /* zero: nobody knows */
 	int mounts, lease, undo_v4, undo_v6; /* as of LXE_NET_HAS_*; negative: not there */
+	bool no_sets;			     /* it is known that no ipset was made */
 	bool apart;
 };
 int lxe_net_undo_begin(

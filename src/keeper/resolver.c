@@ -14,11 +14,13 @@
 
 #include "base/cleanup.h"
 #include "keeper/keeper.h"
+#include "network/resolvconf.h"
 #include "sys/caps.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
 #define LISTEN_TIMEOUT_MS 10000
+#define RESOLV_CONF_MAX 65536
 #define CAPS ((1ULL << CAP_NET_ADMIN) | (1ULL << CAP_NET_BIND_SERVICE))
 
 struct start {
@@ -78,9 +80,14 @@ static int become_dnsmasq(const struct start *s)
 	return 0;
 }
 
+/*
+ * Its libraries are loaded while its configuration is on its way. One that does not come, or half of one, would be
+ * a dnsmasq that answers the whole world: so it listens on no port but the one that its last line names.
+ */
 static int run_dnsmasq(const struct start *s)
 {
-	char *const argv[] = { "dnsmasq", "--keep-in-foreground", "--conf-file=-", NULL };
+	char *const argv[] = { "dnsmasq", "--keep-in-foreground", "--port=0", "--no-resolv",
+		"--conf-file=-", NULL };
 	char *const env[] = { NULL };
 	sigset_t none;
 	int r;
@@ -118,7 +125,7 @@ const char *lxe_resolver_log_refused(const char *line, size_t *len)
 
 bool lxe_resolver_log_listens(const char *line)
 {
-	return strstr(line, "]: listening on ") != NULL;
+	return strstr(line, "]: started, ") && !strstr(line, "DNS disabled");
 }
 
 static void take_line(struct lxe_dnsmasq *d)
@@ -130,8 +137,6 @@ static void take_line(struct lxe_dnsmasq *d)
 		strlen(said ? said + 3 : d->line));
 	if (lxe_resolver_log_listens(d->line))
 		d->listening = true;
-	if (strstr(d->line, "]: failed to create listening socket"))
-		d->failed = true;
 	name = lxe_resolver_log_refused(d->line, &len);
 	if (name)
 		lxe_keeper_name_refused(d->keeper, name, len);
@@ -183,24 +188,22 @@ static void take_log(void *dnsmasq, uint32_t events)
 	report_end(d);
 }
 
-static int start_one(struct lxe_keeper *k, struct start *s, const char *config)
+static int start_one(struct lxe_dnsmasq *d, struct start *s)
 {
-	struct lxe_dnsmasq *d = &k->resolver.dnsmasq[k->resolver.n];
-	LXE_AUTOCLOSE int memfd = sys_memfd("lxe-dnsmasq", 0), reading = -EBADF, writing = -EBADF;
+	LXE_AUTOCLOSE int reading = -EBADF, writing = -EBADF;
+	struct lxe_keeper *k = d->keeper;
 	int ends[2] = { -EBADF, -EBADF }, r;
 	pid_t pid;
 
-	r = memfd < 0 ? memfd : sys_write_all(memfd, config, strlen(config));
-	if (r == 0)
-		r = sys_pipe(ends);
+	r = sys_pipe(ends);
 	if (r < 0)
 		return r;
 	reading = ends[0];
 	writing = ends[1];
 	r = sys_set_nonblock(reading, true);
-	if (r < 0 || lseek(memfd, 0, SEEK_SET) < 0)
-		return r < 0 ? r : -errno;
-	s->config = memfd;
+	if (r < 0)
+		return r;
+	s->config = d->config;
 	s->log = writing;
 	pid = sys_fork_into(lxe_cgroup_leaf_fork_fd(k->init_leaf));
 	if (pid < 0)
@@ -210,39 +213,72 @@ static int start_one(struct lxe_keeper *k, struct start *s, const char *config)
 		dprintf(2, "dnsmasq[0]: %s\n", strerrordesc_np(-r));
 		_exit(127);
 	}
-	*d = (struct lxe_dnsmasq){ .keeper = k, .log = -EBADF };
-	d->source = (struct lxe_source){ .fd = -EBADF, .ready = take_log, .arg = d };
+	lxe_drop_fd(&d->config);
 	r = lxe_loop_add(k->loop, &d->source, reading, EPOLLIN);
+	if (r == 0)
+		d->log = take_fd(&reading);
+	return r;
+}
+
+int lxe_keeper_resolver_start(struct lxe_keeper *k, struct lxe_err *err)
+{
+	struct start s = { .program = find_program(), .leaf = k->init_leaf, .keeper = getpid() };
+	int r = 0;
+
+	if (k->resolver.n == 0)
+		return 0;
+	r = s.program ? find_user(&s) : -ENOENT;
+	if (r < 0)
+		return lxe_fail(err, r, "find a user for dnsmasq");
+	for (size_t i = 0; r == 0 && i < k->resolver.n; i++)
+		r = start_one(&k->resolver.dnsmasq[i], &s);
+	return r < 0 ? lxe_fail(err, r, "start dnsmasq") : 0;
+}
+
+static int open_one(struct lxe_keeper *k, int *writing)
+{
+	struct lxe_dnsmasq *d = &k->resolver.dnsmasq[k->resolver.n];
+	int ends[2] = { -EBADF, -EBADF }, r = sys_pipe(ends);
+
 	if (r < 0)
 		return r;
-	d->log = take_fd(&reading);
+	*d = (struct lxe_dnsmasq){ .keeper = k, .config = ends[0], .log = -EBADF };
+	d->source = (struct lxe_source){ .fd = -EBADF, .ready = take_log, .arg = d };
+	*writing = ends[1];
 	k->resolver.n++;
 	return 0;
 }
 
-int lxe_keeper_resolver_start(
-	struct lxe_keeper *k, const struct lxe_resolver_plan *plan, struct lxe_err *err)
+static int refuse_missing(struct lxe_err *err)
 {
-	struct start s = { .program = find_program(), .leaf = k->init_leaf, .keeper = getpid() };
-	int r;
-
-	if (!s.program) {
-		lxe_fail_msg(err, -ENOENT, "rules with names need dnsmasq, which is not here");
-		lxe_hint(
-			err, "install the package dnsmasq-base, or write the rules with addresses");
-		return -ENOENT;
-	}
-	r = find_user(&s);
-	if (r < 0)
-		return lxe_fail(err, r, "find a user for dnsmasq");
-	for (size_t i = 0; r == 0 && i < plan->n; i++)
-		r = start_one(k, &s, plan->config[i]);
-	return r < 0 ? lxe_fail(err, r, "start dnsmasq") : 0;
+	lxe_fail_msg(err, -ENOENT, "rules with names need dnsmasq, which is not installed");
+	lxe_hint(err, "install the package dnsmasq-base, or write the rules with addresses");
+	return -ENOENT;
 }
 
-static bool has_failed(const struct lxe_dnsmasq *d)
+int lxe_keeper_resolver_open(
+	struct lxe_keeper *k, int writing[LXE_RESOLVERS_MAX], size_t *n, struct lxe_err *err)
 {
-	return d->over || (d->failed && !d->listening);
+	char text[RESOLV_CONF_MAX] = "";
+	int count, r;
+
+	*n = 0;
+	/* One that cannot be read names no server, as for every program of the host. */
+	if (sys_read_file(AT_FDCWD, "/etc/resolv.conf", text, sizeof(text)) < 0)
+		text[0] = '\0';
+	r = lxe_resolvconf_servers(&k->resolver.servers, text);
+	count = r < 0 ? r : lxe_resolver_count(&k->main->spec.net, &k->resolver.servers);
+	if (count < 0)
+		return lxe_fail(err, count, "read the rules of the network");
+	if (count > 0 && !find_program())
+		return refuse_missing(err);
+	for (r = 0; r == 0 && *n < (size_t)count; *n += r == 0)
+		r = open_one(k, &writing[*n]);
+	if (r == 0)
+		return 0;
+	while (*n)
+		lxe_close(writing[--*n]);
+	return lxe_fail(err, r, "make a pipe for dnsmasq");
 }
 
 static bool is_settled(const struct lxe_keeper *k)
@@ -250,7 +286,7 @@ static bool is_settled(const struct lxe_keeper *k)
 	size_t listening = 0;
 
 	for (size_t i = 0; i < k->resolver.n; i++) {
-		if (has_failed(&k->resolver.dnsmasq[i]))
+		if (k->resolver.dnsmasq[i].over)
 			return true;
 		listening += k->resolver.dnsmasq[i].listening;
 	}
@@ -266,7 +302,7 @@ int lxe_keeper_resolver_await(struct lxe_keeper *k, struct lxe_err *err)
 	for (size_t i = 0; r == 0 && i < k->resolver.n; i++) {
 		const struct lxe_dnsmasq *d = &k->resolver.dnsmasq[i];
 
-		if (!has_failed(d))
+		if (!d->over)
 			continue;
 		lxe_fail_msg(err, -EIO, "dnsmasq does not listen: %s", d->last);
 		lxe_hint(err,
@@ -287,6 +323,8 @@ void lxe_keeper_resolver_release(struct lxe_keeper *k)
 
 		lxe_loop_remove(k->loop, &d->source);
 		lxe_drop_fd(&d->log);
+		lxe_drop_fd(&d->config);
 	}
 	k->resolver.n = 0;
+	lxe_strv_release(&k->resolver.servers);
 }

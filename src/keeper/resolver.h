@@ -1,19 +1,21 @@
 /*
  * The dnsmasqs of a sandbox (network/resolver.h): children of the keeper in the cgroup of pid 1, which end
  * with the one or the other. They run as an ordinary user, with what it takes to listen on port 53 and to fill
- * ipsets. Their configuration is on their standard input; on their standard error they say that they listen,
- * and what they refuse.
+ * ipsets. Whoever makes the network writes their configurations into pipes when there is an address to listen
+ * on. On their standard error they say that they listen, and what they refuse.
  *
- * The end of one while the sandbox lives is noted, and said in its messages; no name is known inside then.
+ * The end of one while the sandbox lives is noted in the sandbox's log; no name is known inside then.
  */
 #ifndef LXE_KEEPER_RESOLVER_H
 #define LXE_KEEPER_RESOLVER_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/str.h"
 #include "keeper/loop.h"
 #include "network/resolver.h"
 
@@ -21,9 +23,10 @@ struct lxe_keeper;
 
 struct lxe_dnsmasq {
 	struct lxe_keeper *keeper;
-	int log; /* its standard error */
+	int config; /* the pipe with its configuration, before it is started */
+	int log;    /* its standard error */
 	struct lxe_source source;
-	bool listening, failed, over;
+	bool listening, over;
 	char line[512]; /* the line that is being read; what of it is too long is left out */
 	size_t len;
 	char last[256]; /* what it has said last */
@@ -33,17 +36,35 @@ struct lxe_keeper_resolver {
 	struct lxe_dnsmasq dnsmasq[LXE_RESOLVERS_MAX];
 	size_t n;
 	bool ready;
+	struct lxe_strv servers; /* of the host's resolv.conf */
 };
 
-/* Start them; does not wait for anything. -ENOENT with a hint where there is no dnsmasq. */
-int lxe_keeper_resolver_start(
-	struct lxe_keeper *k, const struct lxe_resolver_plan *plan, struct lxe_err *err);
+/*
+ * In the host's view of the mounts: what is needed is looked at, and the pipes are made. `writing` gets as
+ * many ends, the caller's. 0 of them: no resolver. -ENOENT with a hint: there is no dnsmasq.
+ */
+int lxe_keeper_resolver_open(
+	struct lxe_keeper *k, int writing[LXE_RESOLVERS_MAX], size_t *n, struct lxe_err *err);
 
-/* Once the gateway's address is there: until all of them listen on it. */
+/* When the cgroup is there: they are executed, and wait for their configurations. */
+int lxe_keeper_resolver_start(struct lxe_keeper *k, struct lxe_err *err);
+
+/* Before the command begins: until all of them listen. */
 int lxe_keeper_resolver_await(struct lxe_keeper *k, struct lxe_err *err);
 
-/* Stop listening to them. Ending them is their cgroup's end. */
+/* Stop listening to them. Their end is that of their cgroup. */
 void lxe_keeper_resolver_release(struct lxe_keeper *k);
+
+/* The addresses of a proxy that is a name, and of the gateway. */
+struct lxe_resolver_given {
+	struct in_addr gateway4;
+	const struct lxe_net_addr *proxy;
+	size_t n_proxy;
+};
+
+/* Write the sandbox's resolv.conf, and into its hosts where the proxy is. Before its command begins. */
+int lxe_keeper_resolver_files(
+	struct lxe_keeper *k, const struct lxe_resolver_given *given, struct lxe_err *err);
 
 /*
  * What a line of dnsmasq's log says (pure): the name that it has refused, which begins in the line and is

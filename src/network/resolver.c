@@ -8,6 +8,7 @@
 #include "network/names.h"
 #include "network/plan.h"
 #include "network/rebind.h"
+#include "network/resolvconf.h"
 
 /* dnsmasq reads lines of at most 1024 bytes, and takes the rest of a longer one for the next. */
 #define LINE_BYTES 1000
@@ -162,18 +163,16 @@ static int put_config(struct text *t)
 	int r = 0;
 
 	fprintf(t->out,
-		"port=%d\n"
-		"bind-dynamic\n"
+		"bind-interfaces\n"
 		"listen-address=%s\n"
 		"no-resolv\n"
 		"no-hosts\n"
 		"no-poll\n"
 		"pid-file=\n"
 		"log-facility=-\n"
-		"log-debug\n"
 		"cache-size=0\n"
 		"max-ttl=%d\n",
-		port, t->in->listen, LXE_RESOLVER_TTL_S);
+		t->in->listen, LXE_RESOLVER_TTL_S);
 	if (asked)
 		fputs("log-queries\n", t->out);
 	if (!t->in->v6)
@@ -183,6 +182,8 @@ static int put_config(struct text *t)
 		r = put_sets(t);
 	if (r == 0 && t->role != FRONT)
 		r = put_ranges(t);
+	/* What comes before has been read then (keeper/resolver.c). */
+	fprintf(t->out, "port=%d\n", port);
 	return r;
 }
 
@@ -291,18 +292,35 @@ int lxe_resolver_sets(char **ret, const struct lxe_resolver_in *in, struct lxe_e
 	return r;
 }
 
-static bool has_name(const struct lxe_strv *rules)
+/* In an open network every name is answered; where the host's own servers can be asked, by them. */
+static bool needs_forwarder(const struct lxe_net_spec *spec, const struct lxe_strv *servers)
 {
-	struct lxe_net_rule rule;
-
-	for (size_t i = 0; i < rules->n; i++)
-		if (lxe_net_rule_parse(&rule, rules->v[i], NULL) == 0 &&
-			lxe_net_rule_has_set(&rule))
-			return true;
-	return false;
+	if (spec->mode != LXE_NET_OPEN)
+		return false;
+	for (size_t i = 0; i < servers->n; i++)
+		if (!lxe_resolvconf_is_local(servers->v[i]))
+			return false;
+	return true;
 }
 
-bool lxe_resolver_is_needed(const struct lxe_net_spec *spec)
+int lxe_resolver_count(const struct lxe_net_spec *spec, const struct lxe_strv *servers)
 {
-	return spec->mode != LXE_NET_NONE && (has_name(&spec->allow) || has_name(&spec->deny));
+	struct lxe_net_spec rules = *spec;
+	struct lxe_names names;
+	int r;
+
+	if (spec->mode == LXE_NET_NONE)
+		return 0;
+	/* Its name is looked up before anything starts. */
+	rules.proxy = NULL;
+	r = lxe_names_init(&names, &rules);
+	if (r < 0)
+		return r;
+	if (names.n == 0)
+		r = needs_forwarder(spec, servers);
+	else
+		r = spec->mode == LXE_NET_OPEN || lxe_names_are_plain(&names) ? 1
+									      : LXE_RESOLVERS_MAX;
+	lxe_names_release(&names);
+	return r;
 }

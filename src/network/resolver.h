@@ -36,7 +36,7 @@ struct lxe_resolver_known {
 struct lxe_resolver_in {
 	const struct lxe_net_spec *spec;
 	const char *id8;
-	const char *listen;		 /* the gateway's address, which need not exist yet */
+	const char *listen;		 /* the gateway's address */
 	const struct lxe_strv *upstream; /* ADDRESS, or ADDRESS#PORT; at least one */
 	bool v6;			 /* there is IPv6 in the sandbox */
 	/* Networks beside the usual ones that no answer may lead to (struct lxe_net_plan_in). */
@@ -46,14 +46,17 @@ struct lxe_resolver_in {
 	size_t n_known;
 };
 
-/* Does any rule of it need a resolver? */
-bool lxe_resolver_is_needed(const struct lxe_net_spec *spec);
-
 #define LXE_RESOLVERS_MAX 3
 
 /*
- * The configurations, one or three of them: the first is the one that is asked. They are to run all; each
- * says that it listens, `listening on`, on its standard error. -E2BIG: more rules for one name than dnsmasq
+ * How many dnsmasqs it takes: 0 when no rule is a name and no name has to be answered. `servers` are those
+ * of the host's resolv.conf. Or -ENOMEM.
+ */
+int lxe_resolver_count(const struct lxe_net_spec *spec, const struct lxe_strv *servers);
+
+/*
+ * The configurations, as many as lxe_resolver_count() says and at least one: the first is the one that is asked. They are to run all; each
+ * says that it listens, `started`, on its standard error. -E2BIG: more rules for one name than dnsmasq
  * can be told.
  */
 struct lxe_resolver_plan {

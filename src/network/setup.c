@@ -28,11 +28,19 @@ void lxe_net_setup_init(struct lxe_net_setup *setup)
 	};
 }
 
+static void close_pipes(struct lxe_net_setup *setup)
+{
+	while (setup->n_pipes)
+		lxe_close(setup->pipes[--setup->n_pipes]);
+}
+
 void lxe_net_setup_release(struct lxe_net_setup *setup)
 {
 	lxe_drop_fd(&setup->lease.fd);
 	lxe_drop_fd(&setup->undo_v4);
 	lxe_drop_fd(&setup->undo_v6);
+	close_pipes(setup);
+	lxe_resolver_plan_release(&setup->configs);
 }
 
 int lxe_net_read_spec(struct lxe_spec *ret, int dir, struct lxe_err *err)
@@ -56,28 +64,6 @@ static bool wants_v6(const struct lxe_host_net *host)
 {
 	return access("/proc/sys/net/ipv6", F_OK) == 0 &&
 	       lxe_host_net_has_v6(host, lxe_forwarding_v6_is_harmless());
-}
-
-static bool has_names(const struct lxe_net_rule *rules, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (lxe_net_rule_has_set(&rules[i]))
-			return true;
-	return false;
-}
-
-static int needs_resolver(const struct lxe_net_spec *spec, bool *ret)
-{
-	LXE_AUTOFREE struct lxe_net_rule *allowed = NULL;
-	LXE_AUTOFREE struct lxe_net_rule *denied = NULL;
-	size_t n_allowed = 0, n_denied = 0;
-	int r;
-
-	r = lxe_net_allowed(spec, &allowed, &n_allowed);
-	if (r == 0)
-		r = lxe_net_denied(spec, &denied, &n_denied);
-	*ret = r == 0 && (has_names(allowed, n_allowed) || has_names(denied, n_denied));
-	return r;
 }
 
 static int shield(const struct lxe_host_net *host, const struct lxe_net_addr *subnet,
@@ -113,13 +99,13 @@ static int apply(struct lxe_net_setup *setup, const struct lxe_net_plan *plan, s
 }
 
 static int plan_and_apply(struct lxe_net_setup *setup, const struct lxe_net_ask *ask,
-	const struct lxe_net_spec *spec, const struct lxe_host_net *host, struct lxe_err *err)
+	const struct lxe_naming *naming, const struct lxe_host_net *host, struct lxe_err *err)
 {
 	LXE_AUTOFREE struct lxe_net_addr *shielded = NULL;
 	struct lxe_net_plan plan = { 0 };
 	char id8[9], veth[IFNAMSIZ];
 	struct lxe_net_plan_in in = {
-		.spec = spec,
+		.spec = &naming->spec,
 		.id8 = id8,
 		.veth = veth,
 		.guest4 = setup->given.guest4,
@@ -134,11 +120,15 @@ static int plan_and_apply(struct lxe_net_setup *setup, const struct lxe_net_ask 
 	lxe_net_names(ask->id, id8, veth);
 	r = shield(host, &setup->lease.subnet, &shielded, &in.n_shielded);
 	in.shielded = shielded;
-	if (r == 0)
-		r = needs_resolver(spec, &in.dns);
+	in.dns = setup->n_pipes > 0;
 	if (r < 0)
 		return lxe_fail(err, r, "plan the firewall's rules");
-	r = lxe_net_plan(&plan, &in, err);
+	if (in.dns)
+		r = lxe_naming_configure(&setup->configs, naming, &in, err);
+	if (r == 0)
+		r = lxe_naming_make_sets(naming, &in, err);
+	if (r == 0)
+		r = lxe_net_plan(&plan, &in, err);
 	if (r == 0)
 		r = apply(setup, &plan, err);
 	lxe_net_plan_release(&plan);
@@ -148,6 +138,7 @@ static int plan_and_apply(struct lxe_net_setup *setup, const struct lxe_net_ask 
 int lxe_net_make_rules(struct lxe_net_setup *setup, const struct lxe_net_ask *ask,
 	const struct lxe_net_spec *spec, struct lxe_err *err)
 {
+	struct lxe_naming naming = { 0 };
 	struct lxe_host_net host = { 0 };
 	int r;
 
@@ -168,13 +159,19 @@ int lxe_net_make_rules(struct lxe_net_setup *setup, const struct lxe_net_ask *as
 		r = lxe_forwarding_begin(ask->run, &host, setup->given.v6, err);
 	}
 	if (r == 0)
-		r = plan_and_apply(setup, ask, spec, &host, err);
+		r = lxe_naming_look_up(&naming, spec, setup->given.v6, err);
+	if (r == 0) {
+		memcpy(setup->given.proxy, naming.proxy, sizeof(naming.proxy));
+		setup->given.n_proxy = naming.n_proxy;
+		r = plan_and_apply(setup, ask, &naming, &host, err);
+	}
+	lxe_naming_release(&naming);
 	lxe_host_net_release(&host);
 	return r;
 }
 
-int lxe_net_make_link(const struct lxe_net_setup *setup, const struct lxe_net_ask *ask, int pidfd,
-	struct lxe_err *err)
+int lxe_net_make_link(
+	struct lxe_net_setup *setup, const struct lxe_net_ask *ask, int pidfd, struct lxe_err *err)
 {
 	struct lxe_veth veth = {
 		.guest4 = setup->given.guest4,
@@ -185,9 +182,14 @@ int lxe_net_make_link(const struct lxe_net_setup *setup, const struct lxe_net_as
 		.localnet = setup->localnet,
 	};
 	char id8[9];
+	int r;
 
 	lxe_net_names(ask->id, id8, veth.name);
-	return lxe_veth_create(&veth, pidfd, err);
+	r = lxe_veth_create(&veth, pidfd, err);
+	if (r == 0 && setup->n_pipes)
+		r = lxe_naming_tell(&setup->configs, setup->pipes, setup->n_pipes, err);
+	close_pipes(setup);
+	return r;
 }
 
 /* The first failure is what is told; the other parts go on. */
@@ -215,6 +217,10 @@ int lxe_net_undo(const struct lxe_net_undo *undo, struct lxe_err *err)
 	note(&first, &result, &one);
 	one = (struct lxe_err){ 0 };
 	lxe_net_withdraw(id8, undo->undo_v4, undo->undo_v6, &one);
+	note(&first, &result, &one);
+	one = (struct lxe_err){ 0 };
+	if (!(undo->ask->has & LXE_NET_HAS_NO_SETS))
+		lxe_naming_remove_sets(id8, &one);
 	note(&first, &result, &one);
 	one = (struct lxe_err){ 0 };
 	r = nl.socket ? lxe_veth_await_end(&nl, veth, DEVICE_END_MS) : 0;

@@ -15,6 +15,9 @@ struct lxe_net_setup {
 	struct lxe_net_given given;
 	bool localnet;	      /* as of struct lxe_veth */
 	int undo_v4, undo_v6; /* texts as files, or negative */
+	struct lxe_resolver_plan configs;
+	int pipes[LXE_RESOLVERS_MAX]; /* to the dnsmasqs that wait for them */
+	size_t n_pipes;
 };
 
 void lxe_net_setup_init(struct lxe_net_setup *setup);
@@ -25,8 +28,8 @@ int lxe_net_read_spec(struct lxe_spec *ret, int dir, struct lxe_err *err);
 
 int lxe_net_make_rules(struct lxe_net_setup *setup, const struct lxe_net_ask *ask,
 	const struct lxe_net_spec *spec, struct lxe_err *err);
-int lxe_net_make_link(const struct lxe_net_setup *setup, const struct lxe_net_ask *ask, int pidfd,
-	struct lxe_err *err);
+int lxe_net_make_link(
+	struct lxe_net_setup *setup, const struct lxe_net_ask *ask, int pidfd, struct lxe_err *err);
 
 /*
  * Everything back: first nothing passes any more, then the rules go while the device is waited for, and

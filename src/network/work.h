@@ -6,7 +6,7 @@
  *
  *   RULES   everything that comes before the veth: addresses, forwarding, firewall. Its descriptor is the sandbox's
  *           directory, where the record is; with it the lock, so that nobody tears down what is being
- *           made. Those of the answer: the lease, and the texts that undo the firewall, v4 and perhaps v6.
+ *           made; and pipes for the configurations of as many dnsmasqs (naming.h). Those of the answer: the lease, and the texts that undo the firewall, v4 and perhaps v6.
  *   LINK    the veth, into the container of the pidfd that comes along, by the same process as RULES.
  *   UNDO    all of it taken back, as far as there is any, by a process of its own. Descriptors: as LXE_NET_HAS_* says.
  */
@@ -21,6 +21,8 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "network/naming.h"
+#include "network/resolver.h"
 #include "store/outcome.h"
 
 #define LXE_NET_PROGRAM "lxc-exec-net"
@@ -34,6 +36,7 @@ enum lxe_net_op { LXE_NET_RULES = 1, LXE_NET_LINK, LXE_NET_UNDO };
 #define LXE_NET_HAS_UNDO_V4 4U /* likewise */
 #define LXE_NET_HAS_UNDO_V6 8U
 #define LXE_NET_UNDO_FDS 4
+#define LXE_NET_HAS_NO_SETS 16U /* no descriptor: it is known that no ipset was made */
 
 struct lxe_net_ask {
 	enum lxe_net_op op;
@@ -50,8 +53,11 @@ struct lxe_net_given {
 	bool v6;
 	struct in6_addr guest6, gateway6;
 	uint16_t nflog_group;
+	struct lxe_net_addr proxy[LXE_NAMING_PROXY_MAX]; /* of a proxy that is a name */
+	size_t n_proxy;
 };
 
+#define LXE_NET_ASK_FDS (1 + LXE_RESOLVERS_MAX)
 #define LXE_NET_ANSWER_FDS 3
 
 struct lxe_net_answer {

@@ -320,6 +320,13 @@ class NetLab:
     def pty(self, *args, **options):
         return self.world.pty(*args, pre=self.enter, **options)
 
+    def resolv_conf(self, text):
+        """Which servers the host asks."""
+        path = self.world.base / f"resolv.conf{len(self.binds)}"
+        path.write_text(text)
+        path.chmod(0o644)
+        self.binds.append((path, os.path.realpath("/etc/resolv.conf")))
+
     # The host's tools, as another host has them. Only processes of this lab see it: the links of
     # /etc/alternatives, behind which Debian has them, are covered for these.
 

@@ -124,7 +124,7 @@ def test_gc_has_nothing_to_do(world):
 
 def test_doctor_speaks_and_speaks_json(world):
     text = stdout_of(world.run("doctor"))
-    assert "cgroup" in text and "kernel" in text.lower()
+    assert "cgroup" in text and "kernel" in text.lower() and "dnsmasq" in text
     report = json.loads(stdout_of(world.run("doctor", "--format", "json")))
     assert "cgroup" in json.dumps(report)
 

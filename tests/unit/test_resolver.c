@@ -97,15 +97,13 @@ Test(resolver, is_told_all_of_it)
 
 	prepare(&m, LXE_NET_FILTERED, "tcp://example.com:443 10.0.0.0/8 192.168.0.0/16", "");
 	plan(&m);
-	cr_expect_str_eq(m.plan.config[0], "port=53\n"
-					   "bind-dynamic\n"
+	cr_expect_str_eq(m.plan.config[0], "bind-interfaces\n"
 					   "listen-address=10.213.0.1\n"
 					   "no-resolv\n"
 					   "no-hosts\n"
 					   "no-poll\n"
 					   "pid-file=\n"
 					   "log-facility=-\n"
-					   "log-debug\n"
 					   "cache-size=0\n"
 					   "max-ttl=60\n"
 					   "log-queries\n"
@@ -122,7 +120,8 @@ Test(resolver, is_told_all_of_it)
 					   "bogus-nxdomain=100.64.0.0/10\n"
 					   "bogus-nxdomain=172.16.0.0/12\n"
 					   "bogus-nxdomain=192.0.0.0/24\n"
-					   "bogus-nxdomain=198.18.0.0/15\n");
+					   "bogus-nxdomain=198.18.0.0/15\n"
+					   "port=53\n");
 	cr_expect_str_eq(m.sets, "create LXE-0123abcd-a0-4 hash:ip family inet hashsize 64 maxelem "
 				 "4096 timeout 600 forceadd\n");
 	release(&m);
@@ -199,20 +198,20 @@ Test(resolver, where_a_name_and_those_below_it_differ_two_more_keep_them_apart)
 	plan(&m);
 	cr_assert_eq(m.plan.n, 3);
 	cr_expect_str_eq(lines(m.plan.config[0], "port server address ipset"),
-		"port=53\n"
 		"address=/#/\n"
 		"server=/*.example/10.213.0.1#5302\n"
 		"server=/git.example/10.213.0.1#5301\n"
-		"server=/*.git.example/10.213.0.1#5302\n");
+		"server=/*.git.example/10.213.0.1#5302\n"
+		"port=53\n");
 	cr_expect_str_eq(lines(m.plan.config[1], "port server address ipset"),
-		"port=5301\n"
 		"server=" UP "\n"
-		"ipset=/git.example/LXE-0123abcd-a0-4,LXE-0123abcd-a1-4\n");
+		"ipset=/git.example/LXE-0123abcd-a0-4,LXE-0123abcd-a1-4\n"
+		"port=5301\n");
 	cr_expect_str_eq(lines(m.plan.config[2], "port server address ipset"),
-		"port=5302\n"
 		"server=" UP "\n"
 		"ipset=/example/LXE-0123abcd-a1-4\n"
-		"ipset=/git.example/LXE-0123abcd-a2-4,LXE-0123abcd-a1-4\n");
+		"ipset=/git.example/LXE-0123abcd-a2-4,LXE-0123abcd-a1-4\n"
+		"port=5302\n");
 	release(&m);
 }
 
@@ -255,18 +254,37 @@ Test(resolver, more_rules_for_a_name_than_a_line_holds_are_an_error)
 	release(&m);
 }
 
+static int count(enum lxe_net_mode mode, const char *allow, const char *deny, const char *servers)
+{
+	struct lxe_strv list = { 0 };
+	struct made m;
+	int r;
+
+	prepare(&m, mode, allow, deny);
+	m.spec.proxy = "http://proxy.example:3128";
+	add_words(&list, servers);
+	r = lxe_resolver_count(&m.spec, &list);
+	lxe_strv_release(&list);
+	release(&m);
+	return r;
+}
+
 Test(resolver, is_there_for_names_only)
 {
-	struct made m;
+	cr_expect_eq(count(LXE_NET_FILTERED, "10.0.0.0/8 tcp://*:443", "203.0.113.1", UP), 0);
+	cr_expect_eq(count(LXE_NET_FILTERED, "10.0.0.0/8", "*.example", UP), 1);
+	cr_expect_eq(count(LXE_NET_FILTERED, "x.example:1 *.example:2", "", UP), 3);
+	cr_expect_eq(count(LXE_NET_NONE, "", "*.example", UP), 0);
+	cr_expect_eq(count(LXE_NET_OPEN, "", "", UP), 0);
+	cr_expect_eq(count(LXE_NET_OPEN, "", "x.example:1", UP), 1);
+}
 
-	prepare(&m, LXE_NET_FILTERED, "10.0.0.0/8 tcp://*:443", "203.0.113.1");
-	m.spec.proxy = "http://proxy.example:3128";
-	cr_expect_not(lxe_resolver_is_needed(&m.spec));
-	lxe_strv_add(&m.spec.deny, "*.example");
-	cr_expect(lxe_resolver_is_needed(&m.spec));
-	m.spec.mode = LXE_NET_NONE;
-	cr_expect_not(lxe_resolver_is_needed(&m.spec));
-	release(&m);
+Test(resolver, is_there_where_nobody_else_can_be_asked)
+{
+	cr_expect_eq(count(LXE_NET_OPEN, "", "", "127.0.0.53"), 1);
+	cr_expect_eq(count(LXE_NET_OPEN, "", "", ""), 1);
+	cr_expect_eq(count(LXE_NET_OPEN, "", "", "127.0.0.53 " UP), 0);
+	cr_expect_eq(count(LXE_NET_FILTERED, "", "", "127.0.0.53"), 0);
 }
 
 Test(resolver, ten_thousand_names_are_no_matter)

@@ -75,7 +75,7 @@ static int await_link(struct lxe_net_setup *setup)
 	return answer(&a, NULL, 0);
 }
 
-static int serve_rules(const struct lxe_net_ask *ask, int dir)
+static int serve_rules(const struct lxe_net_ask *ask, const int *asked, size_t n_asked)
 {
 	struct lxe_net_answer a = { .r = 0 };
 	struct lxe_net_setup setup;
@@ -83,7 +83,9 @@ static int serve_rules(const struct lxe_net_ask *ask, int dir)
 	size_t n = 0;
 
 	lxe_net_setup_init(&setup);
-	a.r = make_rules(&setup, ask, dir, &a.err);
+	setup.n_pipes = n_asked - 1;
+	memcpy(setup.pipes, asked + 1, setup.n_pipes * sizeof(*asked));
+	a.r = make_rules(&setup, ask, asked[0], &a.err);
 	a.given = setup.given;
 	a.has_undo_v6 = setup.undo_v6 >= 0;
 	if (a.r == 0) {
@@ -107,7 +109,7 @@ static int serve_undo(const struct lxe_net_ask *ask, const int *fds, size_t n)
 	struct lxe_net_answer a = { .r = 0 };
 	size_t i = 0;
 
-	if (n != (size_t)__builtin_popcount(ask->has))
+	if (n != (size_t)__builtin_popcount(ask->has & ~LXE_NET_HAS_NO_SETS))
 		return 1;
 	if (ask->has & LXE_NET_HAS_MOUNTS && setns(fds[i++], CLONE_NEWNS) < 0)
 		a.r = lxe_fail(&a.err, -errno, "enter the host's mount namespace");
@@ -124,8 +126,8 @@ static int serve_undo(const struct lxe_net_ask *ask, const int *fds, size_t n)
 
 int main(void)
 {
-	int fds[LXE_NET_UNDO_FDS];
-	size_t n = LXE_NET_UNDO_FDS;
+	int fds[LXE_NET_ASK_FDS];
+	size_t n = LXE_NET_ASK_FDS;
 	struct lxe_net_ask ask;
 
 	if (receive(&ask, fds, &n) < 0 || end_with(ask.asker) < 0) {
@@ -136,7 +138,7 @@ int main(void)
 	ask.run[sizeof(ask.run) - 1] = '\0';
 	switch (ask.op) {
 	case LXE_NET_RULES:
-		return n == 1 ? serve_rules(&ask, fds[0]) : 1;
+		return n >= 1 ? serve_rules(&ask, fds, n) : 1;
 	case LXE_NET_UNDO:
 		return serve_undo(&ask, fds, n);
 	case LXE_NET_LINK:
