@@ -24,8 +24,9 @@ struct lxe_keeper_blocked {
 	unsigned char datagram[LXE_NFLOG_DATAGRAM];
 };
 
-static bool take_datagram(struct lxe_keeper_blocked *b, size_t len)
+static bool take_datagram(const struct lxe_keeper *k, size_t len)
 {
+	struct lxe_keeper_blocked *b = k->blocked;
 	const unsigned char *p = b->datagram;
 	struct lxe_nflog_packet packet;
 	bool fresh = false;
@@ -35,7 +36,7 @@ static bool take_datagram(struct lxe_keeper_blocked *b, size_t len)
 		/* One that makes no sense does not hide those behind it. */
 		if (r < 0 || strcmp(packet.prefix, b->prefix) != 0)
 			continue;
-		fresh |= lxe_blocked_add(&b->table, &packet, NULL);
+		fresh |= lxe_blocked_add(&b->table, &packet, lxe_keeper_name_of(k, &packet.to));
 	}
 	return fresh;
 }
@@ -64,7 +65,7 @@ static void read_log(struct lxe_keeper *k)
 	for (int i = 0; n > 0 && i < TURN_MAX; i++) {
 		n = recv(b->log, b->datagram, sizeof(b->datagram), MSG_DONTWAIT);
 		if (n > 0)
-			fresh |= take_datagram(b, (size_t)n);
+			fresh |= take_datagram(k, (size_t)n);
 	}
 	if (fresh)
 		publish(k);

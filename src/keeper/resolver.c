@@ -7,6 +7,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -108,38 +109,28 @@ static int run_dnsmasq(const struct start *s)
 	return -errno;
 }
 
-const char *lxe_resolver_log_refused(const char *line, size_t *len)
-{
-	const char *name = strstr(line, "]: config "), *end;
-
-	if (!name)
-		return NULL;
-	name += strlen("]: config ");
-	end = strstr(name, " is NXDOMAIN");
-	/* Who asks whose address this is, asks about no name. */
-	if (!end || end == name || (end - name > 5 && memcmp(end - 5, ".arpa", 5) == 0))
-		return NULL;
-	*len = (size_t)(end - name);
-	return name;
-}
-
-bool lxe_resolver_log_listens(const char *line)
-{
-	return strstr(line, "]: started, ") && !strstr(line, "DNS disabled");
-}
-
 static void take_line(struct lxe_dnsmasq *d)
 {
-	const char *said = strstr(d->line, "]: "), *name;
-	size_t len;
+	const char *said = strstr(d->line, "]: ");
+	char name[LXE_DNSLOG_NAME];
 
-	lxe_escape(d->last, sizeof(d->last), said ? said + 3 : d->line,
-		strlen(said ? said + 3 : d->line));
-	if (lxe_resolver_log_listens(d->line))
+	said = said ? said + 3 : d->line;
+	lxe_escape(d->last, sizeof(d->last), said, strlen(said));
+	switch (lxe_dnslog_take(d->keeper->resolver.log, d->line, name)) {
+	case LXE_DNSLOG_STARTED:
 		d->listening = true;
-	name = lxe_resolver_log_refused(d->line, &len);
-	if (name)
-		lxe_keeper_name_refused(d->keeper, name, len);
+		break;
+	case LXE_DNSLOG_REFUSED:
+		lxe_keeper_name_refused(d->keeper, name, strlen(name));
+		break;
+	case LXE_DNSLOG_NOTHING:
+		break;
+	}
+}
+
+const char *lxe_keeper_name_of(const struct lxe_keeper *k, const struct lxe_net_addr *addr)
+{
+	return k->resolver.log ? lxe_dnslog_name_of(k->resolver.log, addr) : NULL;
 }
 
 static void take_bytes(struct lxe_dnsmasq *d, const char *bytes, size_t n)
@@ -272,7 +263,11 @@ int lxe_keeper_resolver_open(
 		return lxe_fail(err, count, "read the rules of the network");
 	if (count > 0 && !find_program())
 		return refuse_missing(err);
-	for (r = 0; r == 0 && *n < (size_t)count; *n += r == 0)
+	if (count > 0) {
+		k->resolver.log = calloc(1, sizeof(*k->resolver.log));
+		r = k->resolver.log ? 0 : -ENOMEM;
+	}
+	for (; r == 0 && *n < (size_t)count; *n += r == 0)
 		r = open_one(k, &writing[*n]);
 	if (r == 0)
 		return 0;
@@ -326,5 +321,6 @@ void lxe_keeper_resolver_release(struct lxe_keeper *k)
 		lxe_drop_fd(&d->config);
 	}
 	k->resolver.n = 0;
+	free(take_ptr(k->resolver.log));
 	lxe_strv_release(&k->resolver.servers);
 }

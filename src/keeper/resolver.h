@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "keeper/loop.h"
+#include "network/dnslog.h"
 #include "network/resolver.h"
 
 struct lxe_keeper;
@@ -36,6 +37,7 @@ struct lxe_keeper_resolver {
 	struct lxe_dnsmasq dnsmasq[LXE_RESOLVERS_MAX];
 	size_t n;
 	bool ready;
+	struct lxe_dnslog *log;	 /* NULL: none of them */
 	struct lxe_strv servers; /* of the host's resolv.conf */
 };
 
@@ -66,14 +68,10 @@ struct lxe_resolver_given {
 int lxe_keeper_resolver_files(
 	struct lxe_keeper *k, const struct lxe_resolver_given *given, struct lxe_err *err);
 
-/*
- * What a line of dnsmasq's log says (pure): the name that it has refused, which begins in the line and is
- * `*len` long, or NULL.
- */
-const char *lxe_resolver_log_refused(const char *line, size_t *len);
-bool lxe_resolver_log_listens(const char *line);
+/* What the sandbox has resolved to that address last, or NULL. */
+const char *lxe_keeper_name_of(const struct lxe_keeper *k, const struct lxe_net_addr *addr);
 
-/* blocked names are counted with what else was blocked */
+/* blocked.c: a name that was refused is counted with what else was blocked. */
 void lxe_keeper_name_refused(struct lxe_keeper *k, const char *name, size_t len);
 
 #endif

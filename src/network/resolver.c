@@ -174,7 +174,7 @@ static int put_config(struct text *t)
 		"max-ttl=%d\n",
 		t->in->listen, LXE_RESOLVER_TTL_S);
 	if (asked)
-		fputs("log-queries\n", t->out);
+		fputs("log-queries=extra\n", t->out);
 	if (!t->in->v6)
 		fputs("filter-AAAA\n", t->out);
 	put_answers(t);

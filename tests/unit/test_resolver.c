@@ -106,7 +106,7 @@ Test(resolver, is_told_all_of_it)
 					   "log-facility=-\n"
 					   "cache-size=0\n"
 					   "max-ttl=60\n"
-					   "log-queries\n"
+					   "log-queries=extra\n"
 					   "filter-AAAA\n"
 					   "address=/#/\n"
 					   "server=/example.com/" UP "\n"
