@@ -151,14 +151,15 @@ static void print_blocked(const char *text)
 
 	while ((text = lxe_blocked_line(&line, text))) {
 		bool port = strcmp(line.port, "-") != 0, v6 = strchr(line.destination, ':');
+		bool once = strcmp(line.count, "1") == 0;
 
 		if (strcmp(line.destination, "*") == 0)
-			lxe_print_note("blocked: %s packets to others", line.count);
+			lxe_print_note("blocked: %s more, to others", line.count);
 		else
-			lxe_print_note("blocked: %s %s%s%s%s%s, %s times%s%s", line.proto,
+			lxe_print_note("blocked: %s %s%s%s%s%s, %s%s%s%s", line.proto,
 				port && v6 ? "[" : "", line.destination, port && v6 ? "]" : "",
-				port ? ":" : "", port ? line.port : "", line.count,
-				line.hint[0] ? ": " : "", line.hint);
+				port ? ":" : "", port ? line.port : "", once ? "once" : line.count,
+				once ? "" : " times", line.hint[0] ? ": " : "", line.hint);
 	}
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "keeper/blocked.h"
 #include "store/rootless.h"
 
 #define ANSWER_MS 20000 /* its programs have 15 s; a client's patience is 30 s */
@@ -160,6 +161,9 @@ int lxe_network_connect(struct lxe_keeper *k, struct lxe_err *err)
 	if (!k->network)
 		return 0;
 	r = take_rules(k, err);
+	/* Before the first packet. */
+	if (r == 0)
+		lxe_blocked_open(k, k->network->given.nflog_group, &k->network->given.subnet);
 	if (r == 0)
 		r = journal_address(k, err);
 	if (r == 0)

@@ -57,6 +57,11 @@ static void map6(struct in6_addr *ret, struct in_addr v4)
 	memcpy(ret->s6_addr + sizeof(network6), &v4, sizeof(v4));
 }
 
+void lxe_lease_guest6(struct in6_addr *ret, struct in_addr guest4)
+{
+	map6(ret, guest4);
+}
+
 void lxe_lease_addresses(struct lxe_lease *lease, const struct lxe_net_addr *subnet, uint32_t i)
 {
 	uint32_t base = number_of(subnet) + i * 4;

@@ -42,8 +42,9 @@ void lxe_lease_give_back(int fd, struct in_addr guest4);
 /* Does any sandbox have one? 1, 0, or a negative errno. */
 int lxe_lease_any(const char *run);
 
-/* Pure: the i-th of a subnet, and how many it has. */
+/* Pure: the i-th of a subnet, how many it has, and what IPv6 address goes with one. */
 uint32_t lxe_lease_count(const struct lxe_net_addr *subnet);
+void lxe_lease_guest6(struct in6_addr *ret, struct in_addr guest4);
 void lxe_lease_addresses(struct lxe_lease *lease, const struct lxe_net_addr *subnet, uint32_t i);
 
 #endif

@@ -66,13 +66,18 @@ static int receive(struct lxe_netlink *nl, mnl_cb_t each, void *arg)
 	return 0;
 }
 
-int lxe_netlink_do(struct lxe_netlink *nl, struct nlmsghdr *message)
+int lxe_netlink_ask(struct lxe_netlink *nl, struct nlmsghdr *message, mnl_cb_t each, void *arg)
 {
 	int r;
 
 	message->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
 	r = send_it(nl, message);
-	return r < 0 ? r : receive(nl, NULL, NULL);
+	return r < 0 ? r : receive(nl, each, arg);
+}
+
+int lxe_netlink_do(struct lxe_netlink *nl, struct nlmsghdr *message)
+{
+	return lxe_netlink_ask(nl, message, NULL, NULL);
 }
 
 int lxe_netlink_dump(struct lxe_netlink *nl, struct nlmsghdr *message, mnl_cb_t each, void *arg)

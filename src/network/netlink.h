@@ -36,6 +36,9 @@ void lxe_netlink_close(struct lxe_netlink *nl);
 /* Ask for something to be done (NLM_F_ACK is added): 0, or what the kernel says. */
 int lxe_netlink_do(struct lxe_netlink *nl, struct nlmsghdr *message);
 
+/* The same for a question about one thing: `each` sees the answer. */
+int lxe_netlink_ask(struct lxe_netlink *nl, struct nlmsghdr *message, mnl_cb_t each, void *arg);
+
 /*
  * Ask for all there is of a kind: `each` (libmnl's: MNL_CB_OK, or MNL_CB_ERROR with errno) sees every
  * message of the answer. -EINTR: it changed meanwhile, and what was seen may not be all; ask again.

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "network/apply.h"
+#include "network/conntrack.h"
 #include "network/forwarding.h"
 #include "network/hostnet.h"
 #include "network/plan.h"
@@ -154,6 +155,7 @@ int lxe_net_make_rules(struct lxe_net_setup *setup, const struct lxe_net_ask *as
 			.guest6 = setup->lease.guest6,
 			.gateway6 = setup->lease.gateway6,
 			.nflog_group = (uint16_t)(FIRST_GROUP + setup->lease.number % GROUPS),
+			.subnet = setup->lease.subnet,
 		};
 		setup->localnet = lxe_net_wants_localnet(spec);
 		r = lxe_forwarding_begin(ask->run, &host, setup->given.v6, err);
@@ -201,12 +203,30 @@ static void note(struct lxe_err *err, int *first, const struct lxe_err *one)
 	*err = *one;
 }
 
+/* Whoever has the address next is not to be answered by what this sandbox has begun. */
+static int forget_connections(const struct lxe_net_undo *undo)
+{
+	struct lxe_net_addr addrs[] = {
+		{ .family = LXE_NET_V4, .prefix = 32 },
+		{ .family = LXE_NET_V6, .prefix = 128 },
+	};
+	struct in6_addr guest6;
+
+	if (!undo->ask->guest4.s_addr)
+		return 0;
+	lxe_lease_guest6(&guest6, undo->ask->guest4);
+	memcpy(addrs[0].bytes, &undo->ask->guest4, sizeof(undo->ask->guest4));
+	memcpy(addrs[1].bytes, &guest6, sizeof(guest6));
+	return lxe_conntrack_flush(addrs, 2);
+}
+
 int lxe_net_undo(const struct lxe_net_undo *undo, struct lxe_err *err)
 {
 	struct lxe_err first = { 0 }, one = { 0 };
 	struct lxe_netlink nl = { 0 };
 	char id8[9], veth[IFNAMSIZ];
 	int r, result = 0;
+	bool used;
 
 	lxe_net_names(undo->ask->id, id8, veth);
 	r = lxe_netlink_open(&nl, NETLINK_ROUTE, LXE_VETH_NEWS);
@@ -216,11 +236,17 @@ int lxe_net_undo(const struct lxe_net_undo *undo, struct lxe_err *err)
 		lxe_fail(&one, r, "cut off the network device '%s'", veth);
 	note(&first, &result, &one);
 	one = (struct lxe_err){ 0 };
+	used = !nl.socket || lxe_conntrack_may_have(&nl, veth);
 	lxe_net_withdraw(id8, undo->undo_v4, undo->undo_v6, &one);
 	note(&first, &result, &one);
 	one = (struct lxe_err){ 0 };
 	if (!(undo->ask->has & LXE_NET_HAS_NO_SETS))
 		lxe_naming_remove_sets(id8, &one);
+	note(&first, &result, &one);
+	one = (struct lxe_err){ 0 };
+	r = used ? forget_connections(undo) : 0;
+	if (r < 0)
+		lxe_fail(&one, r, "forget the sandbox's connections");
 	note(&first, &result, &one);
 	one = (struct lxe_err){ 0 };
 	r = nl.socket ? lxe_veth_await_end(&nl, veth, DEVICE_END_MS) : 0;

@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "network/naming.h"
 #include "network/resolver.h"
+#include "policy/net_rule.h"
 #include "store/outcome.h"
 
 #define LXE_NET_PROGRAM "lxc-exec-net"
@@ -55,6 +56,7 @@ struct lxe_net_given {
 	uint16_t nflog_group;
 	struct lxe_net_addr proxy[LXE_NAMING_PROXY_MAX]; /* of a proxy that is a name */
 	size_t n_proxy;
+	struct lxe_net_addr subnet; /* of all sandboxes that may be neighbours */
 };
 
 #define LXE_NET_ASK_FDS (1 + LXE_RESOLVERS_MAX)
