@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,8 +262,13 @@ int lxe_naming_tell(const struct lxe_resolver_plan *configs, const int *pipes, s
 {
 	int r = configs->n == n_pipes ? 0 : -EPROTO;
 
-	for (size_t i = 0; r == 0 && i < n_pipes; i++)
+	/* One that has ended already is told of by the keeper, with what it has said. */
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; r == 0 && i < n_pipes; i++) {
 		r = sys_write_all(pipes[i], configs->config[i], strlen(configs->config[i]));
+		if (r == -EPIPE)
+			r = 0;
+	}
 	return r < 0 ? lxe_fail(err, r, "configure dnsmasq") : 0;
 }
 

@@ -1,7 +1,10 @@
 """Rules that are names: the resolver of a sandbox, and the addresses that it lets through."""
 
 import contextlib
+import os
 import re
+import shutil
+import signal
 import subprocess
 
 import lxe
@@ -316,6 +319,71 @@ def readable_by_all(directory):
 def test_a_proxy_that_cannot_be_found_fails_the_start(names):
     result = names.lab.run("run", "--proxy", "http://nowhere.example:3128", "--", "true")
     assert result.returncode == 125 and b"'nowhere.example': the name cannot be resolved" in result.stderr
+
+
+@pytest.fixture
+def another_host(names):
+    """The lab with other programs or files where the host has its own; as it was, behind the test."""
+    lab, number = names.lab, len(names.lab.binds)
+
+    def put(path, text):
+        mode = 0o755 if text.startswith("#!") else 0o644
+        file = lab.world.base / f"other{len(lab.binds)}"
+        file.write_text(text)
+        file.chmod(mode)
+        lab.binds.append((file, path))
+
+    yield put
+    del lab.binds[number:]
+
+
+@pytest.mark.parametrize("program", ["ipset", "dnsmasq"])
+def test_without_what_names_take_nothing_starts(names, another_host, program):
+    another_host(f"/usr/sbin/{program}", "no program")
+    result = names.lab.run("run", "--allow", "www.example", "--", "true")
+    says = rf"rules with names need {program}, which is not installed\nhint: install the package {program}"
+    lxe.refusal(result, 125, says)
+
+
+def test_a_dnsmasq_that_does_not_start(names, another_host):
+    another_host("/usr/sbin/dnsmasq", "#!/bin/sh\necho 'dnsmasq: is not well' >&2\nexit 3\n")
+    result = names.lab.run("run", "--allow", "www.example", "--", "true")
+    lxe.refusal(result, 125, "dnsmasq does not listen: dnsmasq: is not well")
+
+
+def test_an_ipset_that_fails_half_way(names, another_host):
+    text = "#!/bin/sh\nhead -1 | /usr/bin/ipset.real restore\necho 'ipset: enough' >&2\nexit 1\n"
+    another_host("/usr/sbin/ipset", text.replace("/usr/bin/ipset.real", str(real_ipset(names))))
+    result = names.lab.run("run", "--allow", "a.example", "--allow", "b.example", "--", "true")
+    assert result.returncode == 125 and b"ipset: enough" in result.stderr
+    del names.lab.binds[-1:]
+    lxe.ok(names.lab.run("gc"))
+
+
+def real_ipset(names):
+    path = names.lab.world.base / "ipset"
+    shutil.copy("/usr/sbin/ipset", path)
+    return path
+
+
+def test_where_only_the_hosts_loopback_knows_names_an_open_network_has_a_resolver(names, another_host):
+    another_host(os.path.realpath("/etc/resolv.conf"), "nameserver 127.0.0.53\n")
+    stub = names.lab.udp(names.lab.host, port=53, address="127.0.0.53", answer=names.dns.answer)
+    names.dns.zone.update({"www.example": [WEB], "evil.example": ["169.254.169.254"]})
+    said = names.run("--network", "open", script="getent ahosts www.example | head -1; getent ahosts evil.example; :")
+    assert said.startswith(f"{WEB} ") and "169.254" not in said and stub.heard
+
+
+def test_nothing_of_a_sandbox_whose_processes_were_all_killed_stays(names):
+    names.dns.zone["www.example"] = [WEB]
+    argv = ["run", "--allow", "www.example", "--", "sleep", "infinity"]
+    with names.lab.popen(*argv, stdout=subprocess.DEVNULL) as process:
+        lxe.poll_until(names.resolvers, what="a dnsmasq")
+        (keeper,) = names.lab.world.keepers()
+        os.kill(process.pid, signal.SIGKILL)
+        lxe.kill(keeper)
+    lxe.poll_until(lambda: not names.resolvers(), what="the end of dnsmasq")
+    lxe.ok(names.lab.run("gc"))
 
 
 def test_a_named_sandbox_and_what_is_executed_in_it(names):
