@@ -175,8 +175,10 @@ static void verify_namespaces(struct lxe_process *p)
 	struct lxe_err err = { 0 };
 	int r = p->reaped ? 0 : lxe_verify_namespaces(p->pid, &err);
 
+	/* Who is about to end may be nobody's to look at any more; one that parks has to be. */
+	p->unseen = r == -EACCES;
 	/* One that has died, and so has no namespaces, has reported why, or its end does. */
-	if (r < 0 && r != -ESRCH)
+	if (r < 0 && r != -ESRCH && !p->unseen)
 		lxe_process_fail(p, &err);
 }
 
@@ -209,7 +211,8 @@ static void parked(struct lxe_process *p, int listener)
 
 	if (p->reaped) {
 		died_parking(p);
-	} else if (lxe_limits_of_process(p, &err) < 0 ||
+	} else if ((p->unseen && lxe_verify_namespaces(p->pid, &err) < 0) ||
+		   lxe_limits_of_process(p, &err) < 0 ||
 		   lxe_verify_confinement(p->pid, &p->confinement, &err) < 0 ||
 		   (listener >= 0 && lxe_watcher_begin(p, listener, &err) < 0)) {
 		lxe_process_fail(p, &err);

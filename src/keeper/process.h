@@ -63,6 +63,7 @@ struct lxe_process {
 	struct lxe_denied denied;
 	pid_t pid;   /* 0: not known yet */
 	bool reaped; /* it has ended; what it said may still have to be read */
+	bool unseen; /* its namespaces could not be looked at when it came */
 	bool left;   /* it was still there when the sandbox ended */
 	int status;
 

@@ -62,6 +62,31 @@ Test(outcome, every_ending_has_its_exit_status)
 	}
 }
 
+Test(outcome, what_was_denied_is_a_list)
+{
+	struct lxe_outcome o = { .teardown_ok = true, .denied = 3 };
+	json_t *root, *list, *one;
+	char *text;
+
+	snprintf(o.denials, sizeof(o.denials),
+		"open\t/usr/\xff\t'/usr' is read-only\t--image\nmount\t\tseccomp default: mount\t\n");
+	text = lxe_outcome_json(&o);
+	root = json_loads(text, 0, NULL);
+	list = json_object_get(root, "denials");
+	cr_assert_eq(json_array_size(list), 2);
+	cr_assert_eq(json_integer_value(json_object_get(root, "denied")), 3);
+	one = json_array_get(list, 0);
+	cr_assert_str_eq(json_string_value(json_object_get(one, "call")), "open");
+	cr_assert_str_eq(json_string_value(json_object_get(one, "path")), "/usr/\\xff");
+	cr_assert_str_eq(json_string_value(json_object_get(one, "option")), "--image");
+	one = json_array_get(list, 1);
+	cr_assert(json_is_null(json_object_get(one, "path")));
+	cr_assert_str_eq(json_string_value(json_object_get(one, "rule")), "seccomp default: mount");
+	cr_assert(json_is_null(json_object_get(one, "option")));
+	json_decref(root);
+	free(text);
+}
+
 Test(outcome, some_endings_by_hand)
 {
 	struct lxe_outcome o = { .teardown_ok = true, .has_status = true, .status = EXITED(3) };
