@@ -73,7 +73,9 @@ int lxe_network_begin(struct lxe_keeper *k, struct lxe_err *err)
 	net->helper = LXE_NET_HELPER_NONE;
 	net->lease = net->undo_v4 = net->undo_v6 = -EBADF;
 	k->network = net;
-	r = lxe_dirs_find(&net->dirs, err);
+	r = lxe_ports_take(&net->ports, &k->main->spec.net, err);
+	if (r == 0)
+		r = lxe_dirs_find(&net->dirs, err);
 	if (r < 0)
 		return r;
 	r = fill_ask(k, &ask, LXE_NET_RULES);
@@ -202,6 +204,7 @@ void lxe_network_free(struct lxe_keeper *k)
 		return;
 	lxe_keeper_resolver_release(k);
 	lxe_net_helper_end(&net->helper);
+	lxe_ports_release(&net->ports);
 	lxe_close(net->lease);
 	lxe_close(net->undo_v4);
 	lxe_close(net->undo_v6);

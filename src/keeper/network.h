@@ -7,12 +7,14 @@
 
 #include "keeper/keeper.h"
 #include "keeper/network_helper.h"
+#include "keeper/ports.h"
 #include "store/dirs.h"
 
 struct lxe_network {
 	struct lxe_dirs dirs;
 	struct lxe_net_helper helper; /* who makes it; later, who takes it back */
-	bool ready;		      /* the rules are in force, and what was given is known */
+	struct lxe_ports ports;
+	bool ready; /* the rules are in force, and what was given is known */
 	struct lxe_net_given given;
 	int lease, undo_v4, undo_v6;
 };
