@@ -62,6 +62,7 @@ static void read_log(struct lxe_keeper *k)
 	bool fresh = false;
 	ssize_t n = b->log >= 0;
 
+	lxe_keeper_resolver_read(k);
 	for (int i = 0; n > 0 && i < TURN_MAX; i++) {
 		n = recv(b->log, b->datagram, sizeof(b->datagram), MSG_DONTWAIT);
 		if (n > 0)

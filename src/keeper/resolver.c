@@ -22,6 +22,7 @@
 
 #define LISTEN_TIMEOUT_MS 10000
 #define RESOLV_CONF_MAX 65536
+#define READS_MAX 32
 #define CAPS ((1ULL << CAP_NET_ADMIN) | (1ULL << CAP_NET_BIND_SERVICE))
 
 struct start {
@@ -160,23 +161,37 @@ static void report_end(struct lxe_dnsmasq *d)
 	lxe_sandbox_log(&k->sandbox, line);
 }
 
-static void take_log(void *dnsmasq, uint32_t events)
+/* -EAGAIN: there is no more for now. */
+static int take_log_once(struct lxe_dnsmasq *d)
 {
-	struct lxe_dnsmasq *d = dnsmasq;
 	char buf[4096];
 	ssize_t n = sys_read(d->log, buf, sizeof(buf));
 
-	(void)events;
 	if (n == -EAGAIN)
-		return;
+		return -EAGAIN;
 	if (n > 0) {
 		take_bytes(d, buf, (size_t)n);
-		return;
+		return 0;
 	}
 	d->over = true;
 	lxe_loop_remove(d->keeper->loop, &d->source);
 	lxe_drop_fd(&d->log);
 	report_end(d);
+	return 0;
+}
+
+static void take_log(void *dnsmasq, uint32_t events)
+{
+	(void)events;
+	take_log_once(dnsmasq);
+}
+
+void lxe_keeper_resolver_read(struct lxe_keeper *k)
+{
+	for (size_t i = 0; i < k->resolver.n; i++)
+		for (int turn = 0; k->resolver.dnsmasq[i].log >= 0 && turn < READS_MAX; turn++)
+			if (take_log_once(&k->resolver.dnsmasq[i]) == -EAGAIN)
+				break;
 }
 
 static int start_one(struct lxe_dnsmasq *d, struct start *s)

@@ -68,6 +68,12 @@ struct lxe_resolver_given {
 int lxe_keeper_resolver_files(
 	struct lxe_keeper *k, const struct lxe_resolver_given *given, struct lxe_err *err);
 
+/*
+ * Read what they have logged so far. What is blocked may be known before the answer that has led there is read,
+ * but dnsmasq logs it before it gives it.
+ */
+void lxe_keeper_resolver_read(struct lxe_keeper *k);
+
 /* What the sandbox has resolved to that address last, or NULL. */
 const char *lxe_keeper_name_of(const struct lxe_keeper *k, const struct lxe_net_addr *addr);
 

@@ -229,6 +229,15 @@ def test_a_question_over_tcp_opens_the_address_as_well(names):
     assert lxe.ok(names.lab.run(*argv)).stdout.startswith(b"tcp ")
 
 
+def test_what_is_blocked_has_its_name_and_the_option_that_would_allow_it(names):
+    names.dns.zone.update({"www.example": ["CNAME x.cdn"], "x.cdn": [WEB], "api.example": [WEB]})
+    script = f"echo >/dev/tcp/www.example/{names.web.port}; getent ahosts api.example"
+    argv = ["-v", "--allow", "tcp://www.example:443", "--", "bash", "-c", script]
+    said = names.lab.run("run", *argv).stderr.decode()
+    assert f"blocked: tcp {WEB}:{names.web.port}, once: --allow tcp://www.example:{names.web.port}\n" in said
+    assert re.search("blocked: dns api.example, [^:]*: --allow api.example\n", said)
+
+
 def test_a_name_and_those_below_it_can_have_ports_of_their_own(names):
     names.dns.zone.update({"git.example": [WEB], "x.git.example": [OTHER], "y.example": ["203.0.113.11"]})
     ssh = names.lab.tcp(names.lab.inet)
