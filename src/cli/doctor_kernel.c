@@ -224,6 +224,25 @@ static void check_user_namespaces(struct lxe_doctor *d)
 			n > 0 ? text : "as many as memory allows");
 }
 
+/* proc(5): whoever changes his credentials would be dumped, and looked into, like anybody. */
+static void check_core_dumps(struct lxe_doctor *d)
+{
+	char text[32] = "";
+	struct lxe_check *c;
+
+	if (sys_read_file(AT_FDCWD, "/proc/sys/fs/suid_dumpable", text, sizeof(text)) < 0)
+		return;
+	text[strcspn(text, "\n")] = '\0';
+	if (strcmp(text, "1") != 0) {
+		lxe_doctor_add(d, "core dumps", LXE_HEALTH_OK,
+			"not of processes that change who they are (fs.suid_dumpable %s)", text);
+		return;
+	}
+	c = lxe_doctor_add(d, "core dumps", LXE_HEALTH_WARN,
+		"fs.suid_dumpable is 1: processes that change who they are can be dumped and traced");
+	lxe_check_remedy(c, "sysctl fs.suid_dumpable=0");
+}
+
 void lxe_doctor_kernel(struct lxe_doctor *d)
 {
 	struct utsname name;
@@ -236,4 +255,5 @@ void lxe_doctor_kernel(struct lxe_doctor *d)
 	check_pidfd(d);
 	check_seccomp(d);
 	check_user_namespaces(d);
+	check_core_dumps(d);
 }

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/confinement_json.h"
 #include "cli/limits_json.h"
 #include "cli/net_json.h"
 #include "cli/print.h"
@@ -93,6 +94,7 @@ static json_t *details_of(const struct lxe_info *i)
 	json_object_update_new(all,
 		json_pack("{s:[], s:o, s:o, s:o}", "mounts", "network", lxe_json_net(&i->spec.net),
 			"limits", lxe_json_limits(&i->spec), "ending", ending_of(i)));
+	json_object_set_new(all, "confinement", lxe_json_confinement(&i->spec));
 	json_object_set_new(
 		all, "blocked", lxe_blocked_json(i->blocked ? i->blocked : i->outcome.blocked));
 	json_object_set_new(all, "cause",

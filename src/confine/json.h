@@ -25,6 +25,12 @@ struct lxe_json {
 int lxe_json_bad(const struct lxe_json *p, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/*
+ * As json_loadb(3), also where a whole number is beyond 2^63, as the kernel's arguments may be: for
+ * lxe_json_number() only. To be freed by json_decref(3).
+ */
+json_t *lxe_json_load(const char *text, size_t len, json_error_t *error);
+
 /* One level down, and back: the length that the place had is given to lxe_json_leave(). */
 size_t lxe_json_enter(struct lxe_json *p, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

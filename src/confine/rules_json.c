@@ -343,7 +343,7 @@ int lxe_rules_from_json(struct lxe_rules *ret, const char *name, const char *tex
 
 	if (len > LXE_RULES_TEXT_MAX)
 		return lxe_json_bad(&p, "is larger than %d KiB", LXE_RULES_TEXT_MAX / 1024);
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+	root = lxe_json_load(text, len, &error);
 	if (!root)
 		return lxe_fail_msg(
 			err, -EINVAL, "%s:%d:%d: %s", name, error.line, error.column, error.text);

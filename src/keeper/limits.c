@@ -108,7 +108,19 @@ void lxe_limits_count_from_here(struct lxe_process *p)
 	p->limits.pids_before = lxe_cgroup_pids_hits(p->keeper->cgroup);
 }
 
-static int refuse_ulimit(const struct lxe_ulimit *u, int r, struct lxe_err *err)
+/* Whoever may not raise it may be root all the same: a container around us takes the capability away. */
+static void hint_most(pid_t pid, const struct lxe_ulimit *u, struct lxe_err *err)
+{
+	struct rlimit now;
+
+	if (prlimit(pid, (enum __rlimit_resource)u->resource, NULL, &now) < 0)
+		return;
+	lxe_hint(err,
+		"at most %llu here: only the capability CAP_SYS_RESOURCE, on the host, raises it above that",
+		(unsigned long long)now.rlim_max);
+}
+
+static int refuse_ulimit(pid_t pid, const struct lxe_ulimit *u, int r, struct lxe_err *err)
 {
 	char most[32] = "";
 
@@ -116,8 +128,7 @@ static int refuse_ulimit(const struct lxe_ulimit *u, int r, struct lxe_err *err)
 		sys_read_file(AT_FDCWD, "/proc/sys/fs/nr_open", most, sizeof(most)) > 0)
 		lxe_hint(err, "at most %.*s (sysctl fs.nr_open)", (int)strcspn(most, "\n"), most);
 	else if (r == -EPERM)
-		lxe_hint(err,
-			"only root may raise it above the hard limit that lxc-exec itself has");
+		hint_most(pid, u, err);
 	return lxe_fail(err, r, "set --ulimit %s", u->name);
 }
 
@@ -126,7 +137,7 @@ static int set_ulimit(pid_t pid, const struct lxe_ulimit *u, struct lxe_err *err
 	struct rlimit got;
 
 	if (prlimit(pid, (enum __rlimit_resource)u->resource, &u->limit, NULL) < 0)
-		return refuse_ulimit(u, -errno, err);
+		return refuse_ulimit(pid, u, -errno, err);
 	if (prlimit(pid, (enum __rlimit_resource)u->resource, NULL, &got) < 0)
 		return lxe_fail(err, -errno, "read back --ulimit %s", u->name);
 	if (got.rlim_cur != u->limit.rlim_cur || got.rlim_max != u->limit.rlim_max)

@@ -23,9 +23,27 @@ static int misuse(struct parser *p, const char *word, size_t len, const char *wh
 	return -EINVAL;
 }
 
+/* What is said when a sandbox is made holds for all that is put into it later. */
+static bool is_for_making(struct parser *p, const char *word, size_t len)
+{
+	const struct lxe_option *o =
+		lxe_option_find(word + 2, len - 2, LXE_VERB_RUN | LXE_VERB_CREATE);
+
+	if (!o)
+		return false;
+	lxe_fail_msg(p->err, -EINVAL, "option '--%s' is not for %s", o->name, p->name);
+	lxe_hint(p->err, "it is the sandbox's, said when that is made: lxc-exec %s --%s%s%s …",
+		o->verbs & LXE_VERB_CREATE ? "create" : "run", o->name, o->placeholder ? " " : "",
+		o->placeholder ? o->placeholder : "");
+	return true;
+}
+
 static int unknown(struct parser *p, const char *word, size_t len)
 {
 	struct lxe_nearest near = { 0 };
+
+	if (is_for_making(p, word, len))
+		return -EINVAL;
 
 	for (const struct lxe_option *o = lxe_options(); o->name; o++)
 		if (o->verbs & p->verb)

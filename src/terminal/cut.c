@@ -1,5 +1,6 @@
 #include "terminal/cut.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum state { GROUND, CHARACTER, ESCAPE, CONTROL, STRING, STRING_ESCAPE };
@@ -90,7 +91,10 @@ size_t lxe_cut_before(const unsigned char *bytes, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		step(&s, bytes[i], i);
-	return s.state == GROUND ? n : s.begun;
+	if (s.state != GROUND)
+		return s.begun;
+	/* The other half of a terminal's end of line may follow. */
+	return n && bytes[n - 1] == '\r' ? n - 1 : n;
 }
 
 size_t lxe_cut_after(const unsigned char *bytes, size_t n, size_t at)
@@ -98,7 +102,9 @@ size_t lxe_cut_after(const unsigned char *bytes, size_t n, size_t at)
 	struct scan s = { .state = GROUND };
 
 	for (size_t i = 0; i < n; i++) {
-		if (i >= at &&
+		bool in_line_end = i && bytes[i] == '\n' && bytes[i - 1] == '\r';
+
+		if (i >= at && !in_line_end &&
 			(s.state == GROUND || (s.state == CHARACTER && (bytes[i] & 0xc0) != 0x80)))
 			return i;
 		step(&s, bytes[i], i);

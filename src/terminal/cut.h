@@ -1,5 +1,5 @@
 /*
- * Where output may be cut without tearing a character or a control sequence apart. Pure: looks at a
+ * Where output may be cut without tearing a character, a control sequence or a CRLF apart. Pure: looks at a
  * few bytes around the place, knows nothing of what came before them, and lets a cut be made anywhere
  * in what is neither UTF-8 nor a sequence.
  */

@@ -122,6 +122,15 @@ def test_gc_has_nothing_to_do(world):
     ok(world.run("gc", "--dry-run"))
 
 
+def test_doctor_warns_of_core_dumps_of_everybody(world, tmp_path):
+    (tmp_path / "one").write_text("1\n")
+    script = 'mount --bind "$1" /proc/sys/fs/suid_dumpable && exec "$0" doctor --format json'
+    words = ["unshare", "-m", "sh", "-c", script, str(world.binary), str(tmp_path / "one")]
+    done = subprocess.run(words, env=world.env(), capture_output=True, timeout=lxe.DEADLINE)
+    found = [check for check in json.loads(done.stdout)["checks"] if check["name"] == "core dumps"]
+    assert "suid_dumpable is 1" in str(found) and "sysctl fs.suid_dumpable=0" in str(found)
+
+
 def test_doctor_speaks_and_speaks_json(world):
     text = stdout_of(world.run("doctor"))
     assert "cgroup" in text and "kernel" in text.lower() and "dnsmasq" in text

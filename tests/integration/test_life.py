@@ -151,6 +151,17 @@ def test_who_is_attached_keeps_it(world, options):
     destroy(world)
 
 
+def test_inspect_shows_what_it_is_confined_to(world):
+    options = ["--cap-drop", "ALL", "--cap-add", "CHOWN", "--deny", "/usr/games", "--deny", "/etc/hosts", "--new-privs"]
+    create(world, "true", options=options)
+    seen = inspect(world)["confinement"]
+    assert seen["capabilities"] == ["CAP_CHOWN"] and seen["denied"] == ["/usr/games", "/etc/hosts"]
+    assert (seen["seccomp"], seen["seccomp_log"], seen["new_privs"], seen["user"]) == ("default", False, True, "0")
+    says = "option '--memory' is not for exec[^$]*hint: .*lxc-exec create --memory"
+    lxe.refusal(world.run("exec", "--memory", "1G", NAME, "--", "true"), says=says)
+    destroy(world)
+
+
 def test_ps_and_inspect_tell(world):
     create(world, "sleep", "1000", options=["--ttl", "1h", "--idle", "90s"])
     one, = json.loads(world.run("ps", "--format", "json").stdout)

@@ -365,3 +365,10 @@ def test_when_the_keeper_is_killed_its_client_sees_everything_end(user):
     os.kill(user.keeper(), signal.SIGKILL)
     assert process.wait(lxe.DEADLINE) == 125
     assert not [pid for pid in inside if lxe.is_alive(pid)]
+
+
+def test_a_ulimit_beyond_what_he_has_says_how_much_that_is(user):
+    script = 'ulimit -l 64; exec "$0" run --ulimit memlock=unlimited -- true'
+    words = ["bash", "-c", script, str(user.binary)]
+    done = subprocess.run(words, env=user.env(), capture_output=True, timeout=lxe.DEADLINE, **user.as_whom({}))
+    refusal(done, says=f"set --ulimit memlock[^$]*hint: at most {64 * 1024} here")

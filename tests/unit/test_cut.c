@@ -54,6 +54,18 @@ Test(cut, begins_between_characters_and_sequences)
 	cr_assert_eq(after("abc", 3), 3);
 }
 
+Test(cut, a_line_s_end_stays_whole)
+{
+	cr_assert_eq(before("ab\r"), 2);
+	cr_assert_eq(before("ab\r\n"), 4);
+	cr_assert_eq(before("\r"), 0);
+	cr_assert_eq(before("ab\n"), 3);
+	cr_assert_eq(after("ab\r\ncd", 2), 2);
+	cr_assert_eq(after("ab\r\ncd", 3), 4);
+	cr_assert_eq(after("ab\n\rcd", 3), 3);
+	cr_assert_eq(after("ab\r\n", 3), 4);
+}
+
 /* Whatever it is: the places are in the bytes,. */
 Test(cut, any_bytes)
 {

@@ -98,6 +98,17 @@ Test(options, usage_errors)
 	fails("'--' is given twice", WORDS("--", "--", "ls"));
 	fails("option '--memroy' is not known", WORDS("--memroy=3"));
 	fails("option '--' is not known", WORDS("--=3"));
+	for (const char *const *o =
+			(const char *const[]){ "--memory=1G", "--pids=3", "--cpus=1", NULL };
+		*o; o++) {
+		struct fixture f;
+
+		cr_assert_lt(
+			parse(&f, LXE_VERB_EXEC, (char *[]){ (char *)*o, "box", "true", NULL }), 0);
+		cr_assert(strstr(f.err.msg, "is not for"), "%s", f.err.msg);
+		cr_assert(strstr(f.err.hint, "lxc-exec create --"), "%s", f.err.hint);
+		done(&f);
+	}
 	fails("option '-tx' is not known", WORDS("-tx"));
 	fails("option '--dry-run' is not known", WORDS("--dry-run"));
 	fails("option '--format' is not known", WORDS("--format", "json"));
