@@ -50,6 +50,7 @@ struct lxe_confinement {
 	bool new_privs;
 	const struct lxe_filter *filter; /* without instructions: none */
 	const struct lxe_watch *watch;	 /* confine/watch.h; NULL: what it is denied is not told */
+	const char *apparmor;		 /* the profile to enter, or NULL (confine/apparmor.h) */
 };
 
 /*

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "confine/watch.h"
+#include "confine/apparmor.h"
 #include "keeper/masks.h"
 #include "keeper/learn.h"
 #include "sys/caps.h"
@@ -38,6 +39,7 @@ const char *lxe_child_step_name(enum lxe_child_step step)
 		[LXE_CHILD_CWD] = "change to the working directory",
 		[LXE_CHILD_DEVICES] = "find the devices in /dev",
 		[LXE_CHILD_COVERED] = "find covered what of /proc and /sys is not for the sandbox",
+		[LXE_CHILD_APPARMOR] = "enter the AppArmor profile",
 		[LXE_CHILD_FILTER] = "install the system call filter",
 		[LXE_CHILD_PARKED] = "park",
 		[LXE_CHILD_EXEC] = "execute",
@@ -222,6 +224,12 @@ static int mark_tree(const struct lxe_child *c)
 	return c->mark && unshare(CLONE_NEWUTS) < 0 ? -errno : 0;
 }
 
+/* After every look at what is covered, which the profile may deny; before the filter, which need not allow it. */
+static int enter_profile(const struct lxe_child *c)
+{
+	return c->confinement.apparmor ? lxe_apparmor_child(c->confinement.apparmor) : 0;
+}
+
 static int install_filter(const struct lxe_child *c)
 {
 	const struct lxe_filter *filter = c->confinement.filter;
@@ -274,6 +282,7 @@ int lxe_child_main(void *arg)
 		[LXE_CHILD_CWD] = change_directory,
 		[LXE_CHILD_DEVICES] = check_devices,
 		[LXE_CHILD_COVERED] = check_masks,
+		[LXE_CHILD_APPARMOR] = enter_profile,
 		[LXE_CHILD_FILTER] = install_filter,
 	};
 	struct lxe_child *c = arg;

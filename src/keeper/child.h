@@ -32,6 +32,7 @@ enum lxe_child_step {
 	LXE_CHILD_CWD,
 	LXE_CHILD_DEVICES,
 	LXE_CHILD_COVERED,
+	LXE_CHILD_APPARMOR,
 	LXE_CHILD_FILTER,
 	LXE_CHILD_PARKED, /* error 0: everything holds, the release is awaited; or why that failed */
 	LXE_CHILD_EXEC,

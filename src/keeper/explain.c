@@ -148,8 +148,15 @@ void lxe_explain(struct lxe_process *p, const struct lxe_child_report *report, s
 		lxe_fail(err, report->error, "%s '%s'", step, p->spec.cwd);
 	else if (report->step == LXE_CHILD_DENY && report->at < p->spec.deny.n)
 		lxe_fail(err, report->error, "%s '%s'", step, p->spec.deny.v[report->at]);
+	else if (report->step == LXE_CHILD_APPARMOR)
+		lxe_fail(err, report->error, "%s '%s'", step, p->confinement.apparmor);
 	else
 		lxe_fail(err, report->error, "%s", step);
+	if (report->step == LXE_CHILD_APPARMOR)
+		lxe_hint(
+			err, report->error == -ENOENT
+				     ? "the profile is not loaded: apparmor_parser -r FILE loads it"
+				     : "--apparmor unconfined goes without a profile");
 	if (report->step == LXE_CHILD_EXEC)
 		explain_exec(p, report, err);
 	else if (report->step == LXE_CHILD_CWD)

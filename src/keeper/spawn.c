@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "confine/apparmor.h"
 #include "keeper/child.h"
 #include "keeper/delegation.h"
 #include "keeper/environment.h"
@@ -150,6 +151,9 @@ static int prepare(struct lxe_process *p, struct lxe_strv *env, struct lxe_err *
 		.filter = &p->keeper->filter,
 		.watch = lxe_watcher_prepare(p),
 	};
+	if (r == 0)
+		r = lxe_apparmor_choose(
+			&p->confinement.apparmor, p->keeper->main->spec.apparmor, err);
 	if (r == 0 && !p->leaf)
 		r = lxe_cgroup_leaf_exec(&p->leaf, p->keeper->cgroup, p->number, err);
 	return r < 0 ? r : lxe_environment(env, &p->spec, &p->user, err);

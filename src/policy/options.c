@@ -237,6 +237,19 @@ static const struct lxe_option table[] = {
 		AT(spec.seccomp_log),
 	},
 	{
+		.name = "apparmor",
+		.placeholder = "PROFILE",
+		.help = "AppArmor profile of commands",
+		.detail =
+			"For hosts with AppArmor. default is liblxc's profile for containers where it is loaded, and none elsewhere; "
+			"PROFILE has to be loaded.",
+		.values = "default, unconfined, or the name of a profile that is loaded",
+		.verbs = MAKES,
+		.in_profile = LXE_PROFILE_KEY,
+		.set = lxe_set_apparmor,
+		AT(spec.apparmor),
+	},
+	{
 		.name = "learn",
 		.placeholder = "FILE|fd:N",
 		.help = "write a profile of the system calls that are used, for --seccomp",

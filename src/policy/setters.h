@@ -45,6 +45,7 @@ LXE_SETTER(lxe_set_secret_in_profile);
 LXE_SETTER(lxe_set_output_limit); /* spec.output_limit: bytes or "none" */
 LXE_SETTER(lxe_set_spill_file);	  /* spec.spill: an absolute path */
 LXE_SETTER(lxe_set_file);	  /* char * at offset, an absolute path of the host */
+LXE_SETTER(lxe_set_apparmor);	  /* char * at offset: the name of an AppArmor profile */
 LXE_SETTER(lxe_set_seccomp_file); /* the same, or the name of a built-in profile */
 
 LXE_SETTER(lxe_set_deny);      /* one more of spec.deny: an absolute path */

@@ -1,4 +1,5 @@
-/* The options of the system call filter. See setters.h. */
+/* The options of the system call filter and of AppArmor. See setters.h. */
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -25,4 +26,25 @@ LXE_SETTER(lxe_set_file)
 		return lxe_set_text(req, o, as, text, err);
 	lxe_hint(err, "a file of the current directory is for the command line: --%s", o->name);
 	return lxe_fail_msg(err, -EINVAL, "%s '%s' is not an absolute path", as, text);
+}
+
+/* No spaces, nothing that stacks profiles or names another namespace of them: one word for the kernel. */
+static bool is_profile(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (!len || len > LXE_APPARMOR_NAME_MAX || strchr("-:", text[0]))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isgraph((unsigned char)text[i]) || text[i] == '&')
+			return false;
+	return true;
+}
+
+LXE_SETTER(lxe_set_apparmor)
+{
+	if (is_profile(text))
+		return lxe_set_text(req, o, as, text, err);
+	return lxe_fail_msg(
+		err, -EINVAL, "%s '%s' is not the name of an AppArmor profile", as, text);
 }

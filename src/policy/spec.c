@@ -27,6 +27,7 @@ void lxe_spec_release(struct lxe_spec *spec)
 	free(spec->cwd);
 	free(spec->term);
 	free(spec->result);
+	free(spec->apparmor);
 	free(spec->seccomp);
 	free(spec->seccomp_text);
 	free(spec->learn);

@@ -16,6 +16,7 @@
 #include "policy/net.h"
 
 #define LXE_NAME_MAX 128 /* bytes of a sandbox name */
+#define LXE_APPARMOR_NAME_MAX 200
 #define LXE_TIMEOUT_NONE 0
 #define LXE_OUTPUT_LIMIT_MIN 64
 #define LXE_OUTPUT_LIMIT_MAX (1024 * 1024 * 1024)
@@ -48,6 +49,7 @@ struct lxe_spec {
 	char *seccomp;	     /* default, strict, unconfined, or a profile's path; NULL: default */
 	char *seccomp_text;  /* that profile; NULL: a built-in one */
 	bool seccomp_log;    /* what it would deny is logged instead */
+	char *apparmor;	     /* default, unconfined, or a profile's name; NULL: default */
 	char *learn;	     /* path of the profile that is made of what is used, or NULL */
 	bool pids_asked;     /* somebody has said how many: that holds, or nothing runs */
 	bool no_explain;     /* what it is denied is not told, whoever asks */

@@ -42,6 +42,7 @@ enum tag {
 	TAG_DENY,
 	TAG_NET,
 	TAG_PIDS_ASKED,
+	TAG_APPARMOR,
 };
 
 #define VERBOSE_BIAS 1 /* numbers on the wire have no sign, and -1 is quiet */
@@ -78,6 +79,7 @@ int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *re
 	lxe_limits_encode(&w, TAG_LIMITS, &spec->limits);
 	lxe_net_encode(&w, TAG_NET, &spec->net);
 	lxe_put_u64(&w, TAG_KEEP, spec->keep);
+	lxe_put_text(&w, TAG_APPARMOR, spec->apparmor);
 	lxe_put_text(&w, TAG_SECCOMP, spec->seccomp);
 	lxe_put_text(&w, TAG_SECCOMP_TEXT, spec->seccomp_text);
 	lxe_put_u64(&w, TAG_SECCOMP_LOG, spec->seccomp_log);
@@ -202,6 +204,7 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_SPILL:
 	case TAG_LIMITS:
 	case TAG_NET:
+	case TAG_APPARMOR:
 	case TAG_SECCOMP:
 	case TAG_SECCOMP_TEXT:
 	case TAG_LEARN:
@@ -237,6 +240,8 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 		return lxe_limits_decode(&spec->limits, f);
 	case TAG_NET:
 		return lxe_net_decode(&spec->net, f);
+	case TAG_APPARMOR:
+		return lxe_field_text(f, &spec->apparmor);
 	case TAG_SECCOMP:
 		return lxe_field_text(f, &spec->seccomp);
 	case TAG_SECCOMP_TEXT:

@@ -10,7 +10,7 @@ import lxe
 
 TESTS = lxe.TOP / "tests"
 ROW = re.compile(r"^\| (?P<what>.+?) \| (?P<where>.+?) \| (?P<tests>.+?) \|$", re.M)
-NAME = re.compile(r"`(test_\w+\.(?:py|c))::([^`]+)`")
+NAME = re.compile(r"`((?:test|vm)_\w+\.(?:py|c))::([^`]+)`")
 
 
 def rows():

@@ -42,6 +42,7 @@ static inline void fill_spec(struct lxe_spec *spec)
 	lxe_str_set(&spec->seccomp_text, "{}");
 	spec->seccomp_log = true;
 	spec->no_explain = true;
+	lxe_str_set(&spec->apparmor, "lxc-container-default");
 	lxe_str_set(&spec->learn, "learnt.json");
 	spec->net.mode = LXE_NET_FILTERED;
 	lxe_strv_add(&spec->net.allow, "tcp://*.example.org:80,443");

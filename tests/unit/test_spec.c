@@ -43,6 +43,7 @@ static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
 	cr_assert_eq(a->limits.cpu_time_ms, b->limits.cpu_time_ms);
 	cr_assert_eq(a->limits.disk, b->limits.disk);
 	cr_assert_eq(a->limits.grace_ms, b->limits.grace_ms);
+	cr_assert_str_eq(a->apparmor, b->apparmor);
 	cr_assert_str_eq(a->seccomp, b->seccomp);
 	cr_assert_str_eq(a->seccomp_text, b->seccomp_text);
 	cr_assert_eq(a->seccomp_log, b->seccomp_log);
