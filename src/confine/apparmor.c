@@ -89,7 +89,7 @@ static int write_label(const char *profile)
 		return fd;
 	if (more > LXE_APPARMOR_NAME_MAX)
 		return -ENAMETOOLONG;
-	memcpy(line + len, profile, more);
+	memcpy(line + len, profile, more + 1);
 	n = sys_write(fd, line, len + more);
 	return n < 0 ? (int)n : 0;
 }

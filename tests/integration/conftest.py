@@ -18,6 +18,18 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "roots(why): not run as an ordinary user (LXE_AS_USER)")
+
+
+def pytest_collection_modifyitems(config, items):
+    """What is root's alone is not collected as a user: not skipped, because it would prove nothing."""
+    roots = [item for item in items if os.environ.get("LXE_AS_USER") and item.get_closest_marker("roots")]
+    if roots:
+        config.hook.pytest_deselected(items=roots)
+        items[:] = [item for item in items if item not in roots]
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A test that was not run proves nothing: skipped is failed."""

@@ -147,12 +147,23 @@ class User:
         self.home.chmod(0o700)
         self.ids = range(self.range_start(), self.range_start() + 65536)
         self.has_group = False
-        # Where systemd runs he is somebody who has logged in: with a service manager of his own.
-        self.has_manager = logs_in and Path("/run/systemd/system").is_dir()
-        if self.has_manager:
-            subprocess.run(["loginctl", "enable-linger", self.name], check=True)
-            bus = Path(f"/run/user/{self.uid}/bus")
-            poll_until(bus.exists, DEADLINE * 4, 0.1, what=str(bus))
+        self.has_manager = False
+        if logs_in and Path("/run/systemd/system").is_dir():
+            self.log_in()
+
+    def log_in(self):
+        """With systemd: from now on he has a service manager of his own."""
+        subprocess.run(["loginctl", "enable-linger", self.name], check=True)
+        bus = Path(f"/run/user/{self.uid}/bus")
+        poll_until(bus.exists, DEADLINE * 4, 0.1, what=str(bus))
+        self.has_manager = True
+
+    def log_out(self):
+        subprocess.run(["loginctl", "disable-linger", self.name], check=True)
+        subprocess.run(["loginctl", "terminate-user", self.name], capture_output=True)
+        manager = ["systemctl", "is-active", "--quiet", f"user@{self.uid}.service"]
+        poll_until(lambda: subprocess.run(manager).returncode, DEADLINE * 4, 0.1, what="his logout")
+        self.has_manager = False
 
     def range_start(self):
         for line in Path("/etc/subuid").read_text().splitlines():
@@ -202,8 +213,7 @@ class User:
 
     def remove(self):
         if self.has_manager:
-            subprocess.run(["loginctl", "disable-linger", self.name], check=True)
-            subprocess.run(["loginctl", "terminate-user", self.name], capture_output=True)
+            self.log_out()
         change_accounts(["userdel", "--remove", self.name])
 
 

@@ -81,8 +81,9 @@ def test_untrusted_text_is_escaped_in_messages(world):
 
 def run_in_shell(world, redirection, *words):
     script = f'exec "$0" "$@" {redirection}'
-    command = ["sh", "-c", script, str(lxe.BIN), *words]
-    return subprocess.run(command, env=world.env(), capture_output=True, timeout=lxe.DEADLINE)
+    command = ["sh", "-c", script, str(world.binary), *words]
+    popen = world.as_whom({"capture_output": True})
+    return subprocess.run(command, env=world.env(), timeout=lxe.DEADLINE, **popen)
 
 
 @pytest.mark.parametrize("redirection", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

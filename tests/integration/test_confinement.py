@@ -140,7 +140,7 @@ import os
 def readable(path):
     try:
         return open(path, "rb").read(1)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # AppArmor refuses what is covered as well
         return b""
 for path in {HIDDEN_FILES}:
     if readable(path): print("readable", path)

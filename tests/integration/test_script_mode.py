@@ -45,7 +45,10 @@ def test_a_reader_that_leaves_ends_the_run(world):
     script = '"$0" run -- yes | head -n 1; echo "${PIPESTATUS[0]}"'
     begin = time.monotonic()
     result = subprocess.run(
-        ["bash", "-c", script, str(lxe.BIN)], env=world.env(), capture_output=True, timeout=20
+        ["bash", "-c", script, str(world.binary)],
+        env=world.env(),
+        timeout=20 * lxe.SLACK,
+        **world.as_whom({"capture_output": True}),
     )
     assert result.stdout == b"y\n141\n", result
     assert time.monotonic() - begin < 2.0 * lxe.SLACK
