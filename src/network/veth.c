@@ -15,6 +15,9 @@
 #include "sys/fd.h"
 #include "sys/proc.h"
 
+#define CARRIER_MS 2000
+#define OPER_UP 6 /* IF_OPER_UP of linux/if.h, which does not go with net/if.h */
+
 union message {
 	struct nlmsghdr header;
 	char bytes[LXE_NETLINK_BUF];
@@ -220,6 +223,56 @@ static int netns_of(int pidfd, int home)
 	return r;
 }
 
+/* What has changed is not read from the news: what matters is asked for anyway. */
+static void await_news(struct lxe_netlink *nl, int timeout_ms)
+{
+	struct pollfd p = { .fd = mnl_socket_get_fd(nl->socket), .events = POLLIN };
+	char buf[LXE_NETLINK_DUMP];
+
+	if (poll(&p, 1, timeout_ms) > 0)
+		(void)!recv(p.fd, buf, sizeof(buf), MSG_DONTWAIT);
+}
+
+static int read_state(const struct nlmsghdr *header, void *arg)
+{
+	const struct nlattr *attr;
+
+	if (header->nlmsg_type == RTM_NEWLINK)
+		lxe_netlink_each(attr, header, sizeof(struct ifinfomsg))
+		{
+			if (mnl_attr_get_type(attr) == IFLA_OPERSTATE)
+				*(uint8_t *)arg = mnl_attr_get_u8(attr);
+		}
+	return MNL_CB_OK;
+}
+
+/*
+ * The end that was up first drops what it is to send until the kernel's own work has seen that the other
+ * one is there: a first packet that is lost costs a second. Since Linux 6.9 the question itself sees to it.
+ */
+static int await_carrier(const char *name)
+{
+	uint64_t now = sys_now_ms(), end = now + CARRIER_MS;
+	unsigned int index = index_of(name);
+	uint8_t state = 0;
+	struct ifinfomsg *about;
+	struct lxe_netlink nl;
+	union message m;
+	int r;
+
+	r = lxe_netlink_open(&nl, NETLINK_ROUTE, LXE_VETH_NEWS);
+	while (r == 0 && state != OPER_UP && now < end) {
+		about = link_message(&m, RTM_GETLINK, 0);
+		about->ifi_index = (int)index;
+		r = lxe_netlink_ask(&nl, &m.header, read_state, &state);
+		if (r == 0 && state != OPER_UP)
+			await_news(&nl, (int)(end - now));
+		now = sys_now_ms();
+	}
+	lxe_netlink_close(&nl);
+	return r == 0 && state != OPER_UP ? -ETIMEDOUT : r;
+}
+
 int lxe_veth_create(const struct lxe_veth *veth, int pidfd, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -240,11 +293,14 @@ int lxe_veth_create(const struct lxe_veth *veth, int pidfd, struct lxe_err *err)
 		lxe_hint(err, "this kernel has no veth devices: modprobe veth, or --network none");
 	if (r < 0)
 		return lxe_fail(err, r, "make the network device '%s'", veth->name);
+	r = set_up_end(veth, veth->name, &veth->gateway4, &veth->gateway6, false);
+	if (r < 0)
+		return lxe_fail(err, r, "set up the network device '%s'", veth->name);
 	r = set_up_inside(veth, home, other);
 	if (r < 0)
 		return lxe_fail(err, r, "set up '%s' in the container", LXE_VETH_INSIDE);
-	r = set_up_end(veth, veth->name, &veth->gateway4, &veth->gateway6, false);
-	return r < 0 ? lxe_fail(err, r, "set up the network device '%s'", veth->name) : 0;
+	r = await_carrier(veth->name);
+	return r < 0 ? lxe_fail(err, r, "wait for the network device '%s'", veth->name) : 0;
 }
 
 int lxe_veth_cut(struct lxe_netlink *nl, const char *name)
@@ -268,16 +324,6 @@ static int remove_link(struct lxe_netlink *nl, unsigned int index)
 	about->ifi_index = (int)index;
 	r = lxe_netlink_do(nl, &m.header);
 	return r == -ENODEV ? 0 : r;
-}
-
-/* Which device has gone is not read from the news: whether ours is still there is asked for anyway. */
-static void await_news(struct lxe_netlink *nl, int timeout_ms)
-{
-	struct pollfd p = { .fd = mnl_socket_get_fd(nl->socket), .events = POLLIN };
-	char buf[LXE_NETLINK_DUMP];
-
-	if (poll(&p, 1, timeout_ms) > 0)
-		(void)!recv(p.fd, buf, sizeof(buf), MSG_DONTWAIT);
 }
 
 int lxe_veth_await_end(struct lxe_netlink *nl, const char *name, int timeout_ms)

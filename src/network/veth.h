@@ -28,7 +28,7 @@ struct lxe_veth {
 
 /*
  * Make the pair, addresses and default routes included, between the caller's network namespace and that
- * of the process `pidfd`. The host's end is up last. Changes to the other namespace and back.
+ * of the process `pidfd`. Both are ready to send when it returns. Changes to the other namespace and back.
  */
 int lxe_veth_create(const struct lxe_veth *veth, int pidfd, struct lxe_err *err);
 
