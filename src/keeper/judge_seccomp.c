@@ -27,8 +27,9 @@ static void suspect_profile(struct lxe_process *p)
 {
 	struct lxe_outcome *o = &p->outcome;
 
-	if (!p->keeper->main->spec.seccomp_text || o->rule[0] || !WIFSIGNALED(p->status) ||
-		WTERMSIG(p->status) != SIGSEGV)
+	/* Of who was watched it is known what was refused. */
+	if (!p->keeper->main->spec.seccomp_text || o->rule[0] || o->denied ||
+		!WIFSIGNALED(p->status) || WTERMSIG(p->status) != SIGSEGV)
 		return;
 	snprintf(o->message, sizeof(o->message),
 		"the command was ended by signal %d, as one is that is refused what it needs to begin",

@@ -150,6 +150,6 @@ void lxe_reason_of_profile(struct lxe_reason *ret, const struct lxe_keeper *k, c
 			cap);
 	else
 		snprintf(ret->hint, sizeof(ret->hint),
-			"a profile that permits the call lets it pass (--seccomp FILE); "
-			"--seccomp-log lets all pass");
+			"a profile that permits the call lets it pass (--seccomp FILE, which --learn "
+			"makes); --seccomp-log lets all pass");
 }

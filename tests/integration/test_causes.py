@@ -56,9 +56,14 @@ def test_a_profile_under_which_nothing_gets_memory(world, tmp_path):
     calls = [{"names": names, "action": "SCMP_ACT_ALLOW"}]
     profile = tmp_path / "profile.json"
     profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": calls}))
-    status, entry, said = ended(world, tmp_path, "--seccomp", str(profile), "--", "true")
+    words = ("--seccomp", str(profile), "--", "true")
+    status, entry, said = ended(world, tmp_path, "--no-explain", *words)
     assert status == 128 + signal.SIGSEGV and entry["rule"] == f"seccomp {profile}"
     assert "hint: --learn" in said
+    # Who is watched is told more.
+    status, entry, said = ended(world, tmp_path, *words)
+    assert status == 128 + signal.SIGSEGV and entry["rule"].startswith(f"seccomp {profile}: ")
+    assert "--learn" in entry["hint"] and "brk" in {d["call"] for d in entry["denials"]}
 
 
 def test_a_status_is_not_a_death_by_the_filter(world, tmp_path):
