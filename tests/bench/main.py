@@ -12,6 +12,7 @@ import cold
 import living
 import measure
 import memory
+import network
 import peers
 import report
 import script
@@ -20,7 +21,7 @@ from workspace import Workspace
 
 TOP = Path(__file__).resolve().parent.parent.parent
 BIN = Path(os.environ.get("LXE_BIN", TOP / "build" / "lxc-exec")).resolve()
-PARTS = ("cold", "phases", "script", "pty", "memory", "living")
+PARTS = ("cold", "phases", "script", "pty", "memory", "living", "network")
 
 
 def parse(words):
@@ -76,6 +77,7 @@ def sections(work, options):
         ("pty", terminal.terminal),
         ("memory", memory.memory),
         ("living", living.living),
+        ("network", network.network),
     ):
         if name in wanted:
             yield from part(work, options)

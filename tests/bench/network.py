@@ -1,0 +1,178 @@
+"""Sandboxes with a network, in a host and an internet of network namespaces that are made for it."""
+
+import contextlib
+import ctypes
+import json
+import socket
+import subprocess
+import threading
+import time
+
+import measure
+from report import Section
+
+RULES = [word for i in range(20) for word in ("--allow", f"tcp://203.0.113.{i + 10}:443")]
+CROWD = 20
+SECONDS = 1.0
+ADDRESS = "198.51.100.1"
+SEND = """
+import socket, sys, time
+sock = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+data, sent, end = bytes(1 << 17), 0, time.monotonic() + float(sys.argv[3])
+while time.monotonic() < end:
+    sent += sock.send(data)
+print(sent)
+"""
+
+
+class Lab:
+    """`host`, in which lxc-exec runs, wired to `inet`; a third one, `plain`, to measure a veth alone."""
+
+    def __init__(self, work, stack):
+        self.work, self.stack = work, stack
+        self.names = {}
+        for name in ("host", "inet", "plain"):
+            self.names[name] = f"lxet-{work.tag[9:]}-{name}"
+            self.ip("netns", "add", self.names[name])
+            stack.callback(self.ip, "netns", "del", self.names[name])
+            self.within(name, "link", "set", "lo", "up")
+        self.wire("host", "198.51.100.2/24", "inet", f"{ADDRESS}/24")
+        self.wire("plain", "203.0.113.2/24", "host", "203.0.113.1/24")
+
+    def ip(self, *words):
+        if self.work.call("/usr/sbin/ip", *words):
+            raise measure.Failed(f"ip {' '.join(words)}")
+
+    def within(self, name, *words):
+        self.ip("-n", self.names[name], *words)
+
+    def wire(self, one, address, other, other_address):
+        self.within(one, "link", "add", f"to-{other}", "type", "veth", "peer", "name", f"to-{one}",
+                    "netns", self.names[other])
+        for name, device, net in ((one, f"to-{other}", address), (other, f"to-{one}", other_address)):
+            self.within(name, "addr", "add", net, "dev", device)
+            self.within(name, "link", "set", device, "up")
+
+    def argv(self, name, *words):
+        return ["/usr/bin/nsenter", f"--net=/run/netns/{self.names[name]}", *words]
+
+    def lxc_exec(self, *words):
+        return self.argv("host", *self.work.lxc_exec(*words))
+
+    def run(self, *words):
+        took, status = measure.one_shot(self.lxc_exec("run", *words), self.work.env)
+        if status:
+            raise measure.Failed(f"run {' '.join(words)}: status {status}")
+        return took
+
+
+def one_of(work, lab, words):
+    """The whole run, and its teardown."""
+    record = work.disk / "network.json"
+    whole = lab.run("--result", str(record), *words, "--", "true")
+    return whole, json.loads(record.read_text())["spans_us"]["teardown"] / 1000
+
+
+def cold(work, lab, count):
+    kinds = {
+        "--network none": [],
+        "filtered, 20 rules": ["--network", "filtered", *RULES],
+        "filtered, 20 rules, a name": [*RULES, "--allow", "tcp://web.example:443"],
+    }
+    whole, start, teardown = ({kind: [] for kind in kinds} for _ in range(3))
+    for _ in range(count):
+        for kind, words in kinds.items():
+            took, end = one_of(work, lab, words)
+            whole[kind].append(took)
+            start[kind].append(took - end)
+            teardown[kind].append(end)
+    for key, title, samples in (
+        ("network", "a cold run with a network, ms", whole),
+        ("network-start", "the same without its teardown, ms", start),
+        ("network-teardown", "its teardown, ms", teardown),
+    ):
+        section = Section(key, title, share="x none")
+        base = samples["--network none"]
+        for kind, values in samples.items():
+            section.row(kind, measure.summary(values), measure.ratio(values, base))
+        p50 = {kind: measure.summary(values)["p50"] for kind, values in samples.items()}
+        if samples is start:
+            section.target("20 rules add", p50["filtered, 20 rules"] - p50["--network none"], 15, "ms")
+            added = p50["filtered, 20 rules, a name"] - p50["--network none"]
+            section.target("20 rules and a name add", added, 40, "ms")
+        if samples is teardown:
+            section.target("with a network", p50["filtered, 20 rules"], 60, "ms")
+        yield section
+
+
+def crowd(work, lab, rounds):
+    section = Section("network-crowd", f"{CROWD} filtered runs at once, ms", share="x one")
+    words = lab.lxc_exec("run", *RULES, "--", "true")
+    alone, together = [], []
+    for _ in range(rounds):
+        alone.append(lab.run(*RULES, "--", "true"))
+        begin = time.perf_counter()
+        processes = [subprocess.Popen(words, env=work.env, stdin=subprocess.DEVNULL) for _ in range(CROWD)]
+        if any([process.wait(60) for process in processes]):
+            raise measure.Failed("one of many filtered runs failed")
+        together.append((time.perf_counter() - begin) * 1000)
+    section.row("one", measure.summary(alone), 1.0)
+    section.row("all", measure.summary(together), measure.ratio(together, alone))
+    section.target("all / one", measure.ratio(together, alone), 6, "x")
+    return section
+
+
+@contextlib.contextmanager
+def sink(lab, name, address):
+    """Takes whatever comes: the port."""
+    fd = open(f"/run/netns/{lab.names[name]}", encoding="utf-8")
+    box = []
+
+    def make():
+        if ctypes.CDLL(None).setns(fd.fileno(), 0):
+            raise measure.Failed("setns")
+        box.append(socket.create_server((address, 0)))
+
+    def take():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = box[0].accept()
+                while connection.recv(1 << 20):
+                    pass
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    fd.close()
+    threading.Thread(target=take, daemon=True).start()
+    yield box[0].getsockname()[1]
+    box[0].shutdown(socket.SHUT_RDWR)
+    box[0].close()
+
+
+def rate(work, argv):
+    done = subprocess.run(argv, env=work.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
+    return int(done.stdout) / SECONDS / 1e6
+
+
+def throughput(work, lab, rounds):
+    section = Section("network-rate", "TCP to the host's namespace, MB/s", share="x plain")
+    plain, ours = [], []
+    with sink(lab, "host", "203.0.113.1") as port:
+        send = ["/usr/bin/python3", "-c", SEND]
+        for _ in range(rounds):
+            words = [*send, "203.0.113.1", str(port), str(SECONDS)]
+            plain.append(rate(work, lab.argv("plain", *words)))
+            ours.append(rate(work, lab.lxc_exec("run", "--allow", "203.0.113.1", "--", *words)))
+    section.row("a veth alone", measure.summary(plain), 1.0)
+    section.row("a filtered sandbox", measure.summary(ours), measure.ratio(ours, plain))
+    section.target("sandbox / plain", measure.ratio(ours, plain), 0.9, "x", at_least=True)
+    return section
+
+
+def network(work, options):
+    with contextlib.ExitStack() as stack:
+        lab = Lab(work, stack)
+        yield from cold(work, lab, max(10, options.count // 4))
+        yield crowd(work, lab, options.rounds)
+        yield throughput(work, lab, options.rounds)
