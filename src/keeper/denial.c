@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -222,32 +222,41 @@ static bool has_whole_root(pid_t thread)
 	return readlink(link, root, sizeof(root)) == 1 && root[0] == '/';
 }
 
-static void look(struct lxe_process *p, struct target *t, const struct seccomp_data *data,
-	const struct lxe_watched *call)
+/* Killed meanwhile, its number may be another's. */
+static bool still_waits(int listener, uint64_t id)
 {
-	LXE_AUTOCLOSE int at = -EBADF;
-	struct lxe_reason why;
-
-	if (find_target(t, call, data) && decides(t, p->keeper, &at) > 0 &&
-		has_whole_root(t->thread) && lxe_reason_of(&why, p->keeper, t->root, at))
-		note(p, call->name, t->path, &why);
+	return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
-void lxe_denial_of_path(struct lxe_process *p, pid_t thread, const struct seccomp_data *data)
+static bool is_denied(const struct lxe_process *p, struct target *t, struct lxe_reason *why,
+	const struct seccomp_data *data, const struct lxe_watched *call)
+{
+	LXE_AUTOCLOSE int at = -EBADF;
+
+	return find_target(t, call, data) && decides(t, p->keeper, &at) > 0 &&
+	       has_whole_root(t->thread) && lxe_reason_of(why, p->keeper, t->root, at);
+}
+
+void lxe_denial_of_path(struct lxe_process *p, int listener, const struct seccomp_notif *notif)
 {
 	LXE_AUTOCLOSE int root = -EBADF;
-	struct target t = { .thread = thread };
+	struct target t = { .thread = (pid_t)notif->pid };
+	struct lxe_reason why;
 	char link[32];
 
-	snprintf(link, sizeof(link), "/proc/%d/root", thread);
+	snprintf(link, sizeof(link), "/proc/%d/root", t.thread);
 	t.root = root = open(link, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return;
-	/* What is not there is not moved anywhere either. */
-	for (const struct lxe_watched *call = lxe_watched_calls(); call->name; call++)
-		if (call->number == data->nr && call->kind != LXE_WATCHED_NOT &&
-			(call->kind != LXE_WATCHED_REPLACE || t.is_there))
-			look(p, &t, data, call);
+	for (const struct lxe_watched *call = lxe_watched_calls(); call->name; call++) {
+		if (call->number != notif->data.nr || call->kind == LXE_WATCHED_NOT)
+			continue;
+		/* What is not there is not moved anywhere either. */
+		if (call->kind == LXE_WATCHED_REPLACE && !t.is_there)
+			continue;
+		if (is_denied(p, &t, &why, &notif->data, call) && still_waits(listener, notif->id))
+			note(p, call->name, t.path, &why);
+	}
 }
 
 void lxe_denial_of_call(struct lxe_process *p, const struct seccomp_data *data)

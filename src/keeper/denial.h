@@ -20,8 +20,11 @@ struct lxe_denied {
 	char rule[LXE_ERR_HINT_MAX], hint[LXE_ERR_HINT_MAX];
 };
 
-/* A thread is about to make this call, and will go on: will a rule of ours stand in its way? */
-void lxe_denial_of_path(struct lxe_process *p, pid_t thread, const struct seccomp_data *data);
+/*
+ * A thread is about to make this call, of which the listener has told, and will go on: will a rule of ours
+ * stand in its way? What is seen counts only if it is the same thread in the end.
+ */
+void lxe_denial_of_path(struct lxe_process *p, int listener, const struct seccomp_notif *notif);
 
 /* The profile has refused the call. */
 void lxe_denial_of_call(struct lxe_process *p, const struct seccomp_data *data);

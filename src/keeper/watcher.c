@@ -109,7 +109,7 @@ static void explain(struct lxe_watcher *w, const struct seccomp_notif *call)
 	if (!w->process || !has_time(w))
 		return;
 	if (lxe_watch_permits(w->keeper->watch.readers, call->data.arch, call->data.nr))
-		lxe_denial_of_path(w->process, (pid_t)call->pid, &call->data);
+		lxe_denial_of_path(w->process, w->listener, call);
 	else
 		lxe_denial_of_call(w->process, &call->data);
 }
