@@ -22,7 +22,8 @@ static void add(struct lxe_names *n, const struct lxe_net_rule *rules, size_t co
 {
 	for (size_t i = 0; i < count; i++)
 		if (lxe_net_rule_has_set(&rules[i]))
-			n->rules[n->n++] = (struct lxe_name_rule){ &rules[i], deny, i };
+			n->rules[n->n++] = (struct lxe_name_rule){ &rules[i], deny, i,
+				lxe_net_set_of(rules, i) };
 }
 
 int lxe_names_init(struct lxe_names *ret, const struct lxe_net_spec *spec)

@@ -16,6 +16,7 @@ struct lxe_name_rule {
 	const struct lxe_net_rule *rule;
 	bool deny;
 	size_t index; /* among the allowed, or the denied */
+	size_t set;   /* the index of the rule whose set it has */
 };
 
 struct lxe_names {

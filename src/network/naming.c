@@ -54,7 +54,7 @@ static int cannot(struct lxe_err *err, const char *what, const char *name, const
 	return -ENOENT;
 }
 
-static int add_known(struct lxe_naming *n, size_t index, const struct lxe_net_addr *addr)
+static int add_known(struct lxe_naming *n, size_t set, const struct lxe_net_addr *addr)
 {
 	struct lxe_resolver_known *longer =
 		reallocarray(n->known, n->n_known + 1, sizeof(*n->known));
@@ -62,13 +62,13 @@ static int add_known(struct lxe_naming *n, size_t index, const struct lxe_net_ad
 	if (!longer)
 		return -ENOMEM;
 	n->known = longer;
-	n->known[n->n_known++] = (struct lxe_resolver_known){ true, index, *addr };
+	n->known[n->n_known++] = (struct lxe_resolver_known){ true, set, *addr };
 	return 0;
 }
 
 /* All addresses, also of a family that the sandbox does not have: what cannot be reached needs no rule. */
 static int look_up_denied(
-	struct lxe_naming *n, const struct lxe_net_rule *rule, size_t index, struct lxe_err *err)
+	struct lxe_naming *n, const struct lxe_net_rule *rule, size_t set, struct lxe_err *err)
 {
 	struct lxe_net_addr addr;
 	struct addrinfo *list;
@@ -85,7 +85,7 @@ static int look_up_denied(
 	}
 	for (const struct addrinfo *i = list; r == 0 && i; i = i->ai_next)
 		if (take_addr(&addr, i->ai_addr, true))
-			r = add_known(n, index, &addr);
+			r = add_known(n, set, &addr);
 	freeaddrinfo(list);
 	return r < 0 ? lxe_fail(err, r, "look up '%s'", rule->name) : 0;
 }
@@ -100,7 +100,7 @@ static int look_up_all_denied(struct lxe_naming *n, struct lxe_err *err)
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		if (!lxe_net_rule_has_set(&denied[i]))
 			continue;
-		r = look_up_denied(n, &denied[i], i, err);
+		r = look_up_denied(n, &denied[i], lxe_net_set_of(denied, i), err);
 		if (r == 0 && sys_now_ms() > end)
 			r = cannot(err, "--deny-net", denied[i].name, "it takes too long");
 	}

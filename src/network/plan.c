@@ -28,6 +28,21 @@ void lxe_net_set_name(char buf[LXE_NET_SET_NAME], const char *id8, bool deny, si
 		family == LXE_NET_V4 ? '4' : '6');
 }
 
+size_t lxe_net_set_of(const struct lxe_net_rule *rules, size_t i)
+{
+	const struct lxe_net_rule *rule = &rules[i];
+
+	if (!lxe_net_rule_has_set(rule))
+		return i;
+	for (size_t k = 0; k < i; k++)
+		if (lxe_net_rule_has_set(&rules[k]) && rules[k].proto == rule->proto &&
+			rules[k].n_ports == rule->n_ports &&
+			memcmp(rules[k].ports, rule->ports,
+				rule->n_ports * sizeof(rule->ports[0])) == 0)
+			return k;
+	return i;
+}
+
 static void name_chain(char buf[LXE_NET_CHAIN], const char *id8, char letter)
 {
 	snprintf(buf, LXE_NET_CHAIN, "LXE-%.8s-%c", id8, letter);
@@ -94,7 +109,7 @@ static void put_rules(const struct lxe_net_text *p, bool deny, enum lxe_net_rank
 	};
 
 	for (size_t i = 0; i < n; i++)
-		if (lxe_net_rank(&rules[i]) == rank)
+		if (lxe_net_rank(&rules[i]) == rank && lxe_net_set_of(rules, i) == i)
 			lxe_net_put_rule(
 				&lines, &rules[i], i, p->egress, deny ? p->refuse : "ACCEPT");
 }

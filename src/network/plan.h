@@ -75,4 +75,10 @@ static inline bool lxe_net_rule_has_set(const struct lxe_net_rule *rule)
 	return rule->host == LXE_NET_NAME || rule->host == LXE_NET_BELOW;
 }
 
+/*
+ * The rule whose set that of the i-th is: the first that is a name and has the same protocol and ports. So ten
+ * thousand names take as many sets, and lines of the firewall, as they have different ports.
+ */
+size_t lxe_net_set_of(const struct lxe_net_rule *rules, size_t i);
+
 #endif

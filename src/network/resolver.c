@@ -14,7 +14,7 @@
 #define LINE_BYTES 1000
 
 /* Addresses in an ipset; when there are more, others go. */
-#define SET_SIZE 4096
+#define SET_SIZE 65536
 
 /* Of the two that hear only from the first, on the gateway's address: no rule lets anybody in there. */
 #define PORT 53
@@ -87,7 +87,10 @@ static int add_set(const struct text *t, char *line, size_t *len, const struct l
 	enum lxe_net_family last = t->in->v6 ? LXE_NET_V6 : LXE_NET_V4;
 
 	for (enum lxe_net_family f = LXE_NET_V4; f <= last; f++) {
-		lxe_net_set_name(set, t->in->id8, rule->deny, rule->index, f);
+		lxe_net_set_name(set, t->in->id8, rule->deny, rule->set, f);
+		/* Their names end in the family: none is the beginning of another. */
+		if (strstr(line, set))
+			continue;
 		if (lxe_format(line + *len, LINE_BYTES - *len, "%c%s", *len ? ',' : '/', set) < 0)
 			return -E2BIG;
 		*len += strlen(line + *len);
@@ -103,7 +106,7 @@ static int put_sets_of(const struct text *t, const char *name)
 						     : LXE_NAME_EITHER;
 	struct lxe_name_walk w = { .name = name };
 	const struct lxe_name_rule *rule;
-	char line[LINE_BYTES];
+	char line[LINE_BYTES] = "";
 	size_t len = 0;
 	int r = 0;
 
@@ -257,8 +260,10 @@ static int put_creates(struct text *t)
 	for (size_t i = 0; i < t->names.n; i++) {
 		const struct lxe_name_rule *rule = &t->names.rules[i];
 
+		if (rule->set != rule->index)
+			continue;
 		for (enum lxe_net_family f = LXE_NET_V4; f <= last; f++) {
-			lxe_net_set_name(set, t->in->id8, rule->deny, rule->index, f);
+			lxe_net_set_name(set, t->in->id8, rule->deny, rule->set, f);
 			fprintf(t->out,
 				"create %s hash:ip family %s hashsize 64 maxelem %d timeout %d forceadd\n",
 				set, f == LXE_NET_V4 ? "inet" : "inet6", SET_SIZE,
@@ -271,7 +276,7 @@ static int put_creates(struct text *t)
 
 		if (k->addr.family > last)
 			continue;
-		lxe_net_set_name(set, t->in->id8, k->deny, k->index, k->addr.family);
+		lxe_net_set_name(set, t->in->id8, k->deny, k->set, k->addr.family);
 		lxe_net_addr_format(&k->addr, addr);
 		fprintf(t->out, "add %s %s timeout 0\n", set, addr);
 	}

@@ -29,7 +29,7 @@
 /* An address that a rule's name had at the start; it stays in the rule's set. */
 struct lxe_resolver_known {
 	bool deny;
-	size_t index; /* among the allowed, or the denied */
+	size_t set; /* lxe_net_set_of() that rule, among the allowed or the denied */
 	struct lxe_net_addr addr;
 };
 

@@ -123,7 +123,7 @@ Test(resolver, is_told_all_of_it)
 					   "bogus-nxdomain=198.18.0.0/15\n"
 					   "port=53\n");
 	cr_expect_str_eq(m.sets, "create LXE-0123abcd-a0-4 hash:ip family inet hashsize 64 maxelem "
-				 "4096 timeout 600 forceadd\n");
+				 "65536 timeout 600 forceadd\n");
 	release(&m);
 }
 
@@ -137,20 +137,35 @@ Test(resolver, an_exact_name_refuses_those_below_it)
 		"ipset=/b.example/LXE-0123abcd-a1-4\n");
 }
 
+Test(resolver, rules_with_the_same_ports_share_a_set)
+{
+	struct made m;
+
+	prepare(&m, LXE_NET_FILTERED, "tcp://a.example:1 tcp://b.example:2 tcp://c.example:1",
+		"a.example");
+	plan(&m);
+	cr_expect_str_eq(lines(m.plan.config[0], "ipset"),
+		"ipset=/a.example/LXE-0123abcd-a0-4,LXE-0123abcd-d0-4\n"
+		"ipset=/b.example/LXE-0123abcd-a1-4\n"
+		"ipset=/c.example/LXE-0123abcd-a0-4\n");
+	cr_expect_null(strstr(m.sets, "a2-4"));
+	release(&m);
+}
+
 Test(resolver, a_wildcard_refuses_the_name_itself)
 {
 	expect_rules(LXE_NET_FILTERED, "*.a.example", "",
 		"address=/#/\nserver=/*.a.example/" UP "\nipset=/a.example/LXE-0123abcd-a0-4\n");
 }
 
-Test(resolver, a_name_below_a_wildcard_is_in_the_sets_of_both)
+Test(resolver, a_name_below_a_wildcard_is_in_their_set)
 {
 	expect_rules(LXE_NET_FILTERED, "*.example x.example", "",
 		"address=/#/\n"
 		"server=/*.example/" UP "\n"
 		"server=/x.example/" UP "\nserver=/*.x.example/" UP "\n"
 		"ipset=/example/LXE-0123abcd-a0-4\n"
-		"ipset=/x.example/LXE-0123abcd-a1-4,LXE-0123abcd-a0-4\n");
+		"ipset=/x.example/LXE-0123abcd-a0-4\n");
 }
 
 Test(resolver, two_rules_for_one_name_have_a_set_each)
@@ -210,7 +225,7 @@ Test(resolver, where_a_name_and_those_below_it_differ_two_more_keep_them_apart)
 	cr_expect_str_eq(lines(m.plan.config[2], "port server address ipset"),
 		"server=" UP "\n"
 		"ipset=/example/LXE-0123abcd-a1-4\n"
-		"ipset=/git.example/LXE-0123abcd-a2-4,LXE-0123abcd-a1-4\n"
+		"ipset=/git.example/LXE-0123abcd-a1-4\n"
 		"port=5302\n");
 	release(&m);
 }
@@ -300,6 +315,6 @@ Test(resolver, ten_thousand_names_are_no_matter)
 	plan(&m);
 	cr_expect_eq(m.plan.n, 1);
 	cr_expect_not_null(
-		strstr(m.plan.config[0], "ipset=/n9999.a.b.example/LXE-0123abcd-a9999-4\n"));
+		strstr(m.plan.config[0], "ipset=/n9999.a.b.example/LXE-0123abcd-a0-4\n"));
 	release(&m);
 }
