@@ -37,7 +37,7 @@ integration: all
 USER_TESTS ?= script_mode confinement escapes images readiness output secrets denials seccomp library metrics \
 	profiles stats attach life sandboxes ways_out terminal edges hostile limits watching causes
 # Long tables of which the user's part is no other than root's.
-USER_NOT ?= first_words or each_verb_in_each_state
+USER_NOT ?= first_words or each_verb_in_each_state or no_failed_step or made_of_many
 .PHONY: integration-user
 integration-user: all
 	LXE_AS_USER=1 LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B -m pytest -p no:cacheprovider -q \

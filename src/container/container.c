@@ -78,8 +78,8 @@ static int set_items(
 		const char *key, *value;
 	} items[] = {
 		{ "lxc.rootfs.path", rootfs },
-		/* Its own profile denies the mounts by which the command's process covers /proc. */
-		{ "lxc.apparmor.profile", "unconfined" },
+		/* Its own denies the mounts by which pid 1 covers /proc: commands enter it (confine/apparmor.h). */
+		{ "lxc.apparmor.profile", "unchanged" },
 		{ "lxc.rootfs.mount", config->rootfs_mount },
 		{ "lxc.uts.name", config->hostname },
 		{ "lxc.idmap", map_u },

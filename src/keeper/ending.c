@@ -30,6 +30,23 @@ bool lxe_keeper_lacks_cgroup(const struct lxe_keeper *k)
 	return k->cgroups && lxe_cgroup_host_mode(k->cgroups) == LXE_CGROUP_NONE;
 }
 
+/*
+ * A child of the monitor's that had not yet got as far as to ask for its death is ours when that is dead, and may
+ * wait for it for ever. All our children are the sandbox's.
+ */
+static void kill_children(void)
+{
+	char path[64], text[4096], *rest = text, *word;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	if (sys_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return;
+	while ((word = strsep(&rest, " ")))
+		if (lxe_parse_int(word, 1, INT_MAX, &pid) == 0)
+			kill(pid, SIGKILL);
+}
+
 void lxe_keeper_kill_container(struct lxe_keeper *k)
 {
 	if (k->init_leaf && lxe_cgroup_leaf_kill(k->init_leaf) == 0)
@@ -37,6 +54,8 @@ void lxe_keeper_kill_container(struct lxe_keeper *k)
 	/* Not reaped yet, so nobody else has its number; pid 1 dies with it. */
 	if (k->monitor > 0)
 		kill(k->monitor, SIGKILL);
+	else if (lxe_keeper_lacks_cgroup(k))
+		kill_children();
 }
 
 static int note_init(struct lxe_keeper *k, struct lxe_err *err)
@@ -199,23 +218,6 @@ void lxe_process_signal_tree(const struct lxe_process *p, int signal)
 
 	if (!p->tree || kill_look(&told, p->tree) < 0)
 		kill(p->pid, signal);
-}
-
-/*
- * A child of the monitor's that had not yet got as far as to ask for its death is ours when that is dead, and may
- * wait for it for ever. All our children are the sandbox's.
- */
-static void kill_children(void)
-{
-	char path[64], text[4096], *rest = text, *word;
-	int pid;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
-	if (sys_read_file(AT_FDCWD, path, text, sizeof(text)) < 0)
-		return;
-	while ((word = strsep(&rest, " ")))
-		if (lxe_parse_int(word, 1, INT_MAX, &pid) == 0)
-			kill(pid, SIGKILL);
 }
 
 /* Does anything that is our child, or has become it, still run? */

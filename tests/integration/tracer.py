@@ -28,7 +28,9 @@ WALL = 0x40000000
 # The holder of a user namespace ends before anything depends on what it calls.
 ROLES = ("monitor", "init", "starter", "helper", "command")
 # Whom each forks, in order; what it clones with another signal than SIGCHLD at its end is set apart.
-FORKED = {"keeper": ("monitor", "starter"), "monitor": ("init",), "starter": ("helper",)}
+# An ordinary user has two children first that map ids for his keeper.
+MAPPERS = ("mapper", "mapper") if os.environ.get("LXE_AS_USER") else ()
+FORKED = {"keeper": (*MAPPERS, "monitor", "starter"), "monitor": ("init",), "starter": ("helper",)}
 CLONED = {"keeper": "holder", "helper": "command"}
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -129,6 +131,8 @@ class Tracer:
         pid, role = child.value, self.roles[parent]
         if event == CLONE:
             self.roles[pid] = CLONED.get(role, "other")
+        elif event == VFORK:  # what becomes another program at once
+            self.roles[pid] = "other"
         else:
             earlier = self.forks[role] = self.forks.get(role, -1) + 1
             self.roles[pid] = (FORKED.get(role, ()) + ("other",) * (earlier + 1))[earlier]
