@@ -119,7 +119,7 @@ help:
 	@echo 'make              build/lxc-exec, which runs from the tree'
 	@echo 'make install      with PREFIX, DESTDIR'
 	@echo 'make test         everything, as CI does; unit, integration, asan, check: parts of it'
-	@echo 'make sweep        runs killed at random moments (SEED, COUNT; LIVES of named ones)'
+	@echo 'make sweep        runs killed at random moments (SEED, COUNT; LIVES of named ones, NETWORKED)'
 	@echo 'make faultsweep   the n-th system call of a life fails (SEED, POINTS)'
 	@echo 'make cover        which lines of src the tests execute (COVER: unit, integration)'
 	@echo 'make compdb       compile_commands.json, for editors'

@@ -6,6 +6,36 @@ import os
 import random
 
 import lxe
+import netlab
+
+
+class Networked:
+    """A world on a host of its own (netlab.py), each of whose sandboxes has a network."""
+
+    options = ["--network", "filtered", "--allow", f"tcp://{netlab.INET4}:80", "--publish", "8080:80"]
+
+    def __init__(self, lab):
+        self.lab, self.run, self.popen, self.pty = lab, lab.run, lab.popen, lab.pty
+
+    def __getattr__(self, name):
+        return getattr(self.lab.world, name)
+
+    def assert_clean(self, timeout=0.0):
+        self.lab.world.assert_clean(timeout)
+        lxe.poll_until(lambda: not self.lab.left(), max(timeout, 0.01), what=f"{self.lab.left()} to go")
+
+    def close(self):
+        self.lab.__exit__()
+
+
+def new_world(networked, user):
+    if networked:
+        return Networked(netlab.NetLab().__enter__())
+    return lxe.World(user=user)
+
+
+def options_of(world):
+    return getattr(world, "options", [])
 
 
 def report(noun, kinds, counts, struck):
@@ -21,10 +51,11 @@ def main(about, noun, kinds, planner, one):
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--network", action="store_true", help="each sandbox has one")
     options = parser.parse_args()
     rng = random.Random(options.seed)
     user = lxe.User() if os.environ.get("LXE_AS_USER") else None
-    world = lxe.World(user=user)
+    world = new_world(options.network, user)
     counts, struck, failures = collections.Counter(), collections.Counter(), 0
     try:
         plan_from = planner(world)
