@@ -225,3 +225,14 @@ def test_a_denied_link_denies_what_it_leads_to(world):
     assert result.returncode == 1 and b"Permission denied" in result.stderr
     result = world.run("run", "--deny", "/bin", "--", "/usr/bin/true")
     assert result.returncode == 126, result
+
+
+def test_an_apparmor_profile_that_cannot_be_had_starts_nothing(world):
+    """vm_apparmor.py has what holds where AppArmor is on."""
+    refused = world.run("run", "--apparmor", "lxe-no-such", "--", "echo", "ran")
+    refusal(refused, says="enter the AppArmor profile 'lxe-no-such': [^$]*\nhint: ")
+    for name in ("a b", ":ns:a", "a//&b", "x" * 201):
+        refused = world.run("run", f"--apparmor={name}", "--", "echo", "ran")
+        refusal(refused, says="is not the name of an AppArmor profile")
+    for name in ("default", "unconfined"):
+        ok(world.run("run", "--apparmor", name, "--", "true"))
