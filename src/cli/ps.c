@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/confinement_json.h"
 #include "cli/limits_json.h"
+#include "cli/mounts_json.h"
 #include "cli/net_json.h"
 #include "cli/print.h"
 #include "client/registry.h"
@@ -91,9 +92,10 @@ static json_t *details_of(const struct lxe_info *i)
 			     "keep", i->record.keep, "tty", i->spec.tty == LXE_TTY_ON, "started_at",
 			     time_or_null(i->live.started_at_ms), "ended_at",
 			     time_or_null(i->has_outcome ? i->outcome.ended_at_ms : 0)));
-	json_object_update_new(all,
-		json_pack("{s:[], s:o, s:o, s:o}", "mounts", "network", lxe_json_net(&i->spec.net),
-			"limits", lxe_json_limits(&i->spec), "ending", ending_of(i)));
+	json_object_update_new(
+		all, json_pack("{s:o, s:o, s:o, s:o}", "mounts", lxe_json_mounts(&i->spec.mounts),
+			     "network", lxe_json_net(&i->spec.net), "limits",
+			     lxe_json_limits(&i->spec), "ending", ending_of(i)));
 	json_object_set_new(all, "confinement", lxe_json_confinement(&i->spec));
 	json_object_set_new(
 		all, "blocked", lxe_blocked_json(i->blocked ? i->blocked : i->outcome.blocked));

@@ -11,6 +11,7 @@
 #include "container/build.h"
 #include "keeper/delegation.h"
 #include "keeper/keeper.h"
+#include "keeper/mounts.h"
 #include "keeper/network.h"
 #include "keeper/view.h"
 #include "rootfs/secrets.h"
@@ -234,7 +235,8 @@ static int load_filter(struct lxe_keeper *k, struct lxe_err *err)
 }
 
 /* What is needed of the host is opened before the keeper leaves the host's view of the mounts. */
-static int open_parts(struct lxe_keeper *k, int *init, struct lxe_err *err)
+static int open_parts(
+	struct lxe_keeper *k, int *init, struct lxe_sources *sources, struct lxe_err *err)
 {
 	int r;
 
@@ -251,6 +253,9 @@ static int open_parts(struct lxe_keeper *k, int *init, struct lxe_err *err)
 		lxe_idmap_nested(&k->idmap);
 	else
 		r = lxe_idmap_pick(&k->idmap, "/etc/subuid", k->sandbox.id, err);
+	if (r < 0)
+		return r;
+	r = lxe_keeper_open_sources(k, sources, err);
 	if (r < 0)
 		return r;
 	r = load_filter(k, err);
@@ -283,18 +288,26 @@ static int park_command(struct lxe_keeper *k, struct lxe_err *err)
 	return lxe_outcome_fail(&p->outcome, -EIO, err);
 }
 
-int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
+static int make_rootfs(
+	struct lxe_keeper *k, int dir, struct lxe_sources *sources, struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int init = -EBADF;
+	int r;
+
+	if (lxe_str_set(&k->image.path, LXE_VIEW_IMAGE) < 0)
+		return lxe_fail(err, -ENOMEM, "open image '%s'", k->main->spec.image);
+	r = lxe_rootfs_mount(&k->image, dir, LXE_VIEW_DIR, &k->idmap, k->main->spec.keep,
+		k->main->spec.limits.disk, err);
+	if (r < 0)
+		return r;
+	r = lxe_keeper_place(k, sources, err);
+	return r < 0 ? r : mount_secrets(k, err);
+}
+
+static int create(struct lxe_keeper *k, int init, struct lxe_sources *sources, struct lxe_err *err)
+{
 	LXE_AUTOCLOSE int dir = -EBADF;
 	int r;
 
-	k->starting = 1;
-	k->main->counted = true;
-	r = open_parts(k, &init, err);
-	if (r < 0)
-		return r;
-	lxe_keeper_lap(k, LXE_SPAN_OPEN);
 	r = journal_parts(k, err);
 	if (r < 0)
 		return r;
@@ -311,13 +324,7 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 	dir = lxe_view_enter(&k->sandbox, k->image.path, &k->host_view, err);
 	if (dir < 0)
 		return dir;
-	if (lxe_str_set(&k->image.path, LXE_VIEW_IMAGE) < 0)
-		return lxe_fail(err, -ENOMEM, "open image '%s'", k->main->spec.image);
-	r = lxe_rootfs_mount(&k->image, dir, LXE_VIEW_DIR, &k->idmap, k->main->spec.keep,
-		k->main->spec.limits.disk, err);
-	if (r < 0)
-		return r;
-	r = mount_secrets(k, err);
+	r = make_rootfs(k, dir, sources, err);
 	if (r < 0)
 		return r;
 	lxe_keeper_lap(k, LXE_SPAN_ROOTFS);
@@ -332,4 +339,23 @@ int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
 		return r;
 	r = park_command(k, err);
 	return r < 0 ? r : lxe_keeper_resolver_await(k, err);
+}
+
+int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int init = -EBADF;
+	struct lxe_sources sources = { 0 };
+	int r;
+
+	k->starting = 1;
+	k->main->counted = true;
+	r = open_parts(k, &init, &sources, err);
+	if (r == 0) {
+		lxe_keeper_lap(k, LXE_SPAN_OPEN);
+		r = create(k, init, &sources, err);
+	}
+	lxe_sources_release(&sources);
+	/* The command's process, which covers them, has its own copy. */
+	lxe_strv_release(&k->denied);
+	return r;
 }

@@ -55,11 +55,13 @@ void lxe_covers_close(struct lxe_covers *c)
 /* *first: where this cover lies already. A mount can be copied once it is in our namespace. */
 static int cover(int mount, const char **first, const char *path, int target)
 {
-	LXE_AUTOCLOSE int copy = -EBADF;
+	LXE_AUTOCLOSE int copy = -EBADF, lies = -EBADF;
 	int r;
 
 	if (*first) {
-		copy = sys_mount_clone(AT_FDCWD, *first, false);
+		/* It may have been named by a symlink. */
+		lies = open(*first, O_PATH | O_CLOEXEC);
+		copy = lies < 0 ? -errno : sys_mount_clone(lies, "", false);
 		if (copy < 0)
 			return copy;
 		mount = copy;

@@ -77,6 +77,7 @@ struct lxe_keeper {
 	struct lxe_watcher *watchers;
 	struct lxe_idmap idmap;
 	struct lxe_image image;
+	struct lxe_strv denied; /* with binds: what is denied, under all its paths */
 	struct lxe_keeper_resolver resolver;
 	struct lxe_keeper_blocked *blocked; /* NULL: nothing is */
 	struct lxe_container *container;

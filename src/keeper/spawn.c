@@ -199,7 +199,7 @@ int lxe_process_fork(struct lxe_process *p, int init, struct lxe_err *err)
 		child.cwd = p->spec.cwd ? p->spec.cwd : p->user.home;
 		child.cwd_optional = !p->spec.cwd && p->user.uid != 0;
 		child.first = p == p->keeper->main;
-		child.deny = &p->spec.deny;
+		child.deny = p->keeper->denied.n ? &p->keeper->denied : &p->spec.deny;
 		child.confinement = p->confinement;
 		child.uid = p->user.uid;
 		child.gid = p->user.gid;

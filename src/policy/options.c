@@ -52,7 +52,7 @@ static const struct lxe_option table[] = {
 		.set = lxe_set_env,
 	},
 	{
-		.name = "workdir",
+		.name = "cwd",
 		.letter = 'w',
 		.placeholder = "DIR",
 		.help = "start the command in this directory of the container",
@@ -154,6 +154,7 @@ static const struct lxe_option table[] = {
 		.set = lxe_set_deny,
 		.set_in_profile = lxe_set_deny_list,
 	},
+#include "policy/options_mounts.inc"
 #include "policy/options_limits.inc"
 #include "policy/options_net.inc"
 	{

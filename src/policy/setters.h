@@ -51,6 +51,12 @@ LXE_SETTER(lxe_set_seccomp_file); /* the same, or the name of a built-in profile
 LXE_SETTER(lxe_set_deny);      /* one more of spec.deny: an absolute path */
 LXE_SETTER(lxe_set_deny_list); /* several, with ':' between them */
 
+/* setters_mounts.c: one more of spec.mounts, of the kind that `value` is */
+LXE_SETTER(lxe_set_mount);
+LXE_SETTER(lxe_set_mount_labelled); /* the same: LABEL=, and from no relative path */
+LXE_SETTER(lxe_set_workdir);	    /* also spec.cwd */
+LXE_SETTER(lxe_set_workdir_in_profile);
+
 /* setters_net.c */
 LXE_SETTER(lxe_set_network);	      /* spec.net.mode */
 LXE_SETTER(lxe_set_net_rule);	      /* struct lxe_strv at offset: one more rule */

@@ -38,6 +38,7 @@ void lxe_spec_release(struct lxe_spec *spec)
 	lxe_limits_release(&spec->limits);
 	lxe_net_release(&spec->net);
 	lxe_strv_release(&spec->deny);
+	lxe_mounts_release(&spec->mounts);
 	*spec = (struct lxe_spec){ 0 };
 }
 

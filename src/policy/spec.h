@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "policy/limits.h"
+#include "policy/mounts.h"
 #include "policy/net.h"
 
 #define LXE_NAME_MAX 128 /* bytes of a sandbox name */
@@ -32,6 +33,7 @@ struct lxe_spec {
 	struct lxe_strv argv;	  /* never empty; bytes, not necessarily UTF-8 */
 	struct lxe_strv env;	  /* K=V, in the order given; the last of a name wins */
 	struct lxe_strv deny;	  /* absolute paths inside that are out of reach */
+	struct lxe_mounts mounts; /* of the caller's files */
 	char *user;		  /* UID[:GID] or a name inside; NULL: root */
 	char *cwd;		  /* absolute, inside; NULL: the image's default */
 	char *term;		  /* TERM of the caller when a terminal is used, else NULL */

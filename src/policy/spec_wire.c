@@ -43,6 +43,7 @@ enum tag {
 	TAG_NET,
 	TAG_PIDS_ASKED,
 	TAG_APPARMOR,
+	TAG_MOUNT,
 };
 
 #define VERBOSE_BIAS 1 /* numbers on the wire have no sign, and -1 is quiet */
@@ -67,6 +68,7 @@ int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *re
 	put_list(&w, TAG_ARG, &spec->argv);
 	put_list(&w, TAG_ENV, &spec->env);
 	put_list(&w, TAG_DENY, &spec->deny);
+	lxe_mounts_encode(&w, TAG_MOUNT, &spec->mounts);
 	lxe_put_text(&w, TAG_CWD, spec->cwd);
 	lxe_put_text(&w, TAG_USER, spec->user);
 	lxe_put_text(&w, TAG_TERM, spec->term);
@@ -196,6 +198,7 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_IMAGE:
 	case TAG_ARG:
 	case TAG_DENY:
+	case TAG_MOUNT:
 	case TAG_ENV:
 	case TAG_CWD:
 	case TAG_TERM:
@@ -224,6 +227,8 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 		return get_item(f, &spec->argv);
 	case TAG_DENY:
 		return f->len && f->bytes[0] == '/' ? get_item(f, &spec->deny) : -EBADMSG;
+	case TAG_MOUNT:
+		return lxe_mounts_decode(&spec->mounts, f);
 	case TAG_ENV:
 		return get_env(f, &spec->env);
 	case TAG_CWD:
@@ -281,7 +286,8 @@ static int get_fields(struct lxe_spec *spec, struct lxe_reader *r, uint64_t *see
 		/* What the version means must be known before anything else is read. */
 		if (!*seen && f.tag != TAG_VERSION)
 			return -EBADMSG;
-		if ((*seen & bit) && f.tag != TAG_ARG && f.tag != TAG_ENV && f.tag != TAG_DENY)
+		if ((*seen & bit) && f.tag != TAG_ARG && f.tag != TAG_ENV && f.tag != TAG_DENY &&
+			f.tag != TAG_MOUNT)
 			return -EBADMSG;
 		*seen |= bit;
 		err = get_field(spec, &f);

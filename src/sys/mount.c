@@ -16,8 +16,13 @@
 int sys_mount_clone(int dirfd, const char *path, bool recursive)
 {
 	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW;
-	int fd = open_tree(dirfd, path, recursive ? flags | AT_RECURSIVE : flags);
+	int fd;
 
+	if (recursive)
+		flags |= AT_RECURSIVE;
+	if (!*path)
+		flags |= AT_EMPTY_PATH;
+	fd = open_tree(dirfd, path, flags);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -87,6 +92,17 @@ int sys_find_in_root(int root, const char *path, bool follow)
 		if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
 			break;
 	}
+	return fd < 0 ? -errno : (int)fd;
+}
+
+int sys_find(const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
+	long fd;
+
+	do {
+		fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	} while (fd < 0 && errno == EINTR);
 	return fd < 0 ? -errno : (int)fd;
 }
 

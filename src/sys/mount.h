@@ -10,7 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A detached, private copy of the mount at `path`, with its submounts if asked. Follows nothing. */
+/*
+ * A detached, private copy of the mount at `path`, or at dirfd itself when the path is empty, with its
+ * submounts if asked. Follows nothing.
+ */
 int sys_mount_clone(int dirfd, const char *path, bool recursive);
 
 /*
@@ -28,6 +31,9 @@ int sys_open_in_root(int root, const char *path);
 
 /* Likewise with O_PATH, whatever it is; a symlink at its end is followed, or is it. -EAGAIN: it keeps moving. */
 int sys_find_in_root(int root, const char *path, bool follow);
+
+/* Open with O_PATH as open(2) would find it, but not what /proc only leads to by magic: an open file of our own. */
+int sys_find(const char *path);
 
 /* Open with O_PATH below dirfd, never through a symlink or out of it. See openat2(2). */
 int sys_open_beneath(int dirfd, const char *path);

@@ -154,7 +154,7 @@ def test_files_environment_and_options(world):
 with lxc_exec.run(["sleep", "1000"], env={{"A": "1"}}, {limits}) as sandbox:
     r, w = os.pipe()
     with sandbox.exec(["sh", "-c", "cat; echo $A$B; pwd; echo err >&2; exit 4"], stdin=r, stdout=1,
-                      stderr=1, env={{"B": "2"}}, workdir="/tmp") as process:
+                      stderr=1, env={{"B": "2"}}, cwd="/tmp") as process:
         os.write(w, b"in\\n")
         os.close(r), os.close(w)
         result = process.wait(30)

@@ -19,7 +19,7 @@ def run_with(world, tmp_path, text, *words, options=()):
 def test_a_profile_sets_what_the_options_set(world, tmp_path):
     text = """# a comment
 [run]
-workdir = /usr/share
+cwd = /usr/share
 pids = 100
 memory = 256M
 timeout = 30s
@@ -35,7 +35,7 @@ QUOTED = "a;b#c"
 
 
 def test_the_command_line_wins(world, tmp_path):
-    text = "[run]\nworkdir = /usr\n[env]\nA = profile\n"
+    text = "[run]\ncwd = /usr\n[env]\nA = profile\n"
     options = ("-w", "/etc", "-e", "A=option")
     result = run_with(world, tmp_path, text, "sh", "-c", 'pwd; echo "$A"', options=options)
     assert stdout_of(result) == "/etc\noption\n"
@@ -77,8 +77,8 @@ def test_no_tty(world, tmp_path):
 
 
 def test_a_profile_builds_on_another(world, tmp_path):
-    (tmp_path / "base.conf").write_text("[run]\nworkdir = /usr\npids = 50\n[env]\nA = base\nB = base\n")
-    text = "[run]\nprofile = ./base.conf\nworkdir = /etc\n[env]\nA = own\n"
+    (tmp_path / "base.conf").write_text("[run]\ncwd = /usr\npids = 50\n[env]\nA = base\nB = base\n")
+    text = "[run]\nprofile = ./base.conf\ncwd = /etc\n[env]\nA = own\n"
     result = run_with(world, tmp_path, text, "sh", "-c", 'pwd; echo "$A $B"')
     if not world.refuses_limits(result):
         assert stdout_of(result) == "/etc\nown base\n"
@@ -116,11 +116,11 @@ def test_a_timeout_of_a_profile_holds(world, tmp_path):
         ("[run]\nmemory = 1.5G\n", 2, "1.5G"),
         ("[run]\ntimeout = 10 parsecs\n", 2, "parsecs"),
         ("[run]\ntty = maybe\n", 2, "maybe"),
-        ("[run]\nworkdir = relative\n", 2, "relative"),
+        ("[run]\ncwd = relative\n", 2, "relative"),
         ("[run]\nimage = a/b\n", 2, "a/b"),
         ("[run]\nimage = " + "n" * 200 + "\n", 2, "name|image|128"),
-        ("[run]\nworkdir = /tmp;more\n", 2, "test.conf"),
-        ("[run]\nworkdir = /tmp#more\n", 2, "test.conf"),
+        ("[run]\ncwd = /tmp;more\n", 2, "test.conf"),
+        ("[run]\ncwd = /tmp#more\n", 2, "test.conf"),
         ("[run]\njust words\n", 2, "test.conf"),
         ("pids = 3\n", 1, "section|pids"),
         ("[run\npids = 3\n", 1, "test.conf"),
@@ -138,8 +138,8 @@ def test_a_timeout_of_a_profile_holds(world, tmp_path):
         ("[run]\npids = 9\nprofile = ./none.conf\n", 3, "none.conf"),
         ("[run]\nprofile = ./test.conf\n", 2, "build on itself"),
         ("[run]\nprofile = /dev/zero\n", 2, "/dev/zero"),
-        (b"[run]\nworkdir = /t\0mp\n", 2, "test.conf"),
-        (b"[run]\nworkdir = /\xff\xfe\x1b[31m\n", 2, "test.conf"),
+        (b"[run]\ncwd = /t\0mp\n", 2, "test.conf"),
+        (b"[run]\ncwd = /\xff\xfe\x1b[31m\n", 2, "test.conf"),
         ("[run]\n" + "x" * 5000 + " = 1\n", 2, "test.conf"),
         ("[env]\nA = 1\nA = 2\n", 3, "A"),
     ],
@@ -170,12 +170,12 @@ def test_the_shipped_profiles_work(world):
 def test_the_defaults_of_the_user_are_read(world, tmp_path):
     directory = tmp_path / "lxc-exec"
     directory.mkdir()
-    (directory / "default.conf").write_text("[run]\nworkdir = /usr/lib\n")
+    (directory / "default.conf").write_text("[run]\ncwd = /usr/lib\n")
     (directory / "mine.conf").write_text("[env]\nMINE = yes\n")
     env = world.env(XDG_CONFIG_HOME=str(tmp_path))
     words = ("run", "--profile", "mine", "--", "sh", "-c", 'pwd; echo "$MINE"')
     assert stdout_of(world.run(*words, env=env)) == "/usr/lib\nyes\n"
-    (directory / "default.conf").write_text("[run]\nworkdir = nowhere\n")
+    (directory / "default.conf").write_text("[run]\ncwd = nowhere\n")
     refusal(world.run("run", "--", "true", env=env), 125, r"default\.conf:2:")
 
 
@@ -198,7 +198,7 @@ def test_the_defaults_hold_for_every_verb(world, tmp_path):
 
 
 def test_the_defaults_build_on_another(world, tmp_path):
-    env = defaults(world, tmp_path, "[run]\nprofile = agent\nworkdir = /usr\n")
+    env = defaults(world, tmp_path, "[run]\nprofile = agent\ncwd = /usr\n")
     result = world.run("run", "--", "sh", "-c", 'pwd; echo "$PAGER"', env=env)
     if not world.refuses_limits(result):
         assert stdout_of(result) == "/usr\ncat\n"

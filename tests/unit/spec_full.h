@@ -2,6 +2,8 @@
 #ifndef SPEC_FULL_H
 #define SPEC_FULL_H
 
+#include <string.h>
+
 #include "policy/spec.h"
 
 static inline void fill_spec(struct lxe_spec *spec)
@@ -28,6 +30,22 @@ static inline void fill_spec(struct lxe_spec *spec)
 	lxe_str_set(&spec->spill, "/tmp/all of it");
 	lxe_strv_add(&spec->deny, "/a");
 	lxe_strv_add(&spec->deny, "/b:c");
+	lxe_mounts_add(&spec->mounts,
+		&(struct lxe_mount){ .kind = LXE_MOUNT_BIND,
+			.src = strdup("/s"),
+			.dst = strdup("/d:\n"),
+			.ro = true,
+			.unshifted = true },
+		NULL);
+	lxe_mounts_add(&spec->mounts,
+		&(struct lxe_mount){ .kind = LXE_MOUNT_TMPFS, .dst = strdup("/t"), .size = 4096 },
+		NULL);
+	lxe_mounts_add(&spec->mounts,
+		&(struct lxe_mount){ .kind = LXE_MOUNT_FILE,
+			.src = strdup("/s"),
+			.dst = strdup("/f"),
+			.mode = 0640 },
+		NULL);
 	spec->caps = UINT64_MAX;
 	spec->new_privs = true;
 	spec->limits.cpus = 150;

@@ -9,6 +9,7 @@
 #include "policy/ini.h"
 #include "policy/options.h"
 #include "policy/profile.h"
+#include "policy/setters.h"
 #include "sys/fd.h"
 
 static struct lxe_request req;
@@ -50,7 +51,7 @@ Test(profile, nothing_is_fine)
 Test(profile, values)
 {
 	cr_assert_eq(parse("[run]\nmemory=1G\r\n\tpids\t=  7 \ntimeout = \"2m\"\n"
-			   "tty = no\nimage = 'busybox'\nworkdir = /a b\nverbose = yes\n"
+			   "tty = no\nimage = 'busybox'\ncwd = /a b\nverbose = yes\n"
 			   "[env]\nPATH = \"/x;/y\"\nEmpty =\nQ = 'it\"s'\nS = \"  # \"\n"
 			   "E==x\nO = a\"b\"\n"),
 		0, "%s", err.msg);
@@ -246,6 +247,8 @@ Test(profile, every_key_of_the_table_can_be_set)
 		snprintf(text, sizeof(text), "[%s]\n%s\n", o->name,
 			strcmp(o->name, "ulimit") == 0	 ? "nofile = 5"
 			: strcmp(o->name, "secret") == 0 ? "A = env:b"
+			: strcmp(o->name, "file") == 0	 ? "A = /b:/c"
+			: o->set == lxe_set_mount	 ? "A = /b"
 							 : "A = b");
 		cr_assert_eq(parse(text) == 0, o->in_profile == LXE_PROFILE_SECTION, "%s", text);
 	}

@@ -110,7 +110,7 @@ Test(profile_load, build_on_one_another)
 {
 	write_profile("data/conf/base.conf", "[run]\npids = 1\nmemory = 1G\nname = b\n"
 					     "[env]\nA = base\nB = base\n");
-	write_profile("lxc-exec/mine.conf", "[run]\nmemory = 2G\nprofile = base\nworkdir = /m\n");
+	write_profile("lxc-exec/mine.conf", "[run]\nmemory = 2G\nprofile = base\ncwd = /m\n");
 	write_profile("lxc-exec/top.conf", "[env]\nA = top\n[run]\nname = t\nprofile = mine\n");
 	cr_assert_eq(load("top"), 0, "%s", err.msg);
 	cr_assert_eq(req.spec.pids, 1);

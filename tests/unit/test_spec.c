@@ -14,6 +14,18 @@ static void assert_same_strv(const struct lxe_strv *a, const struct lxe_strv *b)
 		cr_assert_str_eq(a->v[i], b->v[i]);
 }
 
+static void assert_same_mount(const struct lxe_mount *a, const struct lxe_mount *b)
+{
+	cr_assert_eq(a->kind, b->kind);
+	cr_assert_eq(!a->src, !b->src);
+	cr_assert(!a->src || strcmp(a->src, b->src) == 0);
+	cr_assert_str_eq(a->dst, b->dst);
+	cr_assert_eq(a->ro, b->ro);
+	cr_assert_eq(a->unshifted, b->unshifted);
+	cr_assert_eq(a->size, b->size);
+	cr_assert_eq(a->mode, b->mode);
+}
+
 static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
 {
 	cr_assert_str_eq(a->name, b->name);
@@ -25,6 +37,9 @@ static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
 	assert_same_strv(&a->argv, &b->argv);
 	assert_same_strv(&a->env, &b->env);
 	assert_same_strv(&a->deny, &b->deny);
+	cr_assert_eq(a->mounts.n, b->mounts.n);
+	for (size_t i = 0; i < a->mounts.n; i++)
+		assert_same_mount(&a->mounts.v[i], &b->mounts.v[i]);
 	cr_assert_eq(a->tty, b->tty);
 	cr_assert_eq(a->memory, b->memory);
 	cr_assert_eq(a->pids, b->pids);

@@ -1,0 +1,62 @@
+/* The options that put files of the caller's into a sandbox. See setters.h and mounts.h. */
+#include <errno.h>
+#include <string.h>
+
+#include "policy/setters.h"
+
+static int add(struct lxe_request *req, const struct lxe_option *o, const char *as,
+	const char *text, char **cwd, struct lxe_err *err)
+{
+	struct lxe_mount mount = { 0 };
+	int r = lxe_mount_parse(&mount, (enum lxe_mount_kind)o->value, text, err);
+
+	if (r == 0 && cwd && lxe_str_set(cwd, mount.dst) < 0)
+		r = -ENOMEM;
+	if (r == 0)
+		r = lxe_mounts_add(&req->spec.mounts, &mount, err);
+	lxe_mount_release(&mount);
+	return r < 0 ? lxe_fail(err, r, "%s", as) : 0;
+}
+
+LXE_SETTER(lxe_set_mount)
+{
+	return add(req, o, as, text, NULL, err);
+}
+
+/* A profile is used from any directory. */
+static int needs_absolute(const char *as, const char *text, struct lxe_err *err)
+{
+	if (text[0] == '/')
+		return 0;
+	lxe_hint(err, "a path of the working directory is for the command line");
+	return lxe_fail_msg(err, -EINVAL, "%s: '%.128s' is not an absolute path", as, text);
+}
+
+/* LABEL=TEXT: the label is for people. */
+LXE_SETTER(lxe_set_mount_labelled)
+{
+	const char *value = strchrnul(text, '=');
+	int r;
+
+	value += *value != '\0';
+	r = needs_absolute(as, value, err);
+	return r < 0 ? r : add(req, o, as, value, NULL, err);
+}
+
+LXE_SETTER(lxe_set_workdir)
+{
+	char *cwd = NULL;
+	int r = add(req, o, as, text, &cwd, err);
+
+	if (r == 0)
+		r = lxe_str_set(&req->spec.cwd, cwd);
+	lxe_str_set(&cwd, NULL);
+	return r;
+}
+
+LXE_SETTER(lxe_set_workdir_in_profile)
+{
+	int r = needs_absolute(as, text, err);
+
+	return r < 0 ? r : lxe_set_workdir(req, o, as, text, err);
+}

@@ -1,0 +1,36 @@
+/*
+ * What is to be put into a sandbox, opened on the host: each bind as a detached mount that has its
+ * final attributes already, each file to be copied as an open one. It is done as the caller and before
+ * anything is made, so that what he cannot reach or cannot have is an error while there is nothing to undo.
+ */
+#ifndef LXE_ROOTFS_SOURCES_H
+#define LXE_ROOTFS_SOURCES_H
+
+#include "policy/mounts.h"
+#include "rootfs/rootfs.h"
+#include "sys/mountinfo.h"
+
+#define LXE_HIDDEN 2
+
+struct lxe_origin {
+	int fd; /* -EBADF for a tmpfs, and once it is used */
+	bool directory;
+};
+
+struct lxe_sources {
+	struct lxe_origin *v; /* one for each of the list that it was made from */
+	size_t n;
+	/* Our own directories, where a bind shows what is above them: to be covered there. */
+	struct sys_object hidden[LXE_HIDDEN];
+	size_t n_hidden;
+};
+
+/*
+ * Open all of `list`. `own` are the state and the run directory: what lies in them is refused. An empty
+ * list costs nothing. *ret is released with lxe_sources_release(), also on failure.
+ */
+int lxe_sources_open(struct lxe_sources *ret, const struct lxe_mounts *list,
+	const struct lxe_idmap *map, const char *const own[LXE_HIDDEN], struct lxe_err *err);
+void lxe_sources_release(struct lxe_sources *sources);
+
+#endif
