@@ -75,6 +75,11 @@ sweep: all
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/livesweep.py \
 		--seed $(SEED) --count $(LIVES)
 
+CROWD ?= 200
+.PHONY: crowd
+crowd: all
+	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/netcrowd.py --count $(CROWD)
+
 # POINTS=0 tries every point; otherwise that many are drawn by the seed. KILL=1 kills the forks instead.
 POINTS ?= 0
 KILL ?=

@@ -240,6 +240,23 @@ class Servers:
         os.close(self.wake_out)
 
 
+class LabWorld(lxe.World):
+    """A world whose programs run on a lab's host, and that is clean when the host is."""
+
+    def __init__(self, lab):
+        super().__init__()
+        self.lab = lab
+
+    def as_whom(self, popen):
+        return {"preexec_fn": self.lab.enter, **super().as_whom(popen)}
+
+    def pty(self, *args, **options):
+        return super().pty(*args, pre=self.lab.enter, **options)
+
+    def leftovers(self):
+        return super().leftovers() + self.lab.left()
+
+
 class NetLab:
     """The two namespaces, their servers, and lxc-exec in the first of them. A context manager."""
 
@@ -255,7 +272,7 @@ class NetLab:
             self.wire()
             self.servers = Servers()
             self.stack.callback(self.servers.close)
-            self.world = lxe.World()
+            self.world = LabWorld(self)
             self.stack.callback(self.world.close)
             self.use_tables("nft")
             self.stack = self.stack.pop_all()
@@ -312,13 +329,13 @@ class NetLab:
                 bind_mount(source, target)
 
     def run(self, *args, **popen):
-        return self.world.run(*args, preexec_fn=self.enter, **popen)
+        return self.world.run(*args, **popen)
 
     def popen(self, *args, **popen):
-        return self.world.popen(*args, preexec_fn=self.enter, **popen)
+        return self.world.popen(*args, **popen)
 
     def pty(self, *args, **options):
-        return self.world.pty(*args, pre=self.enter, **options)
+        return self.world.pty(*args, **options)
 
     def resolv_conf(self, text):
         """Which servers the host asks."""

@@ -3,8 +3,12 @@
 import contextlib
 import re
 import subprocess
+import sys
+from pathlib import Path
 
+import killsweep
 import lxe
+import netcrowd
 import netlab
 import pytest
 
@@ -89,6 +93,29 @@ def test_nothing_but_what_is_allowed_gets_through(lab):
         "refused",
     ]
     assert not lab.service.heard
+
+
+ECHO = """
+import socket, struct, sys
+# An echo request (RFC 792), of which this is the sum of all that is in it.
+request = struct.pack("!BBHHH", 8, 0, 0xffff - 0x0800 - 7, 0, 7)
+for address in sys.argv[1:]:
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as s:
+        s.settimeout(5)
+        s.sendto(request, (address, 0))
+        answer = b""
+        while len(answer) < 28 or answer[20] == 8:
+            answer = s.recv(1000)
+        print({0: "answered", 3: "refused"}[answer[20]])
+"""
+
+
+def test_icmp_is_allowed_and_denied(lab):
+    options = [*filtered(f"icmp://{WEB}"), "--cap-add", "NET_RAW"]
+    targets = [WEB, OTHER, netlab.HOST4]
+    result = lab.run("run", *options, "--", "python3", "-c", ECHO, *targets)
+    assert lxe.stdout_of(result).split() == ["answered", "refused", "refused"]
+    assert speak(lab, filtered(f"icmp://{WEB}"), f"tcp {WEB} 80") == ["refused"]
 
 
 def test_open_reaches_all_but_the_host_and_what_is_denied(lab):
@@ -356,10 +383,13 @@ def test_a_killed_client_leaves_nothing(lab):
 
 
 def test_many_at_once(lab):
-    many = [lab.popen("run", *filtered(f"tcp://{WEB}:80"), "--", *words(f"tcp {WEB} 80")) for _ in range(20)]
-    for process in many:
-        out, err = process.communicate(timeout=lxe.DEADLINE)
-        assert (out.decode(), err) == (f"tcp 80 {WEB} hello\n", b"")
+    assert not netcrowd.crowd(lab, 20)
+
+
+def test_runs_with_a_network_are_killed_at_random_moments():
+    words = [sys.executable, "-B", Path(killsweep.__file__), "--network", "--seed", "7", "--count", "10"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=lxe.DEADLINE * 4)
+    assert done.returncode == 0, done.stdout
 
 
 def test_without_a_network_nothing_of_it_is_started(lab):
