@@ -16,7 +16,10 @@
 /* Addresses in an ipset; when there are more, others go. */
 #define SET_SIZE 65536
 
-/* Of the two that hear only from the first, on the gateway's address: no rule lets anybody in there. */
+/*
+ * The two that hear only from the first are on the host's loopback, where no rule leads: on the gateway's
+ * address with 127 as its first number, so that each sandbox has its own.
+ */
 #define PORT 53
 #define PORT_SELF 5301
 #define PORT_BELOW 5302
@@ -51,7 +54,7 @@ static void put_server(const struct text *t, const char *which, enum lxe_name_pa
 	if (t->role == WHOLE)
 		put_upstream(t, domain);
 	else
-		fprintf(t->out, "server=%s%s#%d\n", domain, t->in->listen,
+		fprintf(t->out, "server=%s127%s#%d\n", domain, strchr(t->in->listen, '.'),
 			part == LXE_NAME_SELF ? PORT_SELF : PORT_BELOW);
 }
 
@@ -167,7 +170,7 @@ static int put_config(struct text *t)
 
 	fprintf(t->out,
 		"bind-interfaces\n"
-		"listen-address=%s\n"
+		"listen-address=%s%s\n"
 		"no-resolv\n"
 		"no-hosts\n"
 		"no-poll\n"
@@ -175,7 +178,8 @@ static int put_config(struct text *t)
 		"log-facility=-\n"
 		"cache-size=0\n"
 		"max-ttl=%d\n",
-		t->in->listen, LXE_RESOLVER_TTL_S);
+		asked ? "" : "127", asked ? t->in->listen : strchr(t->in->listen, '.'),
+		LXE_RESOLVER_TTL_S);
 	if (asked)
 		fputs("log-queries=extra\n", t->out);
 	if (!t->in->v6)

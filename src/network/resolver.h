@@ -36,7 +36,7 @@ struct lxe_resolver_known {
 struct lxe_resolver_in {
 	const struct lxe_net_spec *spec;
 	const char *id8;
-	const char *listen;		 /* the gateway's address */
+	const char *listen;		 /* the gateway's address, of IPv4 */
 	const struct lxe_strv *upstream; /* ADDRESS, or ADDRESS#PORT; at least one */
 	bool v6;			 /* there is IPv6 in the sandbox */
 	/* Networks beside the usual ones that no answer may lead to (struct lxe_net_plan_in). */

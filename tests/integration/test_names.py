@@ -8,6 +8,7 @@ import signal
 import subprocess
 
 import lxe
+import nameserver
 import netlab
 import pytest
 from nameserver import ADDRESS, Nameserver
@@ -88,6 +89,7 @@ def in_a_lab():
 def names(in_a_lab):
     in_a_lab.dns.zone.clear()
     in_a_lab.dns.asked.clear()
+    in_a_lab.dns.ttl = nameserver.TTL
     yield in_a_lab
     in_a_lab.lab.assert_clean()
 
@@ -165,6 +167,20 @@ def test_unless_a_rule_names_that_network(names):
     names.dns.zone["intern.example"] = [PRIVATE]
     rules = ["--allow", "*.example", "--allow", "10.77.0.0/16"]
     assert names.look_up(*rules, name="intern.example") == [PRIVATE]
+
+
+def test_no_answer_is_good_for_longer_than_its_address_is_let_through(names):
+    names.dns.zone["www.example"] = [WEB]
+    names.dns.ttl = 86400
+    script = r"""import socket
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.settimeout(5)
+    sock.connect((open("/etc/resolv.conf").read().split()[1], 53))
+    sock.send(b"\0\1\1\0\0\1\0\0\0\0\0\0" + b"\3www\7example\0\0\1\0\1")
+    print(int.from_bytes(sock.recv(512)[-10:-6], "big"))
+    """.replace("\n    ", "\n")
+    argv = ["run", "--allow", "www.example", "--", "/usr/bin/python3", "-c", script]
+    assert int(lxe.ok(names.lab.run(*argv)).stdout) == 60
 
 
 def test_an_answer_that_leads_to_the_host_is_refused(names):

@@ -214,14 +214,17 @@ Test(resolver, where_a_name_and_those_below_it_differ_two_more_keep_them_apart)
 	cr_assert_eq(m.plan.n, 3);
 	cr_expect_str_eq(lines(m.plan.config[0], "port server address ipset"),
 		"address=/#/\n"
-		"server=/*.example/10.213.0.1#5302\n"
-		"server=/git.example/10.213.0.1#5301\n"
-		"server=/*.git.example/10.213.0.1#5302\n"
+		"server=/*.example/127.213.0.1#5302\n"
+		"server=/git.example/127.213.0.1#5301\n"
+		"server=/*.git.example/127.213.0.1#5302\n"
 		"port=53\n");
 	cr_expect_str_eq(lines(m.plan.config[1], "port server address ipset"),
 		"server=" UP "\n"
 		"ipset=/git.example/LXE-0123abcd-a0-4,LXE-0123abcd-a1-4\n"
 		"port=5301\n");
+	cr_expect_not_null(strstr(m.plan.config[0], "listen-address=10.213.0.1\n"));
+	cr_expect_not_null(strstr(m.plan.config[1], "listen-address=127.213.0.1\n"));
+	cr_expect_not_null(strstr(m.plan.config[2], "listen-address=127.213.0.1\n"));
 	cr_expect_str_eq(lines(m.plan.config[2], "port server address ipset"),
 		"server=" UP "\n"
 		"ipset=/example/LXE-0123abcd-a1-4\n"
