@@ -137,7 +137,8 @@ void lxe_network_free(struct lxe_keeper *k);
 
 /*
  * ending.c: is there no cgroup to end what runs by? Then each command has a uts namespace of its own, by
- * which its tree is found and killed, whatever it does to hide.
+ * which its tree is found and killed, whatever it does to hide. Before any command is put in, what could hide one is
+ * closed, and pid 1 is journalled; an exec that could hide all the same is refused with the remedy.
  */
 bool lxe_keeper_lacks_cgroup(const struct lxe_keeper *k);
 int lxe_keeper_prepare_ending(struct lxe_keeper *k, struct lxe_err *err);
