@@ -19,7 +19,8 @@ static bool has_network(const struct lxe_keeper *k)
 
 size_t lxe_network_entries(struct lxe_keeper *k, struct lxe_entry *entries)
 {
-	if (!has_network(k))
+	/* An ordinary user's leaves nothing behind. */
+	if (!has_network(k) || lxe_is_rootless())
 		return 0;
 	entries[0] = (struct lxe_entry){ LXE_ENTRY_RULES, k->sandbox.id };
 	entries[1] = (struct lxe_entry){ LXE_ENTRY_VETH, k->sandbox.id };
@@ -31,14 +32,6 @@ static int fill_ask(const struct lxe_keeper *k, struct lxe_net_ask *ask, enum lx
 	*ask = (struct lxe_net_ask){ .op = op, .asker = getpid() };
 	memcpy(ask->id, k->sandbox.id, sizeof(ask->id));
 	return lxe_format(ask->run, sizeof(ask->run), "%s", k->network->dirs.run);
-}
-
-static int refuse_rootless(const struct lxe_spec *spec, struct lxe_err *err)
-{
-	lxe_hint(err, "run lxc-exec as root, or with --network none");
-	return lxe_fail_msg(err, -EPERM,
-		"--network %s needs root: only root can make network devices and firewall rules",
-		lxe_net_mode_name(spec->net.mode));
 }
 
 /* With the pipes to the dnsmasqs that there are to be. */
@@ -65,14 +58,20 @@ int lxe_network_begin(struct lxe_keeper *k, struct lxe_err *err)
 
 	if (!has_network(k))
 		return 0;
-	if (lxe_is_rootless())
-		return refuse_rootless(&k->main->spec, err);
+	if (lxe_is_rootless()) {
+		r = lxe_user_network_check(&k->main->spec.net, err);
+		if (r < 0)
+			return r;
+	}
 	net = calloc(1, sizeof(*net));
 	if (!net)
 		return lxe_fail(err, -ENOMEM, "begin the sandbox's network");
 	net->helper = LXE_NET_HELPER_NONE;
+	net->user = LXE_USER_NETWORK_NONE;
 	net->lease = net->undo_v4 = net->undo_v6 = -EBADF;
 	k->network = net;
+	if (lxe_is_rootless())
+		return 0;
 	r = lxe_ports_take(&net->ports, &k->main->spec.net, err);
 	if (r == 0)
 		r = lxe_dirs_find(&net->dirs, err);
@@ -162,6 +161,8 @@ int lxe_network_connect(struct lxe_keeper *k, struct lxe_err *err)
 
 	if (!k->network)
 		return 0;
+	if (lxe_is_rootless())
+		return lxe_user_network_connect(k, &k->network->user, err);
 	r = take_rules(k, err);
 	/* Before the first packet. */
 	if (r == 0)
@@ -179,6 +180,9 @@ struct lxe_net_helper *lxe_network_undo(struct lxe_keeper *k)
 	struct lxe_net_undo_how how;
 
 	if (!net)
+		return NULL;
+	lxe_user_network_end(&net->user);
+	if (lxe_is_rootless())
 		return NULL;
 	lxe_net_helper_end(&net->helper);
 	how = (struct lxe_net_undo_how){
@@ -202,6 +206,7 @@ void lxe_network_free(struct lxe_keeper *k)
 
 	if (!net)
 		return;
+	lxe_user_network_end(&net->user);
 	lxe_keeper_resolver_release(k);
 	lxe_net_helper_end(&net->helper);
 	lxe_ports_release(&net->ports);

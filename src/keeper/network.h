@@ -7,6 +7,7 @@
 
 #include "keeper/keeper.h"
 #include "keeper/network_helper.h"
+#include "keeper/network_user.h"
 #include "keeper/ports.h"
 #include "store/dirs.h"
 
@@ -16,6 +17,7 @@ struct lxe_network {
 	struct lxe_ports ports;
 	bool ready; /* the rules are in force, and what was given is known */
 	struct lxe_net_given given;
+	struct lxe_user_network user; /* instead of all the rest, for an ordinary user */
 	int lease, undo_v4, undo_v6;
 };
 

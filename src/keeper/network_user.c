@@ -1,0 +1,173 @@
+#include "keeper/network_user.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "keeper/view.h"
+#include "network/resolvconf.h"
+#include "network/tool.h"
+#include "rootfs/etc.h"
+#include "store/rootless.h"
+#include "sys/fd.h"
+
+#define PROGRAM "slirp4netns"
+#define READY_MS 10000
+#define DEVICE "eth0"
+#define NAMESERVER "10.0.2.3" /* its own, in the network that it gives by default */
+/* Their numbers in that program. */
+#define READY_FD 3
+#define ALIVE_FD 4
+
+static int refuse(const char *what, struct lxe_err *err)
+{
+	lxe_hint(err, "run lxc-exec as root, or with --network open alone");
+	return lxe_fail_msg(err, -EPERM, "%s needs root: the firewall's rules are root's", what);
+}
+
+int lxe_user_network_check(const struct lxe_net_spec *spec, struct lxe_err *err)
+{
+	char path[LXE_TOOL_PATH];
+
+	if (spec->mode != LXE_NET_OPEN)
+		return refuse("--network filtered", err);
+	if (spec->deny.n)
+		return refuse("--deny-net", err);
+	if (spec->publish.n)
+		return refuse("--publish", err);
+	if (lxe_tool_find(path, PROGRAM) == 0)
+		return 0;
+	lxe_hint(err, "install it (Debian: apt-get install " PROGRAM "), or use --network none");
+	return lxe_fail_msg(err, -ENOENT,
+		"--network open without root needs '" PROGRAM "', which is not installed");
+}
+
+struct start {
+	char path[LXE_TOOL_PATH];
+	char userns[48], netns[48];
+	int ready, alive, errors; /* its ends */
+	pid_t keeper;
+};
+
+/* Between fork and exec. */
+static void become(const struct start *start)
+{
+	const char *const argv[] = { PROGRAM, "--configure", "--mtu=65520",
+		"--disable-host-loopback", "--ready-fd=3", "--exit-fd=4", "--netns-type=path",
+		start->userns, start->netns, DEVICE, NULL };
+	static char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	sigset_t none;
+
+	/* Of the namespace that the container's is in, because it is to enter that. */
+	if (lxe_rootless_become_root() < 0)
+		_exit(127);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != start->keeper)
+		_exit(127);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (dup2(start->errors, STDOUT_FILENO) < 0 || dup2(start->errors, STDERR_FILENO) < 0 ||
+		dup2(start->ready, READY_FD) < 0 || dup2(start->alive, ALIVE_FD) < 0 ||
+		sys_close_from(ALIVE_FD + 1, NULL, 0) < 0)
+		_exit(127);
+	execve(start->path, (char *const *)argv, environment);
+	_exit(127);
+}
+
+/* Out of the way of the numbers that they are moved to. */
+static int high_pipe(int ends[2])
+{
+	int low[2], r = sys_pipe(low);
+
+	if (r < 0)
+		return r;
+	for (int i = 0; i < 2; i++)
+		ends[i] = fcntl(low[i], F_DUPFD_CLOEXEC, ALIVE_FD + 1);
+	r = ends[0] < 0 || ends[1] < 0 ? -errno : 0;
+	lxe_close(low[0]);
+	lxe_close(low[1]);
+	return r;
+}
+
+static int fail_with(int errors, int r, struct lxe_err *err)
+{
+	LXE_AUTOFREE char *text = NULL;
+	char said[200];
+	size_t len = 0;
+
+	lxe_hint(err, "see whether /dev/net/tun is there for everybody, or use --network none");
+	if (sys_read_whole(errors, 65536, &text, &len) < 0 || len == 0)
+		return lxe_fail(err, r, "wait for '" PROGRAM "'");
+	lxe_escape(said, sizeof(said), text, strcspn(text, "\n"));
+	return lxe_fail_msg(err, r, PROGRAM ": %s", said);
+}
+
+static int await_ready(struct lxe_keeper *k, int ready, int errors, struct lxe_err *err)
+{
+	char byte;
+	int r = lxe_keeper_wait(k, ready, READY_MS);
+
+	if (r == 0 && sys_read(ready, &byte, 1) != 1)
+		r = -EIO;
+	return r < 0 ? fail_with(errors, r, err) : 0;
+}
+
+static int put_nameserver(const struct lxe_keeper *k, struct lxe_err *err)
+{
+	LXE_AUTOFREE char *text = NULL;
+	struct lxe_strv servers = { 0 };
+	int r;
+
+	r = lxe_strv_add(&servers, NAMESERVER);
+	if (r == 0)
+		r = lxe_resolvconf_text(&text, &servers, "");
+	lxe_strv_release(&servers);
+	if (r < 0)
+		return lxe_fail(err, r, "write the sandbox's resolv.conf");
+	return lxe_etc_put(LXE_VIEW_DIR "/m", "resolv.conf", text, k->idmap.host_start, err);
+}
+
+int lxe_user_network_connect(
+	struct lxe_keeper *k, struct lxe_user_network *net, struct lxe_err *err)
+{
+	int ready[2] = { -EBADF, -EBADF }, alive[2] = { -EBADF, -EBADF };
+	LXE_AUTOCLOSE int errors = sys_memfd("lxe-errors", 0);
+	pid_t init = lxe_container_init(k->container);
+	struct start start = { .errors = errors, .keeper = getpid() };
+	int r;
+
+	r = errors < 0 ? errors : init <= 0 ? -ESRCH : lxe_tool_find(start.path, PROGRAM);
+	if (r == 0)
+		r = high_pipe(ready);
+	if (r == 0)
+		r = high_pipe(alive);
+	if (r == 0) {
+		snprintf(
+			start.userns, sizeof(start.userns), "--userns-path=/proc/%d/ns/user", init);
+		snprintf(start.netns, sizeof(start.netns), "/proc/%d/ns/net", init);
+		start.ready = ready[1];
+		start.alive = alive[0];
+		net->alive = take_fd(&alive[1]);
+		net->pid = fork();
+		if (net->pid == 0)
+			become(&start);
+		r = net->pid < 0 ? -errno : 0;
+	}
+	lxe_close(ready[1]);
+	lxe_close(alive[0]);
+	r = r < 0 ? lxe_fail(err, r, "start '" PROGRAM "'") : await_ready(k, ready[0], errors, err);
+	lxe_close(ready[0]);
+	return r < 0 ? r : put_nameserver(k, err);
+}
+
+void lxe_user_network_end(struct lxe_user_network *net)
+{
+	/* Not by its number: it may have been reaped by now. The container's end is its end as well. */
+	lxe_drop_fd(&net->alive);
+	net->pid = 0;
+}
