@@ -190,13 +190,12 @@ def test_a_terminal_that_nobody_reads_does_not_hold_up_the_timeout(world, mode):
     """To an ordinary user it is somebody else's: there is no way to write to it but one that may wait."""
     master, slave = os.openpty()
     words = ("run", mode, "--output-limit", "1M", "--timeout", "1s", "--", "yes")
-    process = world.popen(*words, stdin=slave, stdout=slave)
+    process = world.popen(*words, stdin=slave, stdout=slave, stderr=slave)
     try:
         assert process.wait(15 * lxe.SLACK) == 124
     finally:
         os.close(master)
         os.close(slave)
-        process.stderr.close()
     world.assert_clean(10)
 
 
