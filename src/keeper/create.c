@@ -52,6 +52,7 @@ static int journal_parts(struct lxe_keeper *k, struct lxe_err *err)
 {
 	struct lxe_strv paths = { 0 };
 	struct lxe_entry entries[16 + LXE_NETWORK_ENTRIES];
+	char text[LXE_NETWORK_TEXT];
 	char name[32];
 	size_t n = 0;
 	int r;
@@ -61,7 +62,7 @@ static int journal_parts(struct lxe_keeper *k, struct lxe_err *err)
 	for (size_t i = 0; r == 0 && i < paths.n && n < 16; i++)
 		entries[n++] = (struct lxe_entry){ LXE_ENTRY_CGROUP, paths.v[i] };
 	/* Behind them, so that they are undone first: beside the end of the processes. */
-	n += lxe_network_entries(k, entries + n);
+	n += lxe_network_entries(k, entries + n, text);
 	if (r == 0)
 		r = lxe_journal_add(&k->sandbox, entries, n, err);
 	else

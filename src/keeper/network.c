@@ -2,12 +2,15 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "keeper/blocked.h"
+#include "network/netns.h"
 #include "store/rootless.h"
 
 #define ANSWER_MS 20000 /* its programs have 15 s; a client's patience is 30 s */
@@ -17,14 +20,18 @@ static bool has_network(const struct lxe_keeper *k)
 	return k->main && k->main->spec.net.mode != LXE_NET_NONE;
 }
 
-size_t lxe_network_entries(struct lxe_keeper *k, struct lxe_entry *entries)
+size_t lxe_network_entries(
+	struct lxe_keeper *k, struct lxe_entry *entries, char text[LXE_NETWORK_TEXT])
 {
 	/* An ordinary user's leaves nothing behind. */
 	if (!has_network(k) || lxe_is_rootless())
 		return 0;
 	entries[0] = (struct lxe_entry){ LXE_ENTRY_RULES, k->sandbox.id };
 	entries[1] = (struct lxe_entry){ LXE_ENTRY_VETH, k->sandbox.id };
-	return 2;
+	/* Behind the others, so that who replays it knows it first. */
+	snprintf(text, LXE_NETWORK_TEXT, "%" PRIu64, lxe_netns_inode());
+	entries[2] = (struct lxe_entry){ LXE_ENTRY_NETNS, text };
+	return 3;
 }
 
 static int fill_ask(const struct lxe_keeper *k, struct lxe_net_ask *ask, enum lxe_net_op op)

@@ -22,8 +22,10 @@ struct lxe_network {
 };
 
 /* The journal's entries for it, at most LXE_NETWORK_ENTRIES: how many. */
-#define LXE_NETWORK_ENTRIES 2
-size_t lxe_network_entries(struct lxe_keeper *k, struct lxe_entry *entries);
+#define LXE_NETWORK_ENTRIES 3
+#define LXE_NETWORK_TEXT 24
+size_t lxe_network_entries(
+	struct lxe_keeper *k, struct lxe_entry *entries, char text[LXE_NETWORK_TEXT]);
 
 /* After the journal names it all: begin, without waiting. */
 int lxe_network_begin(struct lxe_keeper *k, struct lxe_err *err);

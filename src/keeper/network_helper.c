@@ -183,7 +183,7 @@ int lxe_net_undo_begin(
 	struct lxe_net_helper *h, const struct lxe_net_undo_how *how, struct lxe_err *err)
 {
 	const int all[LXE_NET_UNDO_FDS] = { how->mounts, how->lease, how->undo_v4, how->undo_v6 };
-	struct lxe_net_ask ask = { .op = LXE_NET_UNDO, .guest4 = how->guest4 };
+	struct lxe_net_ask ask = { .op = LXE_NET_UNDO, .guest4 = how->guest4, .netns = how->netns };
 	int fds[LXE_NET_UNDO_FDS], r;
 	size_t n = 0;
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/num.h"
 #include "keeper/members.h"
 #include "keeper/metrics.h"
 #include "keeper/state.h"
@@ -29,6 +30,7 @@ struct replay {
 	struct lxe_cgroup_reaper reaper;
 	struct lxe_net_helper network;
 	struct in_addr guest4;
+	uint64_t netns;
 	bool has_network;
 	char *result; /* the path of the result record, if the journal names one */
 	int r;	      /* the first failure */
@@ -94,6 +96,7 @@ static void undo_network(struct replay *p)
 {
 	struct lxe_net_undo_how how = {
 		.guest4 = p->guest4,
+		.netns = p->netns,
 		.mounts = -EBADF,
 		.lease = -EBADF,
 		.undo_v4 = -EBADF,
@@ -150,6 +153,9 @@ static void undo(void *arg, const struct lxe_entry *entry)
 		break;
 	case LXE_ENTRY_ADDRESS:
 		inet_pton(AF_INET, entry->path, &p->guest4);
+		break;
+	case LXE_ENTRY_NETNS:
+		lxe_parse_u64(entry->path, 1, UINT64_MAX, &p->netns);
 		break;
 	case LXE_ENTRY_VETH:
 	case LXE_ENTRY_RULES:

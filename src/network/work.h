@@ -46,6 +46,7 @@ struct lxe_net_ask {
 	char id[LXE_ID_LEN + 1];
 	char run[PATH_MAX];    /* the run directory */
 	struct in_addr guest4; /* UNDO: zero when nobody knows */
+	uint64_t netns;	       /* UNDO: where it is (netns.h); 0: here */
 };
 
 /* What the sandbox has been given. */

@@ -17,6 +17,7 @@ static const char *const kind_names[] = {
 	[LXE_ENTRY_VETH] = "veth",
 	[LXE_ENTRY_RULES] = "rules",
 	[LXE_ENTRY_ADDRESS] = "address",
+	[LXE_ENTRY_NETNS] = "netns",
 };
 
 #define N_KINDS (sizeof(kind_names) / sizeof(kind_names[0]))

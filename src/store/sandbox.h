@@ -106,6 +106,7 @@ enum lxe_entry_kind {
 	LXE_ENTRY_VETH,	   /* the sandbox's id */
 	LXE_ENTRY_RULES,   /* the sandbox's id */
 	LXE_ENTRY_ADDRESS, /* its IPv4 address */
+	LXE_ENTRY_NETNS,   /* inode of the network namespace that all of this is in */
 };
 
 /*

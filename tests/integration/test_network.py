@@ -376,6 +376,17 @@ def test_what_a_killed_sandbox_has_left_is_in_nobodys_way(lab):
     lab.assert_clean()
 
 
+def test_what_is_left_is_taken_back_from_another_host(lab):
+    """As when it was made in a namespace of ip-netns(8), and gc runs elsewhere."""
+    with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT) as process:
+        keeper = lab.world.keeper()
+        lxe.kill(process.pid)
+        lxe.kill(keeper)
+    lxe.poll_until(lambda: not any(lab.world.our_processes()), what="the end of what the keeper has left")
+    lxe.ok(lab.world.run("gc", preexec_fn=lab.inet.enter))
+    lab.assert_clean()
+
+
 def test_a_killed_client_leaves_nothing(lab):
     with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT) as process:
         lxe.kill(process.pid)

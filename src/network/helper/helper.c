@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "network/netns.h"
 #include "network/setup.h"
 #include "network/work.h"
 #include "policy/spec.h"
@@ -101,6 +102,12 @@ static int serve_rules(const struct lxe_net_ask *ask, const int *asked, size_t n
 	return status;
 }
 
+static int undo_where_it_is(const struct lxe_net_undo *undo, struct lxe_err *err)
+{
+	/* With its namespace all of it is gone. */
+	return lxe_netns_enter(undo->ask->netns) < 0 ? 0 : lxe_net_undo(undo, err);
+}
+
 static int serve_undo(const struct lxe_net_ask *ask, const int *fds, size_t n)
 {
 	struct lxe_net_undo undo = {
@@ -120,7 +127,7 @@ static int serve_undo(const struct lxe_net_ask *ask, const int *fds, size_t n)
 	if (ask->has & LXE_NET_HAS_UNDO_V6)
 		undo.undo_v6 = fds[i++];
 	if (a.r == 0)
-		a.r = lxe_net_undo(&undo, &a.err);
+		a.r = undo_where_it_is(&undo, &a.err);
 	return answer(&a, NULL, 0);
 }
 
