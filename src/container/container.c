@@ -70,10 +70,31 @@ static int fail_with_log(struct lxe_container *c, int r, struct lxe_err *err, co
 	return lxe_fail_msg(err, r, "%s: %s", what, line[0] ? line : otherwise);
 }
 
+/* liblxc has one line for each part of a map. */
+static int set_idmap(
+	struct lxc_container *lxc, const struct lxe_container_config *config, struct lxe_err *err)
+{
+	uint32_t n = config->idmap_count;
+	const uint32_t whole[] = { 0, config->idmap_start, n };
+	const uint32_t owners[] = { 0, config->idmap_owner, 1, 1, 1, n - 1, n, 0, 1 };
+	const uint32_t *part = config->idmap_owner ? owners : whole;
+	size_t parts = config->idmap_owner ? 3 : 1;
+	char line[64];
+
+	for (size_t i = 0; i < 2 * parts; i++, part += i % 2 ? 0 : 3) {
+		snprintf(line, sizeof(line), "%c %u %u %u", i % 2 ? 'g' : 'u', part[0], part[1],
+			part[2]);
+		if (!lxc->set_config_item(lxc, "lxc.idmap", line))
+			return lxe_fail_msg(err, -EINVAL,
+				"configure the container: liblxc refused lxc.idmap = %s", line);
+	}
+	return 0;
+}
+
 static int set_items(
 	struct lxc_container *lxc, const struct lxe_container_config *config, struct lxe_err *err)
 {
-	char rootfs[64 + 256], map_u[64], map_g[64], shm[128], size[32] = "";
+	char rootfs[64 + 256], shm[128], size[32] = "";
 	const struct {
 		const char *key, *value;
 	} items[] = {
@@ -82,8 +103,6 @@ static int set_items(
 		{ "lxc.apparmor.profile", "unchanged" },
 		{ "lxc.rootfs.mount", config->rootfs_mount },
 		{ "lxc.uts.name", config->hostname },
-		{ "lxc.idmap", map_u },
-		{ "lxc.idmap", map_g },
 		{ "lxc.net.0.type", "empty" },
 		{ "lxc.mount.auto", "proc:rw sys:ro" },
 		{ "lxc.autodev", "1" },
@@ -102,14 +121,12 @@ static int set_items(
 		size);
 	if (lxe_format(rootfs, sizeof(rootfs), "dir:%s", config->rootfs) < 0)
 		return lxe_fail(err, -ENAMETOOLONG, "use the root filesystem '%s'", config->rootfs);
-	snprintf(map_u, sizeof(map_u), "u 0 %u %u", config->idmap_start, config->idmap_count);
-	snprintf(map_g, sizeof(map_g), "g 0 %u %u", config->idmap_start, config->idmap_count);
 	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++)
 		if (!lxc->set_config_item(lxc, items[i].key, items[i].value))
 			return lxe_fail_msg(err, -EINVAL,
 				"configure the container: liblxc refused %s = %s", items[i].key,
 				items[i].value);
-	return 0;
+	return set_idmap(lxc, config, err);
 }
 
 int lxe_container_new(

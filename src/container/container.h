@@ -21,8 +21,9 @@ struct lxe_container_config {
 	const char *rootfs;	  /* absolute path of the mounted root filesystem */
 	const char *rootfs_mount; /* absolute path of an empty directory to mount it on */
 	const char *hostname;
-	uint64_t shm;	  /* bytes of /dev/shm, 0: the kernel's default */
-	bool become_root; /* of our user namespace, before liblxc starts or attaches anything */
+	uint64_t shm;	      /* bytes of /dev/shm, 0: the kernel's default */
+	bool become_root;     /* of our user namespace, before liblxc starts or attaches anything */
+	uint32_t idmap_owner; /* not 0: host id of 0 inside, and `count` inside is host id 0 */
 	uint32_t idmap_start, idmap_count; /* host ids of 0..count-1 inside, for users and groups */
 };
 

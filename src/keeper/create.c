@@ -178,6 +178,7 @@ static int make_container(struct lxe_keeper *k, int init, struct lxe_err *err)
 		.idmap_start = k->idmap.host_start,
 		.idmap_count = k->idmap.count,
 		.shm = k->main->spec.limits.disk,
+		.idmap_owner = k->idmap.owner ? lxe_idmap_host(&k->idmap, 0) : 0,
 		.become_root = lxe_is_rootless(),
 	};
 	int r;
@@ -194,7 +195,6 @@ static int make_container(struct lxe_keeper *k, int init, struct lxe_err *err)
 static int mount_secrets(struct lxe_keeper *k, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int memfd = take_fd(&k->main->request.fds[LXE_FD_SECRET]);
-	uid_t root = k->idmap.host_start;
 	struct lxe_user user;
 	int r;
 
@@ -203,8 +203,8 @@ static int mount_secrets(struct lxe_keeper *k, struct lxe_err *err)
 	r = lxe_user_find(&user, k->main->spec.user, LXE_VIEW_DIR "/m", k->idmap.count, err);
 	if (r < 0)
 		return r;
-	return lxe_secrets_mount(
-		LXE_VIEW_DIR "/m", memfd, root, root + user.uid, root + user.gid, err);
+	return lxe_secrets_mount(LXE_VIEW_DIR "/m", memfd, lxe_idmap_host(&k->idmap, 0),
+		lxe_idmap_host(&k->idmap, user.uid), lxe_idmap_host(&k->idmap, user.gid), err);
 }
 
 static int open_init(const struct lxe_keeper *k, struct lxe_err *err)
@@ -250,7 +250,9 @@ static int open_parts(
 	r = open_image(k, err);
 	if (r < 0)
 		return r;
-	if (lxe_is_rootless())
+	if (lxe_is_rootless() && lxe_keeper_shifts(k))
+		lxe_idmap_of_owner(&k->idmap);
+	else if (lxe_is_rootless())
 		lxe_idmap_nested(&k->idmap);
 	else
 		r = lxe_idmap_pick(&k->idmap, "/etc/subuid", k->sandbox.id, err);

@@ -23,18 +23,21 @@ static int open_cover(const char *path)
 	return r < 0 ? r : take_fd(&fd);
 }
 
-static int make_covers(void)
+static int make_covers(uid_t nobody)
 {
 	LXE_AUTOCLOSE int fd =
 		open(LXE_COVER_FILE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0);
 
-	return fd < 0 || mkdir(LXE_COVER_DIRECTORY, 0) < 0 ? -errno : 0;
+	if (fd < 0 || mkdir(LXE_COVER_DIRECTORY, 0) < 0 || fchown(fd, nobody, (gid_t)-1) < 0 ||
+		chown(LXE_COVER_DIRECTORY, nobody, (gid_t)-1) < 0)
+		return -errno;
+	return 0;
 }
 
-int lxe_covers_open(struct lxe_covers *ret, struct lxe_err *err)
+int lxe_covers_open(struct lxe_covers *ret, uid_t nobody, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int file = -EBADF, directory = -EBADF;
-	int r = make_covers();
+	int r = make_covers(nobody);
 
 	if (r == 0)
 		r = file = open_cover(LXE_COVER_FILE);

@@ -7,6 +7,7 @@
 #define LXE_KEEPER_DENY_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/str.h"
@@ -20,8 +21,8 @@ struct lxe_covers {
 	int file, directory;
 };
 
-/* Make them, in the private view of the mounts. On failure nothing is left open. */
-int lxe_covers_open(struct lxe_covers *ret, struct lxe_err *err);
+/* Make them, `nobody`'s, in the private view of the mounts. On failure nothing is left open. */
+int lxe_covers_open(struct lxe_covers *ret, uid_t nobody, struct lxe_err *err);
 void lxe_covers_close(struct lxe_covers *c);
 
 /*

@@ -35,7 +35,7 @@ void lxe_keeper_move(struct lxe_keeper *k, enum lxe_state to)
 		k->now.state = to;
 	k->now.pid = k->main ? k->main->pid : 0;
 	k->now.started_at_ms = k->main ? k->main->outcome.started_at_ms : 0;
-	k->now.idmap_start = k->idmap.host_start;
+	k->now.idmap_start = lxe_idmap_host(&k->idmap, 0);
 	/* For whoever looks; a full disk must not end what runs. */
 	if (k->live >= 0 && to < LXE_STOPPED)
 		lxe_live_write(k->live, &k->now);

@@ -17,6 +17,16 @@
 #define ROOTFS LXE_VIEW_DIR "/m"
 #define HIDDEN "/run/lxe-hidden"
 
+bool lxe_keeper_shifts(const struct lxe_keeper *k)
+{
+	const struct lxe_mounts *list = &k->main->spec.mounts;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (list->v[i].kind == LXE_MOUNT_BIND && !list->v[i].unshifted)
+			return true;
+	return false;
+}
+
 int lxe_keeper_open_sources(struct lxe_keeper *k, struct lxe_sources *ret, struct lxe_err *err)
 {
 	const char *run = getenv("LXC_EXEC_RUN_DIR"); /* as lxe_spawn_keeper() has put it */
@@ -101,11 +111,11 @@ static int cover(const char *inside)
 	return r < 0 ? r : sys_mount_attach(fd, AT_FDCWD, path);
 }
 
-static int hide_own(
-	const struct lxe_sources *sources, const struct sys_mounts *mounts, struct lxe_err *err)
+static int hide_own(const struct lxe_sources *sources, const struct sys_mounts *mounts,
+	uid_t nobody, struct lxe_err *err)
 {
 	struct lxe_strv paths = { 0 };
-	int r = mkdir(HIDDEN, 0) < 0 ? -errno : 0;
+	int r = mkdir(HIDDEN, 0) < 0 || chown(HIDDEN, nobody, (gid_t)-1) < 0 ? -errno : 0;
 
 	for (size_t i = 0; r == 0 && i < sources->n_hidden; i++)
 		r = lxe_aliases_find(&paths, mounts, ROOTFS, &sources->hidden[i]);
@@ -126,10 +136,9 @@ static bool has_files(const struct lxe_mounts *list)
 static int place(struct lxe_keeper *k, struct lxe_sources *sources, struct lxe_err *err)
 {
 	const struct lxe_spec *spec = &k->main->spec;
-	uid_t root = k->idmap.host_start;
 	struct lxe_placing how = {
 		.rootfs = ROOTFS,
-		.root = root,
+		.root = lxe_idmap_host(&k->idmap, 0),
 		.host_trees = k->image.host_trees,
 		.secrets = k->main->request.fds[LXE_FD_SECRET] >= 0,
 	};
@@ -140,8 +149,8 @@ static int place(struct lxe_keeper *k, struct lxe_sources *sources, struct lxe_e
 		r = lxe_user_find(&user, spec->user, ROOTFS, k->idmap.count, err);
 	if (r < 0)
 		return r;
-	how.uid = root + user.uid;
-	how.gid = root + user.gid;
+	how.uid = lxe_idmap_host(&k->idmap, user.uid);
+	how.gid = lxe_idmap_host(&k->idmap, user.gid);
 	return lxe_place(&how, &spec->mounts, sources, err);
 }
 
@@ -159,7 +168,7 @@ int lxe_keeper_place(struct lxe_keeper *k, struct lxe_sources *sources, struct l
 	if (r < 0)
 		return lxe_fail(err, r, "read the mounts");
 	if (sources->n_hidden)
-		r = hide_own(sources, &mounts, err);
+		r = hide_own(sources, &mounts, lxe_idmap_nobody(&k->idmap), err);
 	if (r == 0 && k->main->spec.deny.n)
 		r = find_denied(k, &mounts, err);
 	sys_mounts_release(&mounts);

@@ -6,10 +6,15 @@
 #ifndef LXE_KEEPER_MOUNTS_H
 #define LXE_KEEPER_MOUNTS_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "rootfs/sources.h"
 
 struct lxe_keeper;
+
+/* Is root inside to be the caller in one of the binds? */
+bool lxe_keeper_shifts(const struct lxe_keeper *k);
 
 /* Open what the spec names; k->idmap is known. The caller releases *ret, also on failure. */
 int lxe_keeper_open_sources(struct lxe_keeper *k, struct lxe_sources *ret, struct lxe_err *err);

@@ -170,7 +170,7 @@ static int open_stream(struct lxe_output_stream *s, int *end)
 {
 	const struct lxe_process *p = s->p;
 	enum lxe_fd_role role = s->number == LXE_STREAM_OUT ? LXE_FD_STDOUT : LXE_FD_STDERR;
-	uid_t root = p->keeper->idmap.host_start;
+	const struct lxe_idmap *map = &p->keeper->idmap;
 	int ends[2], r;
 
 	r = take_out(s, p->request.fds[role]);
@@ -181,7 +181,7 @@ static int open_stream(struct lxe_output_stream *s, int *end)
 	s->pipe = ends[0];
 	*end = ends[1];
 	/* Inside, /dev/stdout is opened as any file: it is the command's own. */
-	if (fchown(*end, root + p->user.uid, root + p->user.gid) < 0)
+	if (fchown(*end, lxe_idmap_host(map, p->user.uid), lxe_idmap_host(map, p->user.gid)) < 0)
 		return -errno;
 	fcntl(*end, F_SETPIPE_SZ, PIPE_SIZE);
 	return sys_set_nonblock(s->pipe, true);

@@ -60,7 +60,7 @@ static int put_resolv_conf(
 	lxe_strv_release(&servers);
 	if (r < 0)
 		return lxe_fail(err, r, "write the sandbox's resolv.conf");
-	return lxe_etc_put(ROOTFS, "resolv.conf", text, k->idmap.host_start, err);
+	return lxe_etc_put(ROOTFS, "resolv.conf", text, lxe_idmap_host(&k->idmap, 0), err);
 }
 
 /* Its lines without those that an earlier start has written. */
@@ -117,7 +117,7 @@ static int put_hosts(
 		r = hosts_text(&text, before, proxy.target.name, given);
 	if (r < 0)
 		return lxe_fail(err, r, "write the sandbox's hosts");
-	return lxe_etc_put(ROOTFS, "hosts", text, k->idmap.host_start, err);
+	return lxe_etc_put(ROOTFS, "hosts", text, lxe_idmap_host(&k->idmap, 0), err);
 }
 
 int lxe_keeper_resolver_files(

@@ -34,8 +34,8 @@ static int open_terminal(struct lxe_process *p, struct lxe_err *err)
 	r = lxe_ring_new(&p->ring, &p->ring_fd);
 	if (r < 0)
 		return lxe_fail(err, r, "make the terminal's ring");
-	return lxe_pty_open(&p->pty, devpts, k->idmap.host_start + p->user.uid,
-		k->idmap.host_start + TTY_GROUP, p->spec.rows, p->spec.cols, err);
+	return lxe_pty_open(&p->pty, devpts, lxe_idmap_host(&k->idmap, p->user.uid),
+		lxe_idmap_host(&k->idmap, TTY_GROUP), p->spec.rows, p->spec.cols, err);
 }
 
 static void fill_stdio(
@@ -209,7 +209,7 @@ int lxe_process_fork(struct lxe_process *p, int init, struct lxe_err *err)
 	if (r == 0)
 		r = lxe_learner_open(&p->learner, &child.messenger, err);
 	if (r == 0 && child.first && p->spec.deny.n)
-		r = lxe_covers_open(&child.covers, err);
+		r = lxe_covers_open(&child.covers, lxe_idmap_nobody(&p->keeper->idmap), err);
 	if (r == 0)
 		r = fork_starter(p, &child, answer, err);
 	lxe_covers_close(&child.covers);

@@ -257,9 +257,9 @@ static int parse(struct lxe_mount *m, char *parts[], int n, struct lxe_err *err)
 	if (m->kind != LXE_MOUNT_TMPFS)
 		r = set_source(m, parts[at++], err);
 	if (r == 0 && (m->kind != LXE_MOUNT_BIND || (at < n && parts[at][0] == '/')))
-		r = set_destination(m, at < n ? parts[at] : "", err), at++;
+		r = set_destination(m, at < n && parts[at] ? parts[at] : "", err), at++;
 	else if (r == 0)
-		r = set_destination(m, m->src, err);
+		r = set_destination(m, m->src ? m->src : "", err);
 	for (; r == 0 && at < n; at++) {
 		switch (m->kind) {
 		case LXE_MOUNT_BIND:
@@ -279,9 +279,8 @@ static int parse(struct lxe_mount *m, char *parts[], int n, struct lxe_err *err)
 int lxe_mount_parse(
 	struct lxe_mount *ret, enum lxe_mount_kind kind, const char *text, struct lxe_err *err)
 {
-	LXE_AUTOFREE char *copy = strdup(text);
+	char *copy = strdup(text), *parts[PARTS_MAX] = { NULL };
 	struct lxe_mount m = { .kind = kind };
-	char *parts[PARTS_MAX];
 	int n, r;
 
 	if (!copy)
@@ -291,12 +290,14 @@ int lxe_mount_parse(
 	n = split(copy, parts);
 	if (n < 0) {
 		lxe_hint(err, "%s; a colon in a path is written \\:", forms[kind]);
-		return refuse(err, text, "has too many parts");
+		r = refuse(err, text, "has too many parts");
+	} else {
+		r = parse(&m, parts, n, err);
 	}
-	r = parse(&m, parts, n, err);
 	if (r < 0)
 		lxe_mount_release(&m);
 	else
 		*ret = m;
+	free(copy);
 	return r;
 }

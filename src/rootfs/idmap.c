@@ -81,3 +81,23 @@ void lxe_idmap_nested(struct lxe_idmap *ret)
 {
 	*ret = (struct lxe_idmap){ .count = LXE_ROOTLESS_COUNT, .stored = true };
 }
+
+void lxe_idmap_of_owner(struct lxe_idmap *ret)
+{
+	*ret = (struct lxe_idmap){ .count = LXE_ROOTLESS_COUNT - 1, .stored = true, .owner = true };
+}
+
+/* What is the range's first on disk must have some id inside, or nobody there could change it. */
+uint32_t lxe_idmap_host(const struct lxe_idmap *map, uint32_t inside)
+{
+	if (!map->owner)
+		return map->host_start + inside;
+	if (inside == 0)
+		return LXE_ROOTLESS_COUNT;
+	return inside == map->count ? 0 : inside;
+}
+
+uint32_t lxe_idmap_nobody(const struct lxe_idmap *map)
+{
+	return map->owner ? map->count : geteuid();
+}

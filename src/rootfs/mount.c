@@ -173,7 +173,7 @@ static int mount_layers(const struct lxe_image *image, const struct lxe_idmap *m
 	r = make_mount_points();
 	if (r < 0)
 		return lxe_fail(err, r, "make the mount points");
-	r = mount_writable(map->host_start, image->host_trees, keep, disk, err);
+	r = mount_writable(lxe_idmap_host(map, 0), image->host_trees, keep, disk, err);
 	if (r < 0)
 		return r;
 	if (!map->stored)

@@ -168,7 +168,7 @@ static int check_target(
 static int reach(struct tree *t, const struct lxe_mount *m, bool directory, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int parent = -EBADF;
-	const char *name = NULL;
+	const char *name = m->dst;
 	LXE_AUTOCLOSE int target = sys_find_in_root(t->root, m->dst, true);
 	struct stat st;
 	int r;
@@ -282,7 +282,7 @@ static int copy_into(int parent, const char *name, int from, mode_t mode, uid_t 
 static int copy_one(
 	struct tree *t, const struct lxe_mount *m, struct lxe_origin *source, struct lxe_err *err)
 {
-	const char *name = NULL;
+	const char *name = m->dst;
 	LXE_AUTOCLOSE int parent = reach_parent(t, m, &name, err);
 	struct stat st;
 	int r;
@@ -306,11 +306,16 @@ static int copy_one(
 	return r < 0 ? lxe_fail(err, r, "copy '%s' to '%s'", m->src, m->dst) : 0;
 }
 
+/* What is wanted somewhere, in the order in which it is put there. */
+struct step {
+	const struct lxe_mount *m;
+};
+
 /* As if '/' came before every other byte: what is in a directory comes after it. */
 static int compare(const void *a, const void *b)
 {
-	const struct lxe_mount *const *one = a, *const *two = b;
-	const char *x = (*one)->dst, *y = (*two)->dst;
+	const struct step *one = a, *two = b;
+	const char *x = one->m->dst, *y = two->m->dst;
 
 	while (*x && *x == *y)
 		x++, y++;
@@ -326,21 +331,21 @@ static int compare(const void *a, const void *b)
 static int place_all(struct tree *t, const struct lxe_mounts *list, struct lxe_sources *sources,
 	struct lxe_err *err)
 {
-	const struct lxe_mount *order[LXE_MOUNTS_MAX] = { NULL };
+	struct step order[LXE_MOUNTS_MAX] = { { NULL } };
 	int r = 0;
 
 	for (size_t i = 0; i < list->n; i++)
-		order[i] = &list->v[i];
+		order[i].m = &list->v[i];
 	qsort(order, list->n, sizeof(order[0]), compare);
 	for (size_t i = 0; r == 0 && i < list->n; i++)
-		if (order[i]->kind != LXE_MOUNT_FILE)
-			r = mount_one(t, i, order[i], &sources->v[order[i] - list->v], err);
+		if (order[i].m->kind != LXE_MOUNT_FILE)
+			r = mount_one(t, i, order[i].m, &sources->v[order[i].m - list->v], err);
 	for (size_t i = 0; r == 0 && i < list->n; i++)
-		if (order[i]->kind != LXE_MOUNT_FILE)
-			r = check_one(t, i, order[i], err);
+		if (order[i].m->kind != LXE_MOUNT_FILE)
+			r = check_one(t, i, order[i].m, err);
 	for (size_t i = 0; r == 0 && i < list->n; i++)
-		if (order[i]->kind == LXE_MOUNT_FILE)
-			r = copy_one(t, order[i], &sources->v[order[i] - list->v], err);
+		if (order[i].m->kind == LXE_MOUNT_FILE)
+			r = copy_one(t, order[i].m, &sources->v[order[i].m - list->v], err);
 	return r;
 }
 

@@ -32,7 +32,18 @@ struct lxe_idmap {
 	uint32_t host_start; /* uid and gid of root inside, as the calling process has them */
 	uint32_t count;
 	bool stored; /* files on disk have these owners already: nothing is shifted */
+	/*
+	 * With `stored`: root inside is the calling user himself, not 0, and `count` inside is 0. The last of the
+	 * range is nobody inside.
+	 */
+	bool owner;
 };
+
+/* The id, as the calling process has it, of one inside. */
+uint32_t lxe_idmap_host(const struct lxe_idmap *map, uint32_t inside);
+
+/* An id of the calling process's that is nobody's inside: what belongs to it is no more root's there than anybody's. */
+uint32_t lxe_idmap_nobody(const struct lxe_idmap *map);
 
 /*
  * The range for one sandbox: a 65536-wide slot, chosen by `id`, of root's line in subuid_path
@@ -47,6 +58,9 @@ int lxe_idmap_pick(
  * are built with its owners, because only a filesystem's own root may shift them.
  */
 void lxe_idmap_nested(struct lxe_idmap *ret);
+
+/* The same, but root inside is the user himself: what it makes in a bind is his. Nothing else can shift there. */
+void lxe_idmap_of_owner(struct lxe_idmap *ret);
 
 /*
  * The whole range that slots are picked from; *from_file says whether subuid_path has it. What doctor

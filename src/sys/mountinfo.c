@@ -158,13 +158,13 @@ int sys_mounts_locate(const struct sys_mounts *mounts, int fd, struct sys_object
 	const char *rest;
 	char path[4096];
 	struct stat st;
-	uint64_t id;
+	uint64_t id = 0;
 	int r;
 
 	r = sys_mount_id(fd, &id);
 	if (r == 0)
 		r = read_back(fd, path, sizeof(path));
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (fstat(fd, &st) < 0 || st.st_nlink == 0)
 		return -ENOENT;

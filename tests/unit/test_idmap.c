@@ -128,3 +128,19 @@ Test(idmap, a_file_that_is_missing_is_no_error_but_an_unreadable_one_is)
 	cr_assert_eq(map.count, 7);
 	cr_assert_str_eq(err.msg, "read '/tmp': is a directory");
 }
+
+Test(idmap, an_owner_is_root_inside_and_something_is_nobodys)
+{
+	struct lxe_idmap map, plain = { .host_start = 1000, .count = 65536 };
+
+	lxe_idmap_of_owner(&map);
+	cr_assert(map.owner && map.stored);
+	cr_assert_eq(lxe_idmap_host(&map, 0), 65536);
+	cr_assert_eq(lxe_idmap_host(&map, 1), 1);
+	cr_assert_eq(lxe_idmap_host(&map, 65534), 65534);
+	cr_assert_eq(lxe_idmap_host(&map, 65535), 0);
+	for (uint32_t id = 0; id <= map.count; id++)
+		cr_assert_neq(lxe_idmap_host(&map, id), lxe_idmap_nobody(&map));
+	cr_assert_eq(lxe_idmap_host(&plain, 5), 1005);
+	cr_assert_eq(lxe_idmap_nobody(&plain), geteuid());
+}
