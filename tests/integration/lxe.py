@@ -28,10 +28,17 @@ IS_ASAN = "asan" in BIN.parts
 # Instrumented programs on a busy machine: what must be quick is allowed to be this much slower.
 SLACK = float(os.environ.get("LXE_SLOW") or (4.0 if IS_ASAN else 1.0))
 DEADLINE = 30.0 * SLACK
+# Of a machine, not of a build: what a command is to get done before its time is over takes so much longer.
+PACE = max(1.0, float(os.environ.get("LXE_SLOW") or 1.0))
 # With client and keeper dead, their processes are the host's pid 1's to reap, and it takes its time.
 ORPHANS = 20.0
 
 IN_CREATE, IN_ISDIR = 0x100, 0x40000000
+
+
+def span(ms):
+    """A limit of time that what runs under it is to have begun within."""
+    return f"{int(ms * PACE)}ms"
 
 
 def pause(seconds):

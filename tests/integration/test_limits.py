@@ -135,7 +135,7 @@ def test_a_fork_bomb_is_out_of_processes(world, tmp_path, way):
 
 @pytest.mark.parametrize("way", ["run", "exec-user"])
 def test_a_fork_bomb_that_goes_on_ends_with_its_time(world, tmp_path, way):
-    limits = ("--timeout", "300ms", "--stop-timeout", "100ms")
+    limits = ("--timeout", lxe.span(300), "--stop-timeout", "100ms")
     end = end_of(
         world, tmp_path, way, python(STUBBORN_BOMB), sandbox=("--pids", "40"), own=limits
     )
@@ -235,7 +235,7 @@ def test_a_timeout_asks_first(world, tmp_path):
     """All that belong to it: a shell acts on its signal only when what it waits for has ended."""
     script = "trap 'echo bye; exit 3' TERM; sleep 1000"
     path = tmp_path / "result"
-    words = ("run", "--timeout", "200ms", "--result", str(path), "--", "sh", "-c", script)
+    words = ("run", "--timeout", lxe.span(200), "--result", str(path), "--", "sh", "-c", script)
     result = world.run(*words)
     assert (result.returncode, result.stdout) == (124, b"bye\n")
     assert json.loads(path.read_text())["cause"] == "timeout"
@@ -281,7 +281,7 @@ print((time.process_time() - used) / (time.monotonic() - begun))"""
 
 def test_a_tree_that_is_slowed_down_ends_at_once(world):
     """A hundredth of a CPU is not enough to end forty processes in a second."""
-    limits = ("--cpus", "0.05", "--pids", "60", "--timeout", "500ms", "--stop-timeout", "100ms")
+    limits = ("--cpus", "0.05", "--pids", "60", "--timeout", lxe.span(500), "--stop-timeout", "100ms")
     script = "for i in $(seq 20); do sleep 1000 & done; while :; do :; done"
     begun = time.monotonic()
     lxe.ok(world.run("run", *limits, "--", "sh", "-c", script), 124)

@@ -115,7 +115,7 @@ def test_a_sandbox_lives_and_dies(user):
 def test_the_tree_of_an_exec_ends_with_its_time(user):
     ok(user.run("create", "box", "--", "sleep", "1000"))
     ok(user.run("start", "box"))
-    late = user.run("exec", "--timeout", "300ms", "box", "--", "sh", "-c", HIDDEN)
+    late = user.run("exec", "--timeout", lxe.span(300), "box", "--", "sh", "-c", HIDDEN)
     assert late.returncode == 124, late
 
     def left():
@@ -127,7 +127,7 @@ def test_the_tree_of_an_exec_ends_with_its_time(user):
 
 
 def test_a_fork_bomb_stays_in_its_sandbox(user):
-    bomb = user.run("run", "--timeout", "500ms", "--", "sh", "-c", BOMB)
+    bomb = user.run("run", "--timeout", lxe.span(500), "--", "sh", "-c", BOMB)
     assert bomb.returncode == 124, bomb.stderr
 
 
@@ -311,7 +311,7 @@ def test_a_limit_for_which_nothing_is_delegated_is_refused(user, account, option
 
 def test_a_timeout_ends_who_hides_and_is_deaf(user):
     script = "trap '' TERM HUP; setsid sh -c 'trap \"\" TERM; sleep 1000' & sleep 1000"
-    limits = ("--timeout", "200ms", "--stop-timeout", "100ms", "--ulimit", "core=0", "--disk", "4M")
+    limits = ("--timeout", lxe.span(200), "--stop-timeout", "100ms", "--ulimit", "core=0", "--disk", "4M")
     lxe.ok(user.run("run", *limits, "--", "sh", "-c", script), 124)
 
 
@@ -333,7 +333,7 @@ HIDES = "unshare -Ur unshare -u setsid sleep 1000 || (setsid sleep 1000 &) ; sle
 def test_an_exec_that_hides_ends_with_its_timeout(user):
     ok(user.run("create", "--seccomp", "unconfined", "box", "--", "sleep", "1001"))
     ok(user.run("start", "box"))
-    words = ("exec", "--timeout", "300ms", "--stop-timeout", "100ms", "box")
+    words = ("exec", "--timeout", lxe.span(300), "--stop-timeout", "100ms", "box")
     ok(user.run(*words, "--", "sh", "-c", HIDES), 124)
     assert b"sleep 1000" not in ok(user.run("exec", "box", "--", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")).stdout
     ok(user.run("destroy", "--force", "box"))

@@ -171,7 +171,7 @@ def test_the_end_of_an_exec_ends_its_whole_tree_and_nothing_else(world, how):
     running(world, "sleep", "1000")
     mark = f"sleep\x00{7000 + os.getpid() % 1000}".encode()
     script = f"trap '' HUP TERM; setsid sh -c 'trap \"\" HUP TERM; sleep {mark[6:].decode()} & wait' & echo up; wait"
-    options = ["--timeout", "700ms"] if how == "timeout" else []
+    options = ["--timeout", lxe.span(700)] if how == "timeout" else []
     with world.popen("exec", *options, NAME, "--", "bash", "-c", script,
                      stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
         assert client.stdout.readline() == b"up\n"

@@ -266,7 +266,7 @@ def test_a_file_that_cannot_be_learnt_into_is_told_before_anything_runs(world, t
 def test_a_learner_that_is_stopped_leaves_nothing(world, tmp_path):
     path = tmp_path / "learnt.json"
     loop = "while :; do ls / >/dev/null; done"
-    done = world.run("run", "--timeout", "300ms", "--learn", str(path), "--", "sh", "-c", loop)
+    done = world.run("run", "--timeout", lxe.span(300), "--learn", str(path), "--", "sh", "-c", loop)
     assert done.returncode == 124, done.stderr
     assert "openat" in learnt(path)
 

@@ -171,7 +171,7 @@ def test_a_tree_that_is_killed_while_it_asks(world, tmp_path):
 import os
 for i in range(20): os.fork()  if i < 3 else None
 while True: open(f"/tmp/{os.getpid()}", "w").close()"""
-    words = ("--timeout", "300ms", "--stop-timeout", "50ms", *python(program))
+    words = ("--timeout", lxe.span(300), "--stop-timeout", "50ms", *python(program))
     record, _ = watched(world, tmp_path, *words, status=124)
     assert record["cause"] == "timeout"
 

@@ -200,14 +200,14 @@ def test_a_living_sandbox_survives_gc(world):
 @pytest.mark.parametrize("script", [IDLE, STUBBORN], ids=["idle", "stubborn"])
 def test_a_timeout_ends_the_whole_tree(world, tmp_path, script):
     path = tmp_path / "result"
-    result = world.run("run", "--timeout", "500ms", "--result", str(path), "--", "sh", "-c", script)
+    result = world.run("run", "--timeout", lxe.span(500), "--result", str(path), "--", "sh", "-c", script)
     assert result.returncode == 124
     world.assert_clean()
     assert record(path)["cause"] == "timeout" and record(path)["exit_code"] == 124
 
 
 def test_a_timeout_on_a_terminal_gives_it_back(world):
-    with world.pty("run", "--timeout", "500ms", *lxe.BASH) as terminal:
+    with world.pty("run", "--timeout", lxe.span(500), *lxe.BASH) as terminal:
         assert terminal.wait() == 124
         assert not terminal.is_raw()
 
