@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -48,6 +49,31 @@ bool lxe_path_is_in(const char *path, const char *dir)
 	return strncmp(path, dir, len) == 0 && (!path[len] || path[len] == '/');
 }
 
+static bool is_same(int root, const char *a, const char *b)
+{
+	LXE_AUTOCLOSE int fd_a = sys_find_in_root(root, a, true);
+	LXE_AUTOCLOSE int fd_b = sys_find_in_root(root, b, true);
+	struct stat of_a, of_b;
+
+	return fd_a >= 0 && fd_b >= 0 && fstat(fd_a, &of_a) == 0 && fstat(fd_b, &of_b) == 0 &&
+	       of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+/* By another path that leads there through binds, which our own view still tells: nothing is covered in it. */
+static const char *denied_as(const struct lxe_keeper *k, char real[PATH_MAX])
+{
+	LXE_AUTOCLOSE int root = open(FILES, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct lxe_strv *deny = &k->main->spec.deny;
+
+	if (root < 0 || !k->main->spec.mounts.n)
+		return NULL;
+	for (char *slash; (slash = strrchr(real, '/')) && slash[1]; *slash = '\0')
+		for (size_t n = 0; n < deny->n; n++)
+			if (is_same(root, real, deny->v[n]))
+				return deny->v[n];
+	return NULL;
+}
+
 const char *lxe_denied_by(const struct lxe_keeper *k, const char *path)
 {
 	const struct lxe_strv *deny = &k->main->spec.deny;
@@ -61,7 +87,7 @@ const char *lxe_denied_by(const struct lxe_keeper *k, const char *path)
 		if (lxe_path_is_in(path, deny->v[i]) || lxe_path_is_in(real, real_deny))
 			return deny->v[i];
 	}
-	return NULL;
+	return denied_as(k, real);
 }
 
 const char *lxe_denied_to_us(const struct lxe_keeper *k)

@@ -91,8 +91,38 @@ static void climb(int root, char *path)
 	}
 }
 
+/* Of the caller's own mounts the innermost that the path is in; NULL: in none. */
+static const struct lxe_mount *find_mount(const struct lxe_keeper *k, const char *path)
+{
+	const struct lxe_mounts *list = &k->main->spec.mounts;
+	const struct lxe_mount *found = NULL;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (lxe_path_is_in(path, list->v[i].dst) &&
+			(!found || lxe_path_is_in(list->v[i].dst, found->dst)))
+			found = &list->v[i];
+	return found;
+}
+
+static bool tell_bind(struct lxe_reason *ret, const struct lxe_keeper *k, const char *path)
+{
+	const struct lxe_mount *m = find_mount(k, path);
+
+	if (!m || m->kind != LXE_MOUNT_BIND)
+		return false;
+	snprintf(ret->rule, sizeof(ret->rule), "--bind: '%.160s' is read-only%s", m->dst,
+		m->ro ? "" : " on the host");
+	if (m->ro)
+		tell(ret, "--bind", "--bind SRC:DST:rw lets it be written");
+	else
+		tell(ret, "", "no option lifts it: it is how the host has mounted it");
+	return true;
+}
+
 static void tell_mount(struct lxe_reason *ret, const struct lxe_keeper *k, int root, char *path)
 {
+	if (tell_bind(ret, k, path))
+		return;
 	climb(root, path);
 	if (lxe_path_is_in(path, "/run/secrets")) {
 		snprintf(ret->rule, sizeof(ret->rule), "secrets are read-only");

@@ -86,6 +86,19 @@ def test_who_fails_by_it_is_told_the_rule(world, tmp_path, way):
     assert record["rule"] is None and record["denials"] == [] and "denied" not in said
 
 
+def test_binds_are_told_as_such(world, tmp_path):
+    """Read-only ones, and what is denied by the path that it has through another."""
+    data = tmp_path / "data"
+    (data / "sub").mkdir(parents=True)
+    world.give(data)
+    binds = ("--bind", f"{data}:/data:ro", "--bind", f"{data}:/other:ro", "--deny", "/data/sub")
+    script = "mkdir /data/x; ls /other/sub"
+    record, _ = watched(world, tmp_path, *binds, "--", "sh", "-c", script, status=2)
+    told = {(path, rule, option) for _, path, rule, option in denials(record)}
+    assert ("/data/x", "--bind: '/data' is read-only", "--bind") in told
+    assert ("/other/sub", "--deny /data/sub", "--deny") in told and record["rule"] == "--deny /data/sub"
+
+
 @pytest.mark.parametrize("options", [(), ("-u", "1000"), ("--new-privs",), ("--seccomp", "strict")])
 def test_a_call_that_the_profile_refuses_is_told(world, tmp_path, options):
     program = f"""
