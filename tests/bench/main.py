@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import cold
+import files
 import living
 import measure
 import memory
@@ -21,7 +22,7 @@ from workspace import Workspace
 
 TOP = Path(__file__).resolve().parent.parent.parent
 BIN = Path(os.environ.get("LXE_BIN", TOP / "build" / "lxc-exec")).resolve()
-PARTS = ("cold", "phases", "script", "pty", "memory", "living", "network")
+PARTS = ("cold", "phases", "script", "pty", "memory", "living", "network", "files")
 
 
 def parse(words):
@@ -78,6 +79,7 @@ def sections(work, options):
         ("memory", memory.memory),
         ("living", living.living),
         ("network", network.network),
+        ("files", files.files),
     ):
         if name in wanted:
             yield from part(work, options)
