@@ -51,12 +51,13 @@ static int ask_getent(struct sys_user *ret, const char *name, uid_t uid)
 	LXE_AUTOCLOSE int reading = -EBADF;
 	int ends[2], status, r;
 	FILE *stream;
-	pid_t pid;
+	pid_t pid = -1;
 
 	r = name ? lxe_format(key, sizeof(key), "%s", name)
 		 : lxe_format(key, sizeof(key), "%u", uid);
-	if (r == 0)
-		r = sys_pipe(ends);
+	if (r < 0)
+		return r;
+	r = sys_pipe(ends);
 	if (r < 0)
 		return r;
 	reading = ends[0];
