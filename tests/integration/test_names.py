@@ -75,6 +75,10 @@ class Names:
         marks = [f"lxe-{one}" for one in self.lab.world.current_ids()]
         return [pid for pid in found if any(m in lxe.read_proc(pid, "cgroup").decode() for m in marks)]
 
+    def log(self):
+        """What the keepers of sandboxes that live have noted."""
+        return "".join(path.read_text() for path in self.lab.world.run_dir.glob("sandboxes/*/log"))
+
     def look_up(self, *options, name):
         return self.run(*options, script=LOOK_UP, words=(name,)).split()
 
@@ -307,8 +311,8 @@ def test_a_resolver_that_is_killed_takes_the_names_with_it(names):
             lxe.kill(pid)
         assert talk("www.example") == "no"
         assert talk(WEB) == WEB
-        (log,) = names.lab.world.run_dir.glob("sandboxes/*/log")
-        assert "no name is known inside any more" in log.read_text()
+        lxe.poll_until(names.log, what="a note of it in the sandbox's log")
+        assert "no name is known inside any more" in names.log()
 
 
 def test_a_proxy_by_name(names):
@@ -404,7 +408,7 @@ def test_nothing_of_a_sandbox_whose_processes_were_all_killed_stays(names):
     argv = ["run", "--allow", "www.example", "--", "sleep", "infinity"]
     with names.lab.popen(*argv, stdout=subprocess.DEVNULL) as process:
         lxe.poll_until(names.resolvers, what="a dnsmasq")
-        (keeper,) = names.lab.world.keepers()
+        keeper = names.lab.world.keeper()
         os.kill(process.pid, signal.SIGKILL)
         lxe.kill(keeper)
     lxe.poll_until(lambda: not names.resolvers(), what="the end of dnsmasq")
