@@ -121,6 +121,7 @@ help:
 	@echo 'make test         everything, as CI does; unit, integration, asan, check: parts of it'
 	@echo 'make sweep        runs killed at random moments (SEED, COUNT; LIVES of named ones, NETWORKED)'
 	@echo 'make faultsweep   the n-th system call of a life fails (SEED, POINTS)'
+	@echo 'make netfaults    the same in the program that makes a network (SEED, COUNT)'
 	@echo 'make crowd        200 sandboxes with a network at once (CROWD)'
 	@echo 'make cover        which lines of src the tests execute (COVER: unit, integration)'
 	@echo 'make compdb       compile_commands.json, for editors'

@@ -75,6 +75,11 @@ sweep: all
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/livesweep.py \
 		--seed $(SEED) --count $(LIVES)
 
+.PHONY: netfaults
+netfaults: all
+	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/netfaults.py \
+		--seed $(SEED) --points $(COUNT)
+
 CROWD ?= 200
 .PHONY: crowd
 crowd: all

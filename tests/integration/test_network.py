@@ -9,6 +9,7 @@ from pathlib import Path
 import killsweep
 import lxe
 import netcrowd
+import netfaults
 import netlab
 import pytest
 
@@ -397,10 +398,18 @@ def test_many_at_once(lab):
     assert not netcrowd.crowd(lab, 20)
 
 
-def test_runs_with_a_network_are_killed_at_random_moments():
-    words = [sys.executable, "-B", Path(killsweep.__file__), "--network", "--seed", "7", "--count", "10"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=lxe.DEADLINE * 4)
+def sweep(module, *words):
+    argv = [sys.executable, "-B", Path(module.__file__), *words]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=lxe.DEADLINE * 4)
     assert done.returncode == 0, done.stdout
+
+
+def test_runs_with_a_network_are_killed_at_random_moments():
+    sweep(killsweep, "--network", "--seed", "7", "--count", "10")
+
+
+def test_system_calls_fail_where_a_network_is_made():
+    sweep(netfaults, "--seed", "3", "--points", "6")
 
 
 def test_without_a_network_nothing_of_it_is_started(lab):
