@@ -16,11 +16,13 @@ static const char *image_of(const struct lxe_process *p)
 /* Whoever names a path of the host's is told that it is one. */
 static void explain_absent(const struct lxe_process *p, const char *path, struct lxe_err *err)
 {
-	if (path[0] == '/' && access(path, F_OK) == 0)
+	if (path[0] == '/' && access(path, F_OK) == 0) {
 		lxe_rule(err, "the host's '%s' is not shown in a sandbox of image '%s'", path,
 			image_of(p));
-	else
+		lxe_hint(err, "--bind shows it inside, and --workdir starts the command in it");
+	} else {
 		lxe_rule(err, "image '%s' has no '%s'", image_of(p), path);
+	}
 }
 
 /* Was the path, or one above it, asked to be out of reach? */

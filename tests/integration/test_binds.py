@@ -127,6 +127,16 @@ def test_links_and_dots_lead_where_they_lead_for_the_caller(world, project, tmp_
     refusal(sh(world, "true", "--bind", f"{tmp_path}/loop"), says="too many levels of symbolic links")
 
 
+def test_symlinks_on_the_way_lead_nowhere_but_inside(world, project, tmp_path):
+    """Those of a bind were made by whoever wrote there, perhaps by a sandbox before."""
+    (project / "link").symlink_to("/etc")
+    (project / "up").symlink_to("../" * 40 + "etc")
+    options = ["--bind", f"{project}:/p", "--bind", f"{project}/sub:/p/link/lxe-a", "--tmpfs", "/p/up/lxe-b"]
+    options += ["--file", f"{project}/file:/p/link/lxe-c", "--file", f"{project}/file:/p/up/lxe-d/e"]
+    assert stdout_of(sh(world, "cat /etc/lxe-a/inner /etc/lxe-c /etc/lxe-d/e; ls /etc/lxe-b", *options)) == "inner\nfile\nfile\n"
+    assert not [name for name in os.listdir("/etc") if name.startswith("lxe-")]
+
+
 WRONG = [
     (["--bind", ":/x"], "it has no source"),
     (["--bind", "{p}/none:/x"], "bind '{p}/none': no such file or directory\nhint: the source is a path of the host"),

@@ -30,7 +30,8 @@ def test_a_program_of_the_hosts(world, tmp_path):
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    rule, _ = said(world, tmp_path, "--", str(program), status=127)
+    rule, hint = said(world, tmp_path, "--", str(program), status=127)
+    assert "--bind" in hint
     assert rule == f"the host's '{program}' is not shown in a sandbox of image 'host'"
 
 
