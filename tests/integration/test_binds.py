@@ -310,3 +310,16 @@ if not os.environ.get("LXE_AS_USER"):  # only root mounts
                 refusal(result, says="cannot be mounted with shifted owners\nhint: --bind .*:shift=off")
             else:
                 assert ok(result).stdout == b"65534\n"
+
+
+def test_all_else_is_as_without_a_bind(world, project):
+    """An ordinary user's ids inside are others with a bind: what is made for a command is its own all the same."""
+    for user in ("0", "33"):
+        options = ["--bind", f"{project}:/p:ro", "--user", user, "--secret", "s=env:S", "--output-limit", "1M"]
+        script = "cat /run/secrets/s; stat -c %u /run/secrets/s; echo out >/dev/stdout; touch /tmp/x; stat -c %u /tmp/x"
+        out = stdout_of(sh(world, script, *options, env={"S": "word"}))
+        assert out == f"word{user}\nout\n{user}\n"
+        with world.pty("run", *options[:4], "--", "sh", "-c", "stat -c %u:%g $(tty); echo to >$(tty)") as terminal:
+            terminal.expect(f"{user}:5\r\nto".encode())
+            assert terminal.wait() == 0
+    ok(sh(world, "echo changed >>/etc/hosts; mkdir /etc/new; rm /etc/profile; chown 5:6 /etc/new", "--bind", f"{project}:/p"))
