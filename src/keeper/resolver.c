@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "keeper/keeper.h"
+#include "network/reach.h"
 #include "network/resolvconf.h"
 #include "sys/caps.h"
 #include "sys/fd.h"
@@ -273,6 +274,8 @@ int lxe_keeper_resolver_open(
 	if (sys_read_file(AT_FDCWD, "/etc/resolv.conf", text, sizeof(text)) < 0)
 		text[0] = '\0';
 	r = lxe_resolvconf_servers(&k->resolver.servers, text);
+	if (r == 0 && k->main->spec.net.mode == LXE_NET_OPEN)
+		r = lxe_reach_keep(&k->resolver.servers, &k->main->spec.net);
 	count = r < 0 ? r : lxe_resolver_count(&k->main->spec.net, &k->resolver.servers);
 	if (count < 0)
 		return lxe_fail(err, count, "read the rules of the network");

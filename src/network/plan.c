@@ -21,6 +21,17 @@ static const char *const always_shielded[][8] = {
 	[LXE_NET_V6] = { "fe80::/10", "fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe" },
 };
 
+bool lxe_net_always_shields(const struct lxe_net_addr *addr)
+{
+	const char *const *list = always_shielded[addr->family];
+	struct lxe_net_addr net;
+
+	for (size_t i = 0; i < 8 && list[i]; i++)
+		if (lxe_net_addr_parse(&net, list[i], NULL) == 0 && lxe_net_addr_covers(&net, addr))
+			return true;
+	return false;
+}
+
 void lxe_net_set_name(char buf[LXE_NET_SET_NAME], const char *id8, bool deny, size_t i,
 	enum lxe_net_family family)
 {

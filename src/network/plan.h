@@ -69,6 +69,9 @@ void lxe_net_set_name(char buf[LXE_NET_SET_NAME], const char *id8, bool deny, si
  */
 bool lxe_net_wants_localnet(const struct lxe_net_spec *spec);
 
+/* Is it among what every sandbox is refused unless a rule names it by address? */
+bool lxe_net_always_shields(const struct lxe_net_addr *addr);
+
 /* Does a rule need an ipset? */
 static inline bool lxe_net_rule_has_set(const struct lxe_net_rule *rule)
 {

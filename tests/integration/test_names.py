@@ -403,6 +403,34 @@ def test_where_only_the_hosts_loopback_knows_names_an_open_network_has_a_resolve
     assert said.startswith(f"{WEB} ") and "169.254" not in said and stub.heard
 
 
+@pytest.fixture
+def bridge(names):
+    names.lab.host.ip("link add br9 type bridge", "link set br9 up", "addr add 203.0.113.129/25 dev br9")
+    yield "203.0.113.129"
+    names.lab.host.ip("link del br9")
+
+
+def test_where_the_hosts_server_is_an_address_of_its_own_an_open_network_has_a_resolver(
+    names, another_host, bridge
+):
+    names.dns.zone["www.example"] = [WEB]
+    for address in (netlab.HOST4, netlab.HOST6, bridge):
+        another_host(os.path.realpath("/etc/resolv.conf"), f"nameserver {address}\n")
+        stub = names.lab.udp(names.lab.host, port=53, address=address, answer=names.dns.answer)
+        assert names.look_up("--network", "open", name="www.example") == [WEB], address
+        assert stub.heard
+
+
+def test_servers_that_are_shielded_are_not_named_to_an_open_network(names, another_host, bridge):
+    path, text = os.path.realpath("/etc/resolv.conf"), "nameserver 169.254.169.253\nnameserver 203.0.113.130\n"
+    another_host(path, f"{text}nameserver {ADDRESS}\n")
+    assert names.run("--network", "open", script="cat /etc/resolv.conf") == f"nameserver {ADDRESS}\n"
+    another_host(path, text)
+    said = names.run("--network", "open", "--allow", "203.0.113.130", script="cat /etc/resolv.conf")
+    assert said == "nameserver 203.0.113.130\n"
+    assert "203.0.113" not in names.run("--network", "open", script="cat /etc/resolv.conf")
+
+
 def test_nothing_of_a_sandbox_whose_processes_were_all_killed_stays(names):
     names.dns.zone["www.example"] = [WEB]
     argv = ["run", "--allow", "www.example", "--", "sleep", "infinity"]
