@@ -87,14 +87,14 @@ static void not_listening(const struct lxe_keeper *k, int r)
 	lxe_sandbox_log(&k->sandbox, line);
 }
 
-static int listen_to(struct lxe_keeper *k, uint16_t group)
+static int listen_to(struct lxe_keeper *k, int log)
 {
 	struct lxe_keeper_blocked *b = k->blocked;
 	int r;
 
-	b->log = lxe_nflog_open(group);
-	if (b->log < 0)
-		return b->log;
+	b->log = log;
+	if (log < 0)
+		return log;
 	snprintf(b->prefix, sizeof(b->prefix), "lxe-%.8s", k->sandbox.id);
 	r = lxe_loop_add(k->loop, &b->logged, b->log, EPOLLIN);
 	if (r < 0)
@@ -102,12 +102,13 @@ static int listen_to(struct lxe_keeper *k, uint16_t group)
 	return r;
 }
 
-void lxe_blocked_open(struct lxe_keeper *k, uint16_t group, const struct lxe_net_addr *subnet)
+void lxe_blocked_open(struct lxe_keeper *k, int log, const struct lxe_net_addr *subnet)
 {
 	int r;
 
 	k->blocked = calloc(1, sizeof(*k->blocked));
 	if (!k->blocked) {
+		lxe_close(log);
 		not_listening(k, -ENOMEM);
 		return;
 	}
@@ -115,7 +116,7 @@ void lxe_blocked_open(struct lxe_keeper *k, uint16_t group, const struct lxe_net
 	unlinkat(k->sandbox.dir, LXE_SANDBOX_BLOCKED, 0);
 	k->blocked->subnet = *subnet;
 	k->blocked->logged = (struct lxe_source){ .fd = -EBADF, .ready = logged, .arg = k };
-	r = listen_to(k, group);
+	r = listen_to(k, log);
 	if (r < 0)
 		not_listening(k, r);
 }

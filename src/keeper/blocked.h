@@ -12,10 +12,10 @@
 #include "policy/net_rule.h"
 
 /*
- * Listen to the group of netfilter's log to which the rules of the sandbox send. That it cannot be
- * listened to is noted in the sandbox's log, and is no failure: nothing is let through by it.
+ * Listen to the socket, which it owns then, of the group of netfilter's log to which the rules of the sandbox
+ * send. That there is none, a negative errno, is noted in the sandbox's log, and is no failure: nothing is let through by it.
  */
-void lxe_blocked_open(struct lxe_keeper *k, uint16_t group, const struct lxe_net_addr *subnet);
+void lxe_blocked_open(struct lxe_keeper *k, int log, const struct lxe_net_addr *subnet);
 
 /* All that has been logged so far, into an outcome. */
 void lxe_blocked_tell(struct lxe_keeper *k, struct lxe_outcome *o);

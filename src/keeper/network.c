@@ -75,7 +75,7 @@ int lxe_network_begin(struct lxe_keeper *k, struct lxe_err *err)
 		return lxe_fail(err, -ENOMEM, "begin the sandbox's network");
 	net->helper = LXE_NET_HELPER_NONE;
 	net->user = LXE_USER_NETWORK_NONE;
-	net->lease = net->undo_v4 = net->undo_v6 = -EBADF;
+	net->lease = net->undo_v4 = net->undo_v6 = net->log = -EBADF;
 	k->network = net;
 	if (lxe_is_rootless())
 		return 0;
@@ -107,11 +107,11 @@ static int take_rules(struct lxe_keeper *k, struct lxe_err *err)
 {
 	struct lxe_network *net = k->network;
 	struct lxe_net_answer answer = { .r = 0 };
-	int fds[LXE_NET_ANSWER_FDS] = { -EBADF, -EBADF, -EBADF }, r;
+	int fds[LXE_NET_ANSWER_FDS] = { -EBADF, -EBADF, -EBADF, -EBADF }, r;
 	size_t n = LXE_NET_ANSWER_FDS;
 
 	r = await_answer(k, &answer, fds, &n, err);
-	if (r == 0 && n != (answer.has_undo_v6 ? 3U : 2U))
+	if (r == 0 && n != 2U + answer.has_undo_v6 + (answer.log_error == 0))
 		r = lxe_fail(err, -EPROTO, "take the sandbox's network");
 	if (r < 0) {
 		while (n)
@@ -123,6 +123,7 @@ static int take_rules(struct lxe_keeper *k, struct lxe_err *err)
 	net->lease = fds[0];
 	net->undo_v4 = fds[1];
 	net->undo_v6 = answer.has_undo_v6 ? fds[2] : -EBADF;
+	net->log = answer.log_error < 0 ? answer.log_error : fds[n - 1];
 	return 0;
 }
 
@@ -162,6 +163,14 @@ static int name_things(struct lxe_keeper *k, struct lxe_err *err)
 	return lxe_keeper_resolver_files(k, &given, err);
 }
 
+static int take_log(struct lxe_network *net)
+{
+	int log = net->log;
+
+	net->log = -EBADF;
+	return log;
+}
+
 int lxe_network_connect(struct lxe_keeper *k, struct lxe_err *err)
 {
 	int r;
@@ -173,7 +182,7 @@ int lxe_network_connect(struct lxe_keeper *k, struct lxe_err *err)
 	r = take_rules(k, err);
 	/* Before the first packet. */
 	if (r == 0)
-		lxe_blocked_open(k, k->network->given.nflog_group, &k->network->given.subnet);
+		lxe_blocked_open(k, take_log(k->network), &k->network->given.subnet);
 	if (r == 0)
 		r = journal_address(k, err);
 	if (r == 0)
@@ -220,5 +229,6 @@ void lxe_network_free(struct lxe_keeper *k)
 	lxe_close(net->lease);
 	lxe_close(net->undo_v4);
 	lxe_close(net->undo_v6);
+	lxe_close(net->log);
 	free(net);
 }

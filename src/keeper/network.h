@@ -19,6 +19,7 @@ struct lxe_network {
 	struct lxe_net_given given;
 	struct lxe_user_network user; /* instead of all the rest, for an ordinary user */
 	int lease, undo_v4, undo_v6;
+	int log; /* of what is blocked, until somebody listens to it, or a negative errno */
 };
 
 /* The journal's entries for it, at most LXE_NETWORK_ENTRIES: how many. */

@@ -11,6 +11,7 @@
 #include "network/conntrack.h"
 #include "network/forwarding.h"
 #include "network/hostnet.h"
+#include "network/nflog.h"
 #include "network/plan.h"
 #include "network/tool.h"
 #include "network/veth.h"
@@ -19,13 +20,15 @@
 
 #define FIRST_GROUP 20000U
 #define GROUPS 40000U
+#define GROUP_TRIES 256U
+#define GROUP_STEP 7919U /* a prime: others' groups lie together */
 /* A container that has been killed takes its device with it within 20 ms; by then it is not in a hurry. */
 #define DEVICE_END_MS 1000
 
 void lxe_net_setup_init(struct lxe_net_setup *setup)
 {
 	*setup = (struct lxe_net_setup){
-		.lease = { .fd = -EBADF }, .undo_v4 = -EBADF, .undo_v6 = -EBADF
+		.lease = { .fd = -EBADF }, .undo_v4 = -EBADF, .undo_v6 = -EBADF, .log = -EBADF
 	};
 }
 
@@ -40,6 +43,7 @@ void lxe_net_setup_release(struct lxe_net_setup *setup)
 	lxe_drop_fd(&setup->lease.fd);
 	lxe_drop_fd(&setup->undo_v4);
 	lxe_drop_fd(&setup->undo_v6);
+	lxe_drop_fd(&setup->log);
 	close_pipes(setup);
 	lxe_resolver_plan_release(&setup->configs);
 }
@@ -136,6 +140,24 @@ static int plan_and_apply(struct lxe_net_setup *setup, const struct lxe_net_ask 
 	return r;
 }
 
+/*
+ * One that no other has: the kernel gives each to one socket alone. The numbers of two subnets are the same, and
+ * so are those of two run directories.
+ */
+static void take_group(struct lxe_net_setup *setup)
+{
+	uint32_t first = setup->lease.number;
+
+	for (uint32_t i = 0; i < GROUP_TRIES; i++) {
+		uint16_t group = (uint16_t)(FIRST_GROUP + (first + i * GROUP_STEP) % GROUPS);
+
+		setup->given.nflog_group = group;
+		setup->log = lxe_nflog_open(group);
+		if (setup->log != -EBUSY && setup->log != -EPERM)
+			return;
+	}
+}
+
 int lxe_net_make_rules(struct lxe_net_setup *setup, const struct lxe_net_ask *ask,
 	const struct lxe_net_spec *spec, struct lxe_err *err)
 {
@@ -154,9 +176,9 @@ int lxe_net_make_rules(struct lxe_net_setup *setup, const struct lxe_net_ask *as
 			.v6 = wants_v6(&host),
 			.guest6 = setup->lease.guest6,
 			.gateway6 = setup->lease.gateway6,
-			.nflog_group = (uint16_t)(FIRST_GROUP + setup->lease.number % GROUPS),
 			.subnet = setup->lease.subnet,
 		};
+		take_group(setup);
 		setup->localnet = lxe_net_wants_localnet(spec);
 		r = lxe_forwarding_begin(ask->run, &host, setup->given.v6, err);
 	}

@@ -15,6 +15,7 @@ struct lxe_net_setup {
 	struct lxe_net_given given;
 	bool localnet;	      /* as of struct lxe_veth */
 	int undo_v4, undo_v6; /* texts as files, or negative */
+	int log;	      /* of given.nflog_group, or a negative errno */
 	struct lxe_resolver_plan configs;
 	int pipes[LXE_RESOLVERS_MAX]; /* to the dnsmasqs that wait for them */
 	size_t n_pipes;

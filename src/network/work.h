@@ -6,7 +6,8 @@
  *
  *   RULES   everything that comes before the veth: addresses, forwarding, firewall. Its descriptor is the sandbox's
  *           directory, where the record is; with it the lock, so that nobody tears down what is being
- *           made; and pipes for the configurations of as many dnsmasqs (naming.h). Those of the answer: the lease, and the texts that undo the firewall, v4 and perhaps v6.
+ *           made; and pipes for the configurations of as many dnsmasqs (naming.h). Those of the answer: the lease, the texts that undo the firewall, v4 and perhaps v6, and
+ *           perhaps the socket on which what is blocked is heard.
  *   LINK    the veth, into the container of the pidfd that comes along, by the same process as RULES.
  *   UNDO    all of it taken back, as far as there is any, by a process of its own. Descriptors: as LXE_NET_HAS_* says.
  */
@@ -54,20 +55,21 @@ struct lxe_net_given {
 	struct in_addr guest4, gateway4;
 	bool v6;
 	struct in6_addr guest6, gateway6;
-	uint16_t nflog_group;
+	uint16_t nflog_group; /* listened to by a socket that comes with the answer */
 	struct lxe_net_addr proxy[LXE_NAMING_PROXY_MAX]; /* of a proxy that is a name */
 	size_t n_proxy;
 	struct lxe_net_addr subnet; /* of all sandboxes that may be neighbours */
 };
 
 #define LXE_NET_ASK_FDS (1 + LXE_RESOLVERS_MAX)
-#define LXE_NET_ANSWER_FDS 3
+#define LXE_NET_ANSWER_FDS 4
 
 struct lxe_net_answer {
 	int r; /* and then err */
 	struct lxe_err err;
 	struct lxe_net_given given; /* RULES */
 	bool has_undo_v6;
+	int log_error; /* why no socket for what is blocked comes along, or 0 */
 };
 
 /* The first digits of the id, and the name of the veth's end on the host. */

@@ -148,3 +148,21 @@ def test_a_proxy_is_all_that_is_reached_and_programs_are_told_of_it(lab, servers
     done = lab.run("run", "--proxy", f"file:{url}", "--", "sh", "-c", "echo $https_proxy $ALL_PROXY")
     assert ok(done).stdout.decode().split() == [f"http://u:s3cret@203.0.113.5:{tcp.port}"] * 2
     lab.assert_clean()
+
+
+def test_two_sandboxes_never_share_a_group_of_the_log(lab, servers):
+    """Three in subnets of two places: two of them have the same number."""
+    wanted = f"tcp,203.0.113.5,{servers[0].port}"
+    names = ("a", "b", "c")
+
+    def blocked(name):
+        return [one["destination"] for one in json.loads(ok(lab.run("inspect", name)).stdout)["blocked"]]
+
+    for i, name in enumerate(names):
+        options = ["--network", "filtered", "--subnet", f"10.5{i}.0.0/29"]
+        ok(lab.run("create", *options, name, "--", "sleep", "infinity"))
+        ok(lab.run("start", name))
+    for name in names:
+        ok(lab.run("exec", name, "--", "/usr/bin/python3", "-c", CLIENT, wanted))
+        lxe.poll_until(lambda name=name: blocked(name) == ["203.0.113.5"], what=f"what {name} was refused")
+        ok(lab.run("destroy", "--force", name))

@@ -94,8 +94,13 @@ static int serve_rules(const struct lxe_net_ask *ask, const int *asked, size_t n
 		fds[n++] = setup.undo_v4;
 		if (a.has_undo_v6)
 			fds[n++] = setup.undo_v6;
+		if (setup.log >= 0)
+			fds[n++] = setup.log;
+		a.log_error = setup.log < 0 ? setup.log : 0;
 	}
 	status = answer(&a, fds, n);
+	/* It ends with the keeper's. */
+	lxe_drop_fd(&setup.log);
 	if (a.r == 0 && status == 0)
 		status = await_link(&setup);
 	lxe_net_setup_release(&setup);
