@@ -45,10 +45,14 @@ static void put_dnat(const struct lxe_net_text *p)
 static void put_nat_jumps(const struct lxe_net_text *p, const char *verb)
 {
 	if (p->publishes) {
+		/*
+		 * What the host sends to its loopback passes OUTPUT. What comes to it from outside has to meet the
+		 * kernel's refusal of such addresses, which looks after this table has.
+		 */
 		fprintf(p->out,
 			"-%s PREROUTING ! -i " LXE_NET_VETH_PREFIX
-			"+ -m addrtype --dst-type LOCAL -j %s\n",
-			verb, p->dnat);
+			"+ %s-m addrtype --dst-type LOCAL -j %s\n",
+			verb, p->family == LXE_NET_V4 ? "! -d 127.0.0.0/8 " : "", p->dnat);
 		fprintf(p->out, "-%s OUTPUT -m addrtype --dst-type LOCAL -j %s\n", verb, p->dnat);
 	}
 	fprintf(p->out, "-%s POSTROUTING -s %s -j %s\n", verb, p->guest, p->snat);

@@ -101,6 +101,21 @@ def test_an_address_of_the_host_is_that_address_alone(lab):
         assert lab.host.call(ask, "127.0.0.1", 8081) == "ConnectionRefusedError"
 
 
+def test_the_loopback_is_not_reached_by_a_neighbour_who_routes_it():
+    """He sends to 127.0.0.1 by way of the host: what DNAT makes of it is no longer refused as a martian."""
+    with netlab.NetLab() as lab:
+        lab.inet.sysctl("net/ipv4/conf/all/route_localnet", 1)
+        lab.inet.ip(
+            "route del local 127.0.0.0/8 dev lo table local",
+            "route del local 127.0.0.1 dev lo table local",
+            f"route add 127.0.0.1/32 via {netlab.HOST4} src {netlab.INET4}",
+        )
+        for options in (["--publish", "127.0.0.1:8081:80"], ["--publish", "8081:80"]):
+            with serving(lab, "tcp,80", options=options):
+                assert lab.host.call(ask, "127.0.0.1", 8081).startswith("tcp ")
+                assert lab.inet.call(ask, "127.0.0.1", 8081, timeout=0.3) == "TimeoutError"
+
+
 def test_a_sandbox_does_not_reach_anothers_port(lab):
     client = f"import socket; socket.create_connection(('{netlab.HOST4}', 8080), 5)"
     with serving(lab, "tcp,80", options=["--publish", "8080:80"]):
