@@ -62,6 +62,12 @@ void lxe_lease_guest6(struct in6_addr *ret, struct in_addr guest4)
 	map6(ret, guest4);
 }
 
+void lxe_lease_network6(struct lxe_net_addr *ret)
+{
+	*ret = (struct lxe_net_addr){ .family = LXE_NET_V6, .prefix = 8 * sizeof(network6) };
+	memcpy(ret->bytes, network6, sizeof(network6));
+}
+
 void lxe_lease_addresses(struct lxe_lease *lease, const struct lxe_net_addr *subnet, uint32_t i)
 {
 	uint32_t base = number_of(subnet) + i * 4;

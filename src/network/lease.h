@@ -45,6 +45,7 @@ int lxe_lease_any(const char *run);
 /* Pure: the i-th of a subnet, how many it has, and what IPv6 address goes with one. */
 uint32_t lxe_lease_count(const struct lxe_net_addr *subnet);
 void lxe_lease_guest6(struct in6_addr *ret, struct in_addr guest4);
+void lxe_lease_network6(struct lxe_net_addr *ret); /* that of all of these */
 void lxe_lease_addresses(struct lxe_lease *lease, const struct lxe_net_addr *subnet, uint32_t i);
 
 #endif

@@ -11,6 +11,7 @@
 #include "network/plan_text.h"
 
 #define DNS_PORT 53
+static const char *const dns_protos[] = { "udp", "tcp" };
 /* Enough for a person to see what happens, too little to keep the keeper busy. */
 #define LOG_LIMIT "-m limit --limit 20/second --limit-burst 50"
 #define LOG_BYTES 128 /* headers */
@@ -99,6 +100,10 @@ static void put_jumps(const struct lxe_net_text *p, const char *verb)
 	fprintf(p->out, "-%s FORWARD -o %s -j %s\n", verb, veth, p->ingress);
 	fprintf(p->out, "-%s INPUT -i %s -j %s\n", verb, veth, p->egress);
 	fprintf(p->out, "-%s OUTPUT -o %s -j %s\n", verb, veth, p->ingress);
+	/* Its resolver is nobody else's: by another's questions, names would get into its sets. */
+	for (size_t i = 0; p->in->dns && i < 2; i++)
+		fprintf(p->out, "-%s INPUT -d %s ! -i %s -p %s -m %s --dport %d -j %s\n", verb,
+			p->gateway, veth, dns_protos[i], dns_protos[i], DNS_PORT, p->ingress);
 }
 
 void lxe_net_put_chain(const struct lxe_net_text *p, const char *chain)
@@ -123,6 +128,22 @@ static void put_rules(const struct lxe_net_text *p, bool deny, enum lxe_net_rank
 		if (lxe_net_rank(&rules[i]) == rank && lxe_net_set_of(rules, i) == i)
 			lxe_net_put_rule(
 				&lines, &rules[i], i, p->egress, deny ? p->refuse : "ACCEPT");
+}
+
+/*
+ * What is related are above all errors of ICMP, in whose name they are about a connection: the sandbox may tell of
+ * those that it has begun or that came to its published ports, not of the host's or of a neighbour's, whose path MTU
+ * and whose sockets would believe it.
+ */
+static void put_related(const struct lxe_net_text *p, const char *chain)
+{
+	static const char *const ends[] = { "--ctorigsrc", "--ctreplsrc" };
+
+	fprintf(p->out, "-A %s -m conntrack --ctstate ESTABLISHED -j ACCEPT\n", chain);
+	for (size_t i = 0; i < 2; i++)
+		fprintf(p->out, "-A %s -m conntrack --ctstate RELATED %s %s -j ACCEPT\n", chain,
+			ends[i], p->guest);
+	fprintf(p->out, "-A %s -m conntrack --ctstate INVALID,RELATED -j DROP\n", chain);
 }
 
 /* Without these there is no neighbour; forwarded ones have fewer hops left. */
@@ -152,6 +173,22 @@ static void put_shields(const struct lxe_net_text *p)
 	}
 }
 
+/* Of those that were there before: their rules in INPUT come after ours, and an ACCEPT here is the last word. */
+static void put_others_resolvers(const struct lxe_net_text *p)
+{
+	char text[LXE_NET_ADDR_TEXT];
+
+	for (size_t i = 0; i < 2 * p->in->n_subnets; i++) {
+		const struct lxe_net_addr *net = &p->in->subnets[i / 2];
+
+		if (net->family != p->family)
+			continue;
+		lxe_net_addr_format(net, text);
+		fprintf(p->out, "-A %s -d %s -p %s -m %s --dport %d -j %s\n", p->egress, text,
+			dns_protos[i % 2], dns_protos[i % 2], DNS_PORT, p->refuse);
+	}
+}
+
 static void put_egress(const struct lxe_net_text *p)
 {
 	const char *e = p->egress;
@@ -159,18 +196,15 @@ static void put_egress(const struct lxe_net_text *p)
 	if (p->family == LXE_NET_V6)
 		put_neighbours(p, e);
 	fprintf(p->out, "-A %s ! -s %s -j DROP\n", e, p->guest);
-	fprintf(p->out, "-A %s -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n", e);
-	fprintf(p->out, "-A %s -m conntrack --ctstate INVALID -j DROP\n", e);
+	put_related(p, e);
 	fprintf(p->out, "-A %s -d %s -j DROP\n", e,
 		p->family == LXE_NET_V4 ? "127.0.0.0/8" : "::1");
 	/* Whatever is allowed: an ACCEPT here would be the last word on what the other one denies. */
 	fprintf(p->out, "-A %s -o " LXE_NET_VETH_PREFIX "+ -j %s\n", e, p->refuse);
-	if (p->in->dns) {
-		fprintf(p->out, "-A %s -d %s -p udp -m udp --dport %d -j ACCEPT\n", e, p->gateway,
-			DNS_PORT);
-		fprintf(p->out, "-A %s -d %s -p tcp -m tcp --dport %d -j ACCEPT\n", e, p->gateway,
-			DNS_PORT);
-	}
+	for (size_t i = 0; p->in->dns && i < 2; i++)
+		fprintf(p->out, "-A %s -d %s -p %s -m %s --dport %d -j ACCEPT\n", e, p->gateway,
+			dns_protos[i], dns_protos[i], DNS_PORT);
+	put_others_resolvers(p);
 	put_rules(p, true, LXE_NET_BY_ADDR);
 	put_rules(p, true, LXE_NET_BY_NAME);
 	put_rules(p, false, LXE_NET_BY_ADDR);
@@ -204,7 +238,7 @@ static void put_ingress(const struct lxe_net_text *p)
 
 	if (p->family == LXE_NET_V6)
 		put_neighbours(p, p->ingress);
-	fprintf(p->out, "-A %s -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n", p->ingress);
+	put_related(p, p->ingress);
 	for (size_t i = 0; i < list->n; i++) {
 		if (lxe_net_publish_parse(&port, list->v[i], NULL) < 0 ||
 			!lxe_net_publishes(p, &port))

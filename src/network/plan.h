@@ -37,6 +37,9 @@ struct lxe_net_plan_in {
 	/* Networks that are denied unless named by address: those of the host's bridges, the subnet. */
 	const struct lxe_net_addr *shielded;
 	size_t n_shielded;
+	/* Networks in which sandboxes' resolvers are, whatever is allowed by address. */
+	const struct lxe_net_addr *subnets;
+	size_t n_subnets;
 	uint16_t nflog_group;
 	bool dns; /* a resolver of ours listens on the gateway's addresses, port 53 */
 };

@@ -90,6 +90,29 @@ static int shield(const struct lxe_host_net *host, const struct lxe_net_addr *su
 	return 0;
 }
 
+/* Ours, and those of sandboxes that were made with another --subnet. */
+static int find_subnets(const struct lxe_host_net *host, const struct lxe_net_addr *subnet,
+	struct lxe_net_addr **ret, size_t *n)
+{
+	struct lxe_net_addr *list = calloc(host->n_routes + 2, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	lxe_lease_network6(&list[0]);
+	list[1] = *subnet;
+	*n = 2;
+	for (size_t i = 0; i < host->n_routes; i++) {
+		const struct lxe_host_route *route = &host->routes[i];
+		const struct lxe_host_link *link = lxe_host_link_of(host, route->out);
+
+		if (link && lxe_host_link_is_ours(link) && route->to.family == LXE_NET_V4 &&
+			!lxe_net_addr_covers(subnet, &route->to))
+			list[(*n)++] = route->to;
+	}
+	*ret = list;
+	return 0;
+}
+
 /* As files, because iptables-restore reads them from its start. */
 static int apply(struct lxe_net_setup *setup, const struct lxe_net_plan *plan, struct lxe_err *err)
 {
@@ -106,7 +129,7 @@ static int apply(struct lxe_net_setup *setup, const struct lxe_net_plan *plan, s
 static int plan_and_apply(struct lxe_net_setup *setup, const struct lxe_net_ask *ask,
 	const struct lxe_naming *naming, const struct lxe_host_net *host, struct lxe_err *err)
 {
-	LXE_AUTOFREE struct lxe_net_addr *shielded = NULL;
+	LXE_AUTOFREE struct lxe_net_addr *shielded = NULL, *subnets = NULL;
 	struct lxe_net_plan plan = { 0 };
 	char id8[9], veth[IFNAMSIZ];
 	struct lxe_net_plan_in in = {
@@ -124,7 +147,10 @@ static int plan_and_apply(struct lxe_net_setup *setup, const struct lxe_net_ask 
 
 	lxe_net_names(ask->id, id8, veth);
 	r = shield(host, &setup->lease.subnet, &shielded, &in.n_shielded);
+	if (r == 0)
+		r = find_subnets(host, &setup->lease.subnet, &subnets, &in.n_subnets);
 	in.shielded = shielded;
+	in.subnets = subnets;
 	in.dns = setup->n_pipes > 0;
 	if (r < 0)
 		return lxe_fail(err, r, "plan the firewall's rules");

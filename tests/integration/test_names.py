@@ -233,6 +233,46 @@ def test_another_server_cannot_be_asked_and_only_what_is_allowed_goes_upstream(n
     assert names.dns.asked == [("www.example", 1)] and elsewhere.asked == []
 
 
+ASK_AT = """
+import socket, sys
+query = bytes.fromhex(sys.argv[2])
+for kind, said in ((socket.SOCK_DGRAM, query), (socket.SOCK_STREAM, len(query).to_bytes(2, "big") + query)):
+    with socket.socket(socket.AF_INET, kind) as s:
+        s.settimeout(0.3)
+        try:
+            s.connect((sys.argv[1], 53))
+            s.send(said)
+            print("answered" if s.recv(100) else "closed")
+        except OSError as e:
+            print("no")
+"""
+
+
+def test_a_resolver_answers_its_own_sandbox_alone(names):
+    """Whoever else asks would fill its sets, and learn what it may reach."""
+    lab = names.lab
+    names.dns.zone["www.example"] = [WEB]
+    query = b"\0\1\1\0\0\1\0\0\0\0\0\0" + nameserver.encode_name("www.example") + b"\0\1\0\1"
+    options = ["--allow", "www.example", "--subnet", "10.99.0.0/24"]
+    lab.inet.ip(f"route add 10.99.0.0/24 via {netlab.HOST4}")
+    try:
+        with lab.popen("run", *options, "--", "cat", stdin=-1, stdout=-1) as process:
+            process.stdin.write(b"up\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == b"up\n"
+            (link,) = [name for name in lab.host.links() if name.startswith("lxe")]
+            gateway = re.search(r"inet ([\d.]+)/30", lab.host.run("ip", "-4", "addr", "show", link))[1]
+            words = ["/usr/bin/python3", "-c", ASK_AT, gateway, query.hex()]
+            for asker in (lab.inet, lab.host):
+                assert asker.run(*words).split() == ["no", "no"], asker.name
+            for rule in (["--network", "open"], ["--allow", "10.99.0.0/24"]):
+                assert lxe.stdout_of(lab.run("run", *rule, "--", *words)).split() == ["no", "no"]
+            assert not names.dns.asked
+            process.communicate()
+    finally:
+        lab.inet.ip("route del 10.99.0.0/24")
+
+
 def test_a_question_over_tcp_opens_the_address_as_well(names):
     names.dns.zone["www.example"] = [WEB]
     script = r"""import socket, sys

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -233,6 +234,93 @@ def test_neighbours_cannot_reach_each_other(lab):
     with running(lab, options, "python3", "-c", SERVE):
         address, gateway = address_of_one(lab)
         assert speak(lab, options, f"tcp {address} 80", f"tcp {gateway} 80") == ["refused"] * 2
+
+
+FORGE = """
+import socket, struct, sys
+# An error of ICMP about a packet over UDP: what it says of whom.
+def add(words):
+    total = sum(struct.unpack("!%dH" % (len(words) // 2), words))
+    return ~((total & 0xffff) + (total >> 16)) & 0xffff
+def error(code, mtu, source, sport, target, tport):
+    inner = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0x4000, 64, 17, 0,
+                        socket.inet_aton(source), socket.inet_aton(target))
+    inner = inner[:10] + struct.pack("!H", add(inner)) + inner[12:]
+    inner += struct.pack("!HHHH", sport, tport, 8, 0)
+    text = struct.pack("!BBHHH", 3, code, 0, 0, mtu) + inner
+    return text[:2] + struct.pack("!H", add(text)) + text[4:]
+print("up", flush=True)
+for line in sys.stdin:
+    source, sport, target, tport = line.split()
+    for code, mtu in ((4, 600), (3, 0)):
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as s:
+            s.sendto(error(code, mtu, source, int(sport), target, int(tport)), (source, 0))
+    print("sent", flush=True)
+"""
+
+
+def flow():
+    """A connection over UDP that has been answered."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.settimeout(lxe.DEADLINE)
+    sock.connect((OTHER, 53))
+    sock.send(b"one")
+    sock.recv(100)
+    return sock
+
+
+def test_no_error_is_told_of_anothers_connection(lab):
+    """The host's sockets would believe that they are refused, and its routes that they are narrow."""
+    options = [*filtered(), "--cap-add", "NET_RAW"]
+    with running(lab, options, "python3", "-c", FORGE) as process, lab.host.call(flow) as sock:
+        process.stdin.write(f"{netlab.HOST4} {sock.getsockname()[1]} {OTHER} 53\n".encode())
+        process.stdin.flush()
+        assert process.stdout.readline() == b"sent\n"
+        sock.send(b"two")
+        assert b"two" in sock.recv(100)
+        assert "mtu 600" not in lab.host.run("ip", "route", "get", OTHER)
+
+
+NARROW = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.setsockopt(socket.IPPROTO_IP, 10, 2)
+s.connect((sys.argv[1], 53))
+try:
+    s.send(bytes(1400))
+    s.recv(100)
+except OSError:
+    pass
+print(s.getsockopt(socket.IPPROTO_IP, 14))
+s.connect((sys.argv[1], 9))
+try:
+    s.send(b"x")
+    s.recv(100)
+except ConnectionRefusedError:
+    print("refused")
+"""
+
+
+def test_errors_of_its_own_connections_pass(lab):
+    """A path that is narrow, a port that is closed, outside and inside."""
+    lab.host.ip("link set inet0 mtu 1300")
+    try:
+        result = lab.run("run", *filtered(f"udp://{WEB}"), "--", "python3", "-c", NARROW, WEB)
+        assert lxe.stdout_of(result).split() == ["1300", "refused"]
+    finally:
+        lab.host.ip("link set inet0 mtu 1500")
+
+    def ask():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(lxe.DEADLINE)
+            sock.connect((netlab.HOST4, 5353))
+            sock.send(b"x")
+            with pytest.raises(ConnectionRefusedError):
+                sock.recv(100)
+
+    with running(lab, ["--publish", "5353:53/udp"], *WAIT):
+        lab.inet.call(ask)
 
 
 def test_exec_into_a_sandbox_with_a_network(lab):

@@ -24,6 +24,8 @@ struct eval_packet {
 	const char *proto; /* tcp, udp, icmp, ipv6-icmp, 47 */
 	unsigned int dport, icmp_type, hl, orig_dport;
 	const char *state; /* NEW, ESTABLISHED, RELATED, INVALID */
+	struct lxe_net_addr orig_src,
+		reply_src; /* of the connection that it is, or is related to */
 	bool dnat;
 	const char *type; /* of the destination: UNICAST, LOCAL, ... */
 	bool (*in_set)(const char *set, const struct eval_packet *p);
@@ -164,6 +166,10 @@ static inline bool eval_match(const char *name, const char *v, const struct eval
 		return eval_state(v, p);
 	if (strcmp(name, "--ctorigdstport") == 0)
 		return eval_ports(v, p->orig_dport);
+	if (strcmp(name, "--ctorigsrc") == 0)
+		return eval_net(v, &p->orig_src);
+	if (strcmp(name, "--ctreplsrc") == 0)
+		return eval_net(v, &p->reply_src);
 	if (strcmp(name, "--dst-type") == 0)
 		return eval_in_list(v, p->type);
 	if (strcmp(name, "--match-set") == 0)

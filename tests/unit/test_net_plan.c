@@ -44,6 +44,8 @@ static void begin(void)
 		.v6 = true,
 		.shielded = shielded,
 		.n_shielded = 3,
+		.subnets = shielded,
+		.n_subnets = 1,
 		.nflog_group = 7,
 	};
 	inet_pton(AF_INET, "10.213.0.2", &in.guest4);
@@ -200,7 +202,7 @@ Test(net_plan, ten_thousand_rules_are_one_text)
 	make();
 	for (const char *p = plan.v4; (p = strstr(p, "-j ACCEPT\n")); p++)
 		lines++;
-	cr_assert_eq(lines, 10000 + 2);
+	cr_assert_eq(lines, 10000 + 6);
 }
 
 /*
@@ -279,15 +281,19 @@ static bool is_shielded(const struct eval_packet *p)
 static enum eval_verdict expected_out(const struct eval_packet *p)
 {
 	bool v4 = p->dst.family == LXE_NET_V4;
-	bool related = strcmp(p->state, "ESTABLISHED") == 0 || strcmp(p->state, "RELATED") == 0;
+	const char *const *own = v4 ? WORDS("10.213.0.2") : WORDS("fd00:213::2");
+	bool related = strcmp(p->state, "RELATED") == 0;
 
 	if (!v4 && strcmp(p->proto, "ipv6-icmp") == 0 && p->hl == 255 &&
 		(p->icmp_type == 135 || p->icmp_type == 136))
 		return EVAL_ACCEPT;
-	if (!is_one_of(v4 ? WORDS("10.213.0.2") : WORDS("fd00:213::2"), &p->src))
+	if (!is_one_of(own, &p->src))
 		return EVAL_DROP;
-	if (related)
+	if (strcmp(p->state, "ESTABLISHED") == 0)
 		return EVAL_ACCEPT;
+	if (related)
+		return is_one_of(own, &p->orig_src) || is_one_of(own, &p->reply_src) ? EVAL_ACCEPT
+										     : EVAL_DROP;
 	if (strcmp(p->state, "INVALID") == 0 ||
 		is_one_of(v4 ? WORDS("127.0.0.0/8") : WORDS("::1"), &p->dst))
 		return EVAL_DROP;
@@ -297,6 +303,8 @@ static enum eval_verdict expected_out(const struct eval_packet *p)
 		is_one_of(v4 ? WORDS("10.213.0.1") : WORDS("fd00:213::1"), &p->dst) &&
 		(strcmp(p->proto, "tcp") == 0 || strcmp(p->proto, "udp") == 0))
 		return EVAL_ACCEPT;
+	if (v4 && p->dport == 53 && eval_net("10.213.0.0/16", &p->dst))
+		return EVAL_REJECT;
 	for (size_t i = 0; i < model.n_deny; i++)
 		if (names(&model.deny[i], model.member[1][i], p))
 			return EVAL_REJECT;
@@ -389,6 +397,11 @@ static struct eval_packet random_packet(uint64_t *state)
 		rnd_below(state, 10) ? (v4 ? "10.213.0.2" : "fd00:213::2")
 				     : (v4 ? "10.213.0.6" : "fe80::2"),
 		NULL);
+	for (size_t i = 0; i < 2; i++)
+		lxe_net_addr_parse(i ? &p.orig_src : &p.reply_src,
+			rnd_below(state, 3) ? (v4 ? "198.51.100.1" : "2001:db8::1")
+					    : (v4 ? "10.213.0.2" : "fd00:213::2"),
+			NULL);
 	for (size_t i = 0; i < 16; i++)
 		model.member[i / 8][i % 8] = rnd_below(state, 2);
 	return p;
@@ -453,6 +466,8 @@ static enum eval_verdict arrives(struct eval *e, const char *hook, const char *s
 
 	lxe_net_addr_parse(&p.src, "198.51.100.1", NULL);
 	lxe_net_addr_parse(&p.dst, "10.213.0.2", NULL);
+	lxe_net_addr_parse(&p.orig_src, "198.51.100.1", NULL);
+	lxe_net_addr_parse(&p.reply_src, dnat ? "10.213.0.2" : "198.51.100.9", NULL);
 	return eval_packet(e, &p);
 }
 
@@ -469,7 +484,8 @@ Test(net_plan, nothing_comes_in_but_what_is_published)
 		cr_expect_eq(arrives(e, hooks[i], "NEW", true, "tcp", 80, 8080), EVAL_ACCEPT);
 		cr_expect_eq(arrives(e, hooks[i], "NEW", true, "udp", 5353, 53), EVAL_ACCEPT);
 		cr_expect_eq(arrives(e, hooks[i], "ESTABLISHED", false, "tcp", 9, 9), EVAL_ACCEPT);
-		cr_expect_eq(arrives(e, hooks[i], "RELATED", false, "icmp", 0, 0), EVAL_ACCEPT);
+		cr_expect_eq(arrives(e, hooks[i], "RELATED", true, "icmp", 0, 0), EVAL_ACCEPT);
+		cr_expect_eq(arrives(e, hooks[i], "RELATED", false, "icmp", 0, 0), EVAL_DROP);
 		cr_expect_eq(arrives(e, hooks[i], "NEW", false, "tcp", 80, 80), EVAL_DROP);
 		cr_expect_eq(arrives(e, hooks[i], "NEW", true, "tcp", 80, 81), EVAL_DROP);
 		cr_expect_eq(arrives(e, hooks[i], "NEW", true, "tcp", 81, 8080), EVAL_DROP);
@@ -478,6 +494,42 @@ Test(net_plan, nothing_comes_in_but_what_is_published)
 		cr_expect_eq(arrives(e, hooks[i], "INVALID", false, "tcp", 80, 80), EVAL_DROP);
 	}
 	eval_free(e);
+}
+
+Test(net_plan, its_resolver_is_asked_by_nobody_else)
+{
+	static const char *const protos[] = { "udp", "tcp" }, *const links[] = { VETH, "eth0", "lo",
+		"lxeffff0000" };
+	struct eval *tables[2];
+
+	in.dns = true;
+	make();
+	tables[LXE_NET_V4] = eval_new(plan.v4, "filter");
+	tables[LXE_NET_V6] = eval_new(plan.v6, "filter");
+	for (size_t i = 0; i < 16; i++) {
+		bool v4 = i % 2, own = i / 4 == 0;
+		struct eval_packet p = { .hook = "INPUT",
+			.in = links[i / 4],
+			.out = "",
+			.state = "NEW",
+			.proto = protos[i / 2 % 2],
+			.dport = 53,
+			.type = "LOCAL",
+			.in_set = in_set };
+
+		lxe_net_addr_parse(&p.src, v4 ? "10.213.0.2" : "fd00:213::2", NULL);
+		lxe_net_addr_parse(&p.dst, v4 ? "10.213.0.1" : "fd00:213::1", NULL);
+		lxe_net_addr_parse(&p.orig_src, "198.51.100.1", NULL);
+		lxe_net_addr_parse(&p.reply_src, "198.51.100.1", NULL);
+		cr_expect_eq(eval_packet(tables[v4 ? LXE_NET_V4 : LXE_NET_V6], &p),
+			own ? EVAL_ACCEPT : EVAL_DROP);
+		p.dport = 54;
+		if (!own)
+			cr_expect_eq(
+				eval_packet(tables[v4 ? LXE_NET_V4 : LXE_NET_V6], &p), EVAL_NONE);
+	}
+	eval_free(tables[0]);
+	eval_free(tables[1]);
 }
 
 /* Traffic that is not the sandbox's is not even looked at. */
