@@ -64,11 +64,16 @@ int lxe_net_read_spec(struct lxe_spec *ret, int dir, struct lxe_err *err)
 	return r < 0 ? lxe_fail(err, r, "read the record of the sandbox") : 0;
 }
 
+/* Where it has not, there is nothing to put a rule for, nor a program that could. */
+static bool kernel_has_v6(void)
+{
+	return access("/proc/sys/net/ipv6", F_OK) == 0;
+}
+
 /* IPv6 is on where the host has it, and where forwarding it does not change the host. */
 static bool wants_v6(const struct lxe_host_net *host)
 {
-	return access("/proc/sys/net/ipv6", F_OK) == 0 &&
-	       lxe_host_net_has_v6(host, lxe_forwarding_v6_is_harmless());
+	return kernel_has_v6() && lxe_host_net_has_v6(host, lxe_forwarding_v6_is_harmless());
 }
 
 static int shield(const struct lxe_host_net *host, const struct lxe_net_addr *subnet,
@@ -113,15 +118,19 @@ static int find_subnets(const struct lxe_host_net *host, const struct lxe_net_ad
 	return 0;
 }
 
-/* As files, because iptables-restore reads them from its start. */
+/*
+ * As files, because iptables-restore reads them from its start. IPv6 that is off has rules as well: somebody may
+ * switch it on, on the host or inside.
+ */
 static int apply(struct lxe_net_setup *setup, const struct lxe_net_plan *plan, struct lxe_err *err)
 {
+	bool has_v6 = kernel_has_v6();
 	LXE_AUTOCLOSE int v4 = lxe_tool_input(plan->v4);
-	LXE_AUTOCLOSE int v6 = setup->given.v6 ? lxe_tool_input(plan->v6) : -EBADF;
+	LXE_AUTOCLOSE int v6 = has_v6 ? lxe_tool_input(plan->v6) : -EBADF;
 
 	setup->undo_v4 = lxe_tool_input(plan->undo_v4);
-	setup->undo_v6 = setup->given.v6 ? lxe_tool_input(plan->undo_v6) : -EBADF;
-	if (v4 < 0 || setup->undo_v4 < 0 || (setup->given.v6 && (v6 < 0 || setup->undo_v6 < 0)))
+	setup->undo_v6 = has_v6 ? lxe_tool_input(plan->undo_v6) : -EBADF;
+	if (v4 < 0 || setup->undo_v4 < 0 || (has_v6 && (v6 < 0 || setup->undo_v6 < 0)))
 		return lxe_fail(err, -ENOMEM, "write the firewall's rules");
 	return lxe_net_apply(v4, v6, err);
 }

@@ -151,6 +151,21 @@ def test_without_ipv6_on_the_host_there_is_none_inside():
         lab.assert_clean()
 
 
+@pytest.mark.parametrize("rule", ["tcp://203.0.113.5:80", "*.example"])
+def test_ipv6_that_is_off_is_dropped_by_rules(rule):
+    """Whoever switches it on later, on the host or inside, has not switched on a way out."""
+    with netlab.NetLab() as lab:
+        lab.host.ip("route del default via 2001:db8:1::1")
+        with running(lab, filtered(rule), *WAIT):
+            (link,) = [name for name in lab.host.links() if name.startswith("lxe")]
+            rules = lab.host.run("ip6tables-save").splitlines()
+            for hook, way, letter in (("FORWARD", "i", "E"), ("INPUT", "i", "E"), ("OUTPUT", "o", "I")):
+                chain = f"LXE-{link[3:]}-{letter}"
+                assert f"-A {hook} -{way} {link} -j {chain}" in rules, rules
+                assert [line for line in rules if line.startswith(f"-A {chain} ")] == [f"-A {chain} -j DROP"]
+        lab.assert_clean()
+
+
 def test_the_first_instruction_meets_the_rules(lab):
     """No moment in which something gets out: whoever tries at once, and as often as it can."""
     before = len(lab.service.heard)
