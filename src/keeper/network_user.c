@@ -41,6 +41,11 @@ int lxe_user_network_check(const struct lxe_net_spec *spec, struct lxe_err *err)
 		return refuse("--deny-net", err);
 	if (spec->publish.n)
 		return refuse("--publish", err);
+	if (spec->subnet)
+		return refuse("--subnet", err);
+	/* It would open nothing: what is reached is what the user reaches. */
+	if (spec->allow.n)
+		return refuse("--allow", err);
 	if (lxe_tool_find(path, PROGRAM) == 0)
 		return 0;
 	lxe_hint(err, "install it (Debian: apt-get install " PROGRAM "), or use --network none");

@@ -78,6 +78,8 @@ def test_exec_and_the_resolver(world):
         ["--allow", "tcp://203.0.113.5:80"],
         ["--network", "open", "--deny-net", "203.0.113.5"],
         ["--network", "open", "--publish", "8000:80"],
+        ["--network", "open", "--subnet", "10.99.0.0/24"],
+        ["--network", "open", "--allow", "203.0.113.5"],
     ],
 )
 def test_what_only_root_can_enforce_is_refused(world, options):
