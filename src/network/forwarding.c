@@ -183,6 +183,27 @@ static int restore_all(struct notes *notes)
 	return r;
 }
 
+/*
+ * Devices of sandboxes that other run directories have: their leases are elsewhere. What was changed stays
+ * noted then, and is undone by the next one of ours that ends when there is none.
+ */
+static int has_sandboxes(void)
+{
+	struct if_nameindex *list = if_nameindex();
+	bool found = false;
+
+	if (!list)
+		return -errno;
+	for (const struct if_nameindex *i = list; !found && i->if_index; i++) {
+		struct lxe_host_link link = { .index = i->if_index };
+
+		found = lxe_format(link.name, sizeof(link.name), "%s", i->if_name) == 0 &&
+			lxe_host_link_is_ours(&link);
+	}
+	if_freenameindex(list);
+	return found;
+}
+
 int lxe_forwarding_end(const char *run, struct lxe_err *err)
 {
 	struct notes notes = { .fd = -EBADF };
@@ -193,6 +214,8 @@ int lxe_forwarding_end(const char *run, struct lxe_err *err)
 		return r;
 	if (notes.len) {
 		r = lxe_lease_any(run);
+		if (r == 0)
+			r = has_sandboxes();
 		if (r == 0)
 			r = restore_all(&notes);
 	}

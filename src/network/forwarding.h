@@ -18,7 +18,7 @@ int lxe_forwarding_begin(
 	const char *run, const struct lxe_host_net *host, bool v6, struct lxe_err *err);
 
 /*
- * When the lease is given back: undo it, unless a sandbox has one. Where somebody has switched on forwarding
+ * When the lease is given back: undo it, unless a sandbox has one, or there is a device of one that another run directory has. Where somebody has switched on forwarding
  * as a whole since, nothing is changed: he relies on it.
  */
 int lxe_forwarding_end(const char *run, struct lxe_err *err);

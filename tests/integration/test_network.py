@@ -522,3 +522,22 @@ def test_without_a_network_nothing_of_it_is_started(lab):
     subprocess.run(argv, env=lab.world.traced_env(), preexec_fn=lab.enter, check=True)
     text = trace.read_text()
     assert not [name for name in names if name in text]
+
+
+def test_the_end_of_one_run_directorys_sandboxes_does_not_stop_those_of_another(lab):
+    path = "net/ipv4/conf/inet0/forwarding"
+    assert lab.host.sysctl(path) == "0"
+    first, second = lab.world, netlab.LabWorld(lab)
+    waits = ["run", *filtered(f"tcp://{WEB}:80"), "--", "bash", "-c", f"echo up; read; exec {{c}}<>/dev/tcp/{WEB}/80; echo hello >&$c; cat <&$c"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    try:
+        with first.popen(*waits, **pipes) as one, second.popen(*waits, **pipes) as two:
+            assert [p.stdout.readline() for p in (one, two)] == ["up\n"] * 2
+            for process in (one, two):
+                said, _ = process.communicate("\n", timeout=lxe.DEADLINE)
+                assert said == f"tcp 80 {WEB} hello\n"
+        # What the first had switched on goes with the next that ends there.
+        lxe.ok(first.run("run", *filtered(WEB), "--", "true"))
+        assert lab.host.sysctl(path) == "0"
+    finally:
+        second.close()
