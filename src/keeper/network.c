@@ -123,7 +123,7 @@ static int take_rules(struct lxe_keeper *k, struct lxe_err *err)
 	net->lease = fds[0];
 	net->undo_v4 = fds[1];
 	net->undo_v6 = answer.has_undo_v6 ? fds[2] : -EBADF;
-	net->log = answer.log_error < 0 ? answer.log_error : fds[n - 1];
+	net->log = answer.log_error < 0 ? answer.log_error : fds[2U + answer.has_undo_v6];
 	return 0;
 }
 
