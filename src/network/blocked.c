@@ -1,5 +1,6 @@
 #include "network/blocked.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,8 +87,12 @@ static int rule_of(const struct lxe_blocked_to *to, char *buf, size_t size)
 
 	if (*name) {
 		rule.host = LXE_NET_NAME;
-		if (lxe_net_name(rule.name, name, strlen(name)))
-			return lxe_format(buf, size, "%s", name);
+		/* What no host can be called, or what dnsmasq says in its place. */
+		if (lxe_net_name(rule.name, name, strlen(name))) {
+			if (to->unresolved)
+				return -EINVAL;
+			rule.host = LXE_NET_ADDR;
+		}
 	}
 	if (to->proto == IPPROTO_TCP)
 		rule.proto = LXE_NET_TCP;

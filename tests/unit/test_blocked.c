@@ -172,3 +172,9 @@ Test(blocked, is_in_the_record)
 	json_decref(root);
 	free(json);
 }
+
+Test(blocked, what_no_rule_can_name_has_no_hint)
+{
+	lxe_blocked_add_name(&blocked, "<name unprintable>");
+	is("dns <name_unprintable> - 1 \n");
+}
