@@ -94,17 +94,20 @@ static int switch_on(struct notes *notes, const char *path)
 	return r < 0 ? r : sys_write_file(AT_FDCWD, path, "1");
 }
 
+static int path_of(char path[PATH_SIZE], const struct lxe_host_link *link, bool v6)
+{
+	return lxe_format(path, PATH_SIZE,
+		v6 ? "/proc/sys/net/ipv6/conf/%s/force_forwarding"
+		   : "/proc/sys/net/ipv4/conf/%s/forwarding",
+		link->name);
+}
+
 static int switch_link(struct notes *notes, const struct lxe_host_link *link, bool v6)
 {
 	char path[PATH_SIZE];
 	int r;
 
-	if (v6)
-		r = lxe_format(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/force_forwarding",
-			link->name);
-	else
-		r = lxe_format(
-			path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/forwarding", link->name);
+	r = path_of(path, link, v6);
 	if (r == 0)
 		r = switch_on(notes, path);
 	/* Gone, or without IPv6: nothing comes in there. */
@@ -120,6 +123,11 @@ static bool has_route(const struct lxe_host_net *host, unsigned int index)
 	return false;
 }
 
+static bool is_outside(const struct lxe_host_net *host, const struct lxe_host_link *link)
+{
+	return !link->loopback && !lxe_host_link_is_ours(link) && has_route(host, link->index);
+}
+
 static int switch_links(struct notes *notes, const struct lxe_host_net *host, bool v6)
 {
 	int r = 0;
@@ -127,9 +135,54 @@ static int switch_links(struct notes *notes, const struct lxe_host_net *host, bo
 	for (size_t i = 0; r == 0 && i < host->n_links; i++) {
 		const struct lxe_host_link *link = &host->links[i];
 
-		if (!link->loopback && !lxe_host_link_is_ours(link) && has_route(host, link->index))
+		if (is_outside(host, link))
 			r = switch_link(notes, link, v6);
 	}
+	return r;
+}
+
+static void find_guards(const struct notes *notes, const struct lxe_host_net *host, bool v6,
+	struct lxe_net_guard *list, size_t *n)
+{
+	char path[PATH_SIZE];
+
+	for (size_t i = 0; i < host->n_links; i++) {
+		const struct lxe_host_link *link = &host->links[i];
+
+		if (!is_outside(host, link) || path_of(path, link, v6) < 0 ||
+			(value_of(path) != '0' && !is_noted(notes, path)))
+			continue;
+		list[*n].family = v6 ? LXE_NET_V6 : LXE_NET_V4;
+		snprintf(list[(*n)++].link, sizeof(list->link), "%s", link->name);
+	}
+}
+
+int lxe_forwarding_guards(const char *run, const struct lxe_host_net *host, bool v6,
+	struct lxe_net_guard **ret, size_t *n, struct lxe_err *err)
+{
+	struct lxe_net_guard *list = calloc(2 * host->n_links + 1, sizeof(*list));
+	struct notes notes = { .fd = -EBADF };
+	int r = list ? open_notes(&notes, run, err) : -ENOMEM;
+
+	*n = 0;
+	if (r < 0) {
+		free(list);
+		return lxe_fail(err, r, "find what forwards");
+	}
+	if (value_of(ALL4) != '1')
+		find_guards(&notes, host, false, list, n);
+	if (v6 && value_of(ALL6) != '1')
+		find_guards(&notes, host, true, list, n);
+	close_notes(&notes);
+	for (size_t i = 0; i < *n && r == 0; i++)
+		if (strpbrk(list[i].link, "\"'\\!+#") || list[i].link[0] == '-')
+			r = lxe_fail_msg(err, -EINVAL,
+				"the network device '%s' has a name that no rule can have",
+				list[i].link);
+	if (r < 0)
+		free(list);
+	else
+		*ret = list;
 	return r;
 }
 

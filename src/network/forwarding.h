@@ -12,6 +12,14 @@
 
 #include "base/err.h"
 #include "network/hostnet.h"
+#include "network/plan.h"
+
+/*
+ * The devices that lxe_forwarding_begin() is about to switch on, or that another has: what comes in by these and is
+ * not for a sandbox is to be dropped as before. Allocated.
+ */
+int lxe_forwarding_guards(const char *run, const struct lxe_host_net *host, bool v6,
+	struct lxe_net_guard **ret, size_t *n, struct lxe_err *err);
 
 /* With a lease in hand, so that nobody undoes it. */
 int lxe_forwarding_begin(

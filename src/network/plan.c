@@ -259,6 +259,7 @@ static void put_filter(const struct lxe_net_text *p)
 	lxe_net_put_chain(p, p->refuse);
 	lxe_net_put_chain(p, p->ingress);
 	put_jumps(p, "I");
+	lxe_net_put_guards(p);
 	put_egress(p);
 	put_refuse(p);
 	put_ingress(p);
@@ -279,6 +280,8 @@ static void put_undo(const struct lxe_net_text *p, bool off)
 {
 	fputs("*filter\n", p->out);
 	put_jumps(p, "D");
+	if (!off)
+		lxe_net_undo_guards(p);
 	lxe_net_drop_chain(p, p->egress);
 	if (!off)
 		lxe_net_drop_chain(p, p->refuse);
@@ -354,6 +357,7 @@ int lxe_net_plan(struct lxe_net_plan *ret, const struct lxe_net_plan_in *in, str
 	name_chain(p.egress, in->id8, 'E');
 	name_chain(p.refuse, in->id8, 'R');
 	name_chain(p.ingress, in->id8, 'I');
+	name_chain(p.foreign, in->id8, 'F');
 	name_chain(p.dnat, in->id8, 'D');
 	name_chain(p.snat, in->id8, 'S');
 	r = lxe_net_allowed(in->spec, &allowed, &p.n_allowed);

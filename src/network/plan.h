@@ -9,6 +9,7 @@
  *   E  from the sandbox: what is allowed, whoever it is for; all else goes to
  *   R  which logs (NFLOG, rate-limited) and rejects, so that nobody waits for a timeout
  *   I  to the sandbox: answers, and published ports
+ *   F  past the sandboxes, by a device that forwards for their sake alone: nothing
  *   D  nat: published ports; S nat: the host's address instead of the sandbox's
  */
 #ifndef LXE_NETWORK_PLAN_H
@@ -27,6 +28,12 @@
 #define LXE_NET_VETH_PREFIX "lxe"
 #define LXE_NET_SET_NAME 32 /* bytes of an ipset's name */
 
+/* A device that forwards for the sandboxes' sake alone. */
+struct lxe_net_guard {
+	enum lxe_net_family family;
+	char link[16];
+};
+
 struct lxe_net_plan_in {
 	const struct lxe_net_spec *spec;
 	const char *id8;  /* the first LXE_NET_ID_LEN digits of the sandbox's id */
@@ -40,6 +47,8 @@ struct lxe_net_plan_in {
 	/* Networks in which sandboxes' resolvers are, whatever is allowed by address. */
 	const struct lxe_net_addr *subnets;
 	size_t n_subnets;
+	const struct lxe_net_guard *guards;
+	size_t n_guards;
 	uint16_t nflog_group;
 	bool dns; /* a resolver of ours listens on the gateway's addresses, port 53 */
 };

@@ -138,6 +138,7 @@ static int apply(struct lxe_net_setup *setup, const struct lxe_net_plan *plan, s
 static int plan_and_apply(struct lxe_net_setup *setup, const struct lxe_net_ask *ask,
 	const struct lxe_naming *naming, const struct lxe_host_net *host, struct lxe_err *err)
 {
+	LXE_AUTOFREE struct lxe_net_guard *guards = NULL;
 	LXE_AUTOFREE struct lxe_net_addr *shielded = NULL, *subnets = NULL;
 	struct lxe_net_plan plan = { 0 };
 	char id8[9], veth[IFNAMSIZ];
@@ -158,6 +159,9 @@ static int plan_and_apply(struct lxe_net_setup *setup, const struct lxe_net_ask 
 	r = shield(host, &setup->lease.subnet, &shielded, &in.n_shielded);
 	if (r == 0)
 		r = find_subnets(host, &setup->lease.subnet, &subnets, &in.n_subnets);
+	if (r == 0)
+		r = lxe_forwarding_guards(ask->run, host, in.v6, &guards, &in.n_guards, err);
+	in.guards = guards;
 	in.shielded = shielded;
 	in.subnets = subnets;
 	in.dns = setup->n_pipes > 0;
@@ -215,7 +219,6 @@ int lxe_net_make_rules(struct lxe_net_setup *setup, const struct lxe_net_ask *as
 		};
 		take_group(setup);
 		setup->localnet = lxe_net_wants_localnet(spec);
-		r = lxe_forwarding_begin(ask->run, &host, setup->given.v6, err);
 	}
 	if (r == 0)
 		r = lxe_naming_look_up(&naming, spec, setup->given.v6, err);
@@ -223,6 +226,9 @@ int lxe_net_make_rules(struct lxe_net_setup *setup, const struct lxe_net_ask *as
 		memcpy(setup->given.proxy, naming.proxy, sizeof(naming.proxy));
 		setup->given.n_proxy = naming.n_proxy;
 		r = plan_and_apply(setup, ask, &naming, &host, err);
+		/* With the rules in force that keep it from being the host's neighbours' as well. */
+		if (r == 0)
+			r = lxe_forwarding_begin(ask->run, &host, setup->given.v6, err);
 	}
 	lxe_naming_release(&naming);
 	lxe_host_net_release(&host);

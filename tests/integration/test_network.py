@@ -386,6 +386,53 @@ def test_forwarding_is_as_it_was(lab):
     assert {file: lab.host.sysctl(file) for file in files} == before
 
 
+def is_reached(address):
+    try:
+        with socket.create_connection((address, 7000), 0.3) as sock:
+            sock.send(b"x")
+            return bool(sock.recv(100))
+    except OSError:
+        return False
+
+
+def test_the_host_is_no_router_for_its_neighbours():
+    """What comes in by a device that forwards for a sandbox's sake, and is for a network behind the host."""
+    with netlab.NetLab() as lab:
+        behind = lab.namespace(f"{lab.host.name}-b")
+        behind.ip(
+            f"link add up0 type veth peer name down0 netns {lab.host.name}",
+            "link set up0 up",
+            "addr add 203.0.113.130/25 dev up0",
+            "addr add 2001:db8:3::2/64 dev up0 nodad",
+            "route add default via 203.0.113.129",
+        )
+        lab.host.ip(
+            "link set down0 up",
+            "addr add 203.0.113.129/25 dev down0",
+            "addr add 2001:db8:3::1/64 dev down0 nodad",
+        )
+        behind.ip("route add default via 2001:db8:3::1")
+        lab.inet.ip(
+            f"route del local {netlab.NET4} dev lo",
+            "route add local 203.0.113.0/25 dev lo",
+            f"route add 203.0.113.128/25 via {netlab.HOST4}",
+            f"route add 2001:db8:3::/64 via {netlab.HOST6}",
+        )
+        addresses = ("203.0.113.130", "2001:db8:3::2")
+        for address, anywhere in zip(addresses, ("0.0.0.0", "::")):
+            lab.tcp(behind, 7000, anywhere)
+            assert lab.host.call(is_reached, address)
+        lab.tcp(lab.inet, 80)
+        with running(lab, ["--network", "open"], *WAIT):
+            assert speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB} 80") == [f"tcp 80 {WEB} hello"]
+            assert [lab.inet.call(is_reached, address) for address in addresses] == [False, False]
+        lab.assert_clean()
+        # He for whom forwarding is on already is a router, and stays one.
+        lab.host.sysctl("net/ipv4/ip_forward", 1)
+        with running(lab, ["--network", "open"], *WAIT):
+            assert lab.inet.call(is_reached, addresses[0])
+
+
 def test_forwarding_that_somebody_else_switches_on_stays(lab):
     with running(lab, ["--network", "open"], *WAIT):
         lab.host.sysctl("net/ipv4/ip_forward", 1)

@@ -306,7 +306,7 @@ static enum eval_verdict expected_out(const struct eval_packet *p)
 	if (v4 && p->dport == 53 && eval_net("10.213.0.0/16", &p->dst))
 		return EVAL_REJECT;
 	for (size_t i = 0; i < model.n_deny; i++)
-		if (names(&model.deny[i], model.member[1][i], p))
+		if (names(&model.deny[i], model.member[1][lxe_net_set_of(model.deny, i)], p))
 			return EVAL_REJECT;
 	for (size_t i = 0; i < model.n_allow; i++)
 		if (model.allow[i].host == LXE_NET_ADDR && model.allow[i].addr.prefix &&
@@ -315,7 +315,7 @@ static enum eval_verdict expected_out(const struct eval_packet *p)
 	if (is_shielded(p))
 		return EVAL_REJECT;
 	for (size_t i = 0; i < model.n_allow; i++)
-		if (names(&model.allow[i], model.member[0][i], p))
+		if (names(&model.allow[i], model.member[0][lxe_net_set_of(model.allow, i)], p))
 			return EVAL_ACCEPT;
 	return spec.mode == LXE_NET_OPEN ? EVAL_ACCEPT : EVAL_REJECT;
 }

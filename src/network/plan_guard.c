@@ -1,0 +1,38 @@
+/*
+ * What comes in by a device that forwards for the sandboxes' sake alone, and is for somebody else. Each sandbox has
+ * the rules, because any may be the last one. See plan.h.
+ */
+#include "network/plan_text.h"
+
+static bool has_guard(const struct lxe_net_text *p)
+{
+	for (size_t i = 0; i < p->in->n_guards; i++)
+		if (p->in->guards[i].family == p->family)
+			return true;
+	return false;
+}
+
+static void put_jumps(const struct lxe_net_text *p, const char *verb)
+{
+	for (size_t i = 0; i < p->in->n_guards; i++)
+		if (p->in->guards[i].family == p->family)
+			fprintf(p->out, "-%s FORWARD -i %s ! -o " LXE_NET_VETH_PREFIX "+ -j %s\n",
+				verb, p->in->guards[i].link, p->foreign);
+}
+
+void lxe_net_put_guards(const struct lxe_net_text *p)
+{
+	if (!has_guard(p))
+		return;
+	lxe_net_put_chain(p, p->foreign);
+	put_jumps(p, "I");
+	fprintf(p->out, "-A %s -j DROP\n", p->foreign);
+}
+
+void lxe_net_undo_guards(const struct lxe_net_text *p)
+{
+	if (!has_guard(p))
+		return;
+	put_jumps(p, "D");
+	lxe_net_drop_chain(p, p->foreign);
+}
