@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "keeper/members.h"
 #include "sys/apart.h"
 
 #define FIRST_FD 3
@@ -58,7 +59,7 @@ static int plan_attributes(posix_spawnattr_t *attributes)
 static pid_t spawn_planned(
 	const char *path, const char *argument, char *const *envp, const int *high, size_t n)
 {
-	char *const argv[] = { "lxc-exec-keeper", (char *)argument, NULL };
+	char *const argv[] = { LXE_KEEPER_NAME, (char *)argument, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	pid_t pid = -1;

@@ -15,10 +15,12 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "store/outcome.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
 #define LOOK_MS 10
+#define LOOKS 16
 
 int lxe_members_name(pid_t first, char *buf, size_t size)
 {
@@ -100,4 +102,62 @@ int lxe_members_end(const char *name, int timeout_ms)
 	while (r == -ETIMEDOUT && sys_now_ms() < end && !(ns && all_ended(pid, ns)))
 		r = sys_pidfd_wait(fd, LOOK_MS);
 	return r == 0 || (ns && all_ended(pid, ns)) ? 0 : r;
+}
+
+/* As a fork of a keeper shows itself in /proc/PID/cmdline, until it executes something (keeper.h, title). */
+static bool is_fork_of(int pid, const char *id)
+{
+	static const char name[] = LXE_KEEPER_NAME;
+	char path[32], line[sizeof(name) + LXE_ID_LEN + 2];
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	return sys_read_file(AT_FDCWD, path, line, sizeof(line)) ==
+		       (ssize_t)(sizeof(name) + LXE_ID_LEN + 1) &&
+	       memcmp(line, name, sizeof(name)) == 0 && strcmp(line + sizeof(name), id) == 0;
+}
+
+/* 1: it was one and has ended; 0: it was none. */
+static int end_fork(int pid, const char *id, int timeout_ms)
+{
+	LXE_AUTOCLOSE int fd = -EBADF;
+	int r;
+
+	if (!is_fork_of(pid, id))
+		return 0;
+	fd = sys_pidfd_open(pid);
+	/* The number may have passed to a stranger before, but not once the descriptor is open. */
+	if (fd < 0 || !is_fork_of(pid, id))
+		return 0;
+	r = sys_pidfd_kill(fd, SIGKILL);
+	if (r == 0)
+		r = sys_pidfd_wait(fd, timeout_ms);
+	return r < 0 && r != -ESRCH ? r : 1;
+}
+
+static int end_forks(const char *id, int timeout_ms)
+{
+	DIR *dir = opendir("/proc");
+	const struct dirent *e;
+	int found = 0, r = 0, pid;
+
+	if (!dir)
+		return -errno;
+	while (r >= 0 && (e = readdir(dir))) {
+		if (lxe_parse_int(e->d_name, 1, INT_MAX, &pid) < 0 || pid == getpid())
+			continue;
+		r = end_fork(pid, id, timeout_ms);
+		found += r > 0;
+	}
+	closedir(dir);
+	return r < 0 ? r : found;
+}
+
+int lxe_members_end_forks(const char *id, int timeout_ms)
+{
+	int r = 1;
+
+	/* They fork, too, but not without end. */
+	for (int i = 0; i < LOOKS && r > 0; i++)
+		r = end_forks(id, timeout_ms);
+	return r > 0 ? -ETIMEDOUT : r;
 }

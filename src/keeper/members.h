@@ -19,4 +19,14 @@ int lxe_members_name(pid_t first, char *buf, size_t size);
  */
 int lxe_members_end(const char *name, int timeout_ms);
 
+/* What ps(1) shows of a keeper: this, and the id of its sandbox. */
+#define LXE_KEEPER_NAME "lxc-exec-keeper"
+
+/*
+ * Kill what the keeper of sandbox `id`, which is dead, had forked and what has executed nothing yet: liblxc's
+ * monitor, and the child of its that is to be pid 1, die with the keeper but for a moment at their begin. Each
+ * is waited for that long: 0, -ETIMEDOUT, or why one cannot be killed.
+ */
+int lxe_members_end_forks(const char *id, int timeout_ms);
+
 #endif

@@ -88,6 +88,16 @@ static void undo_init(struct replay *p, const char *path)
 	add_residue(p, r, text);
 }
 
+/* Without the keeper, whose children they are, and without a cgroup nothing else knows of them. */
+static void end_forks(struct replay *p)
+{
+	int timeout = p->t->timeout_ms ? p->t->timeout_ms : CGROUP_TIMEOUT_MS;
+
+	if (!p->t->cgroups && lxe_is_rootless() &&
+		lxe_members_end_forks(p->t->sandbox->id, timeout) < 0)
+		add_residue(p, -ETIMEDOUT, "processes of the sandbox's keeper that do not end");
+}
+
 /*
  * Begun here, beside the end of the processes, which the device waits for, and waited for at the end of the
  * replay. The address was journalled last, so it has been seen by now.
@@ -305,6 +315,7 @@ int lxe_teardown(const struct lxe_teardown *t)
 	t->outcome->residue[0] = '\0';
 	if (t->lingering)
 		add_residue(&p, -ETIMEDOUT, "processes of the sandbox that do not end");
+	end_forks(&p);
 	reap_children(&p);
 	if (with_cgroups(&p, &found) == 0)
 		replay_journal(&p);

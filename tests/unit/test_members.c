@@ -65,3 +65,40 @@ Test(members, a_stranger_with_its_number_is_left_alone)
 		*bad; bad++)
 		cr_assert_eq(lxe_members_end(*bad, 0), -EBADMSG, "%s", *bad);
 }
+
+/* Shows itself as a fork of that sandbox's keeper, and prints until nobody reads. */
+static pid_t titled(const char *id, const int ends[2])
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		close(ends[0]);
+		close(ends[1]);
+		execl("/usr/bin/yes", LXE_KEEPER_NAME, id, (char *)NULL);
+		_exit(1);
+	}
+	return pid;
+}
+
+Test(members, end_the_forks_of_one_keeper, .timeout = 20)
+{
+	static const char *const ids[] = { "0123456789ab", "0123456789ab", "ba9876543210" };
+	int ends[2], status;
+	pid_t pids[3];
+	char byte;
+
+	signal(SIGCHLD, SIG_IGN); /* as when they are somebody else's: nobody has to reap them */
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(pipe(ends), 0);
+		pids[i] = titled(ids[i], ends);
+		/* It executes before it prints. */
+		cr_assert_eq(read(ends[0], &byte, 1), 1);
+	}
+	cr_assert_eq(lxe_members_end_forks("0123456789ab", 5000), 0);
+	cr_expect_neq(kill(pids[0], 0), 0);
+	cr_expect_neq(kill(pids[1], 0), 0);
+	cr_expect_eq(kill(pids[2], 0), 0);
+	cr_assert_eq(lxe_members_end_forks("ba9876543210", 5000), 0);
+	cr_expect_lt(waitpid(pids[2], &status, 0), 0);
+}
