@@ -268,10 +268,12 @@ static int put_creates(struct text *t)
 			continue;
 		for (enum lxe_net_family f = LXE_NET_V4; f <= last; f++) {
 			lxe_net_set_name(set, t->in->id8, rule->deny, rule->set, f);
+			/* What was once denied stays so, and makes no room for what comes later. */
 			fprintf(t->out,
-				"create %s hash:ip family %s hashsize 64 maxelem %d timeout %d forceadd\n",
+				"create %s hash:ip family %s hashsize 64 maxelem %d timeout %d%s\n",
 				set, f == LXE_NET_V4 ? "inet" : "inet6", SET_SIZE,
-				LXE_RESOLVER_STAYS_S);
+				rule->deny ? 0 : LXE_RESOLVER_STAYS_S,
+				rule->deny ? "" : " forceadd");
 		}
 	}
 	for (size_t i = 0; i < t->in->n_known; i++) {

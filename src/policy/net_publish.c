@@ -1,5 +1,6 @@
 /* --publish. See net.h. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,6 +32,13 @@ static int cut_port(char *text, uint16_t *ret, char **rest)
 	return 0;
 }
 
+/* The kernel routes from 127.0.0.1 when it is told to (route_localnet), but never from ::1. */
+static bool is_loopback6(const struct lxe_net_addr *a)
+{
+	return a->family == LXE_NET_V6 &&
+	       memcmp(a->bytes, &in6addr_loopback, sizeof(in6addr_loopback)) == 0;
+}
+
 static const char *read_address(struct lxe_net_publish *p, char *at, char *hint)
 {
 	size_t len = strlen(at);
@@ -46,7 +54,14 @@ static const char *read_address(struct lxe_net_publish *p, char *at, char *hint)
 	if (memchr(at, '/', len))
 		return "has a network where an address must be";
 	bad = lxe_net_addr_read(&p->at, at, len, hint);
-	return bad ? "has an address that is none" : NULL;
+	if (bad)
+		return "has an address that is none";
+	if (is_loopback6(&p->at)) {
+		snprintf(
+			hint, LXE_NET_HINT, "publish at 127.0.0.1, or at an address of the host's");
+		return "has the address ::1, from where nothing can be passed on";
+	}
+	return NULL;
 }
 
 static bool cut_proto(struct lxe_net_publish *p, char *text)

@@ -66,7 +66,7 @@ static inline void fill_spec(struct lxe_spec *spec)
 	lxe_strv_add(&spec->net.allow, "tcp://*.example.org:80,443");
 	lxe_strv_add(&spec->net.allow, "[2001:db8::/32]:1-65535");
 	lxe_strv_add(&spec->net.deny, "198.51.100.0/24");
-	lxe_strv_add(&spec->net.publish, "[::1]:8080:80/udp");
+	lxe_strv_add(&spec->net.publish, "[2001:db8::1]:8080:80/udp");
 	lxe_str_set(&spec->net.proxy, "socks5h://proxy.example.org:1080");
 	lxe_str_set(&spec->net.proxy_userinfo, "u:p%40");
 	lxe_str_set(&spec->net.subnet, "10.0.0.0/8");

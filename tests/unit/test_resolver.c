@@ -205,6 +205,17 @@ Test(resolver, has_sets_of_both_families_where_there_is_ipv6)
 	release(&m);
 }
 
+Test(resolver, what_was_denied_stays_so)
+{
+	struct made m;
+
+	prepare(&m, LXE_NET_OPEN, "", "bad.example");
+	plan(&m);
+	cr_expect_str_eq(m.sets, "create LXE-0123abcd-d0-4 hash:ip family inet hashsize 64 maxelem "
+				 "65536 timeout 0\n");
+	release(&m);
+}
+
 Test(resolver, where_a_name_and_those_below_it_differ_two_more_keep_them_apart)
 {
 	struct made m;
