@@ -1,5 +1,6 @@
 /* Records that belong to nobody: found, and torn down. See teardown.h. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -10,6 +11,8 @@
 #include "proto/record.h"
 #include "store/deferred.h"
 #include "store/live.h"
+
+#define TOOLS_END_MS 1000
 
 /* What can be said of a run whose client and keeper are both gone. */
 static void orphan_outcome(struct lxe_outcome *o, const char *id)
@@ -129,6 +132,21 @@ static int timeout_of(const struct collection *c, enum find found)
 	return c->timeout_ms && waits ? 1 : c->timeout_ms;
 }
 
+/*
+ * What it had started, as the tools that set a firewall's rules, dies with the keeper, but holds the lock until it
+ * has: then that is waited for. A keeper that is alive lets nobody else have it.
+ */
+static int patience_for(const struct collection *c, const char *base, const char *id)
+{
+	LXE_AUTOCLOSE int dir = lxe_sandbox_open(base, id);
+	struct lxe_live live;
+
+	if (dir < 0 || lxe_live_read(dir, &live) < 0 || live.keeper <= 0 ||
+		kill(live.keeper, 0) == 0 || errno != ESRCH)
+		return 0;
+	return c->timeout_ms && c->timeout_ms < TOOLS_END_MS ? c->timeout_ms : TOOLS_END_MS;
+}
+
 static int tear_down_orphan(
 	const struct collection *c, const char *base, const char *id, enum find found)
 {
@@ -145,7 +163,7 @@ static int tear_down_orphan(
 	};
 	int r;
 
-	r = lxe_sandbox_claim(&sandbox, base, id, 0, NULL);
+	r = lxe_sandbox_claim(&sandbox, base, id, patience_for(c, base, id), NULL);
 	if (r == -EWOULDBLOCK || r == -ENOENT)
 		return 0;
 	if (r < 0) {

@@ -19,7 +19,9 @@ static void visit(void *arg, const struct lxe_entry *entry)
 {
 	struct seen *seen = arg;
 
-	if (entry->path[0] != '/' || strchr(entry->path, '\n') || seen->n == seen->room)
+	/* What is no path, as the name of a device, must not look like one. */
+	if (!entry->path[0] || (entry->path[0] == '/') != (entry->kind < LXE_ENTRY_VETH) ||
+		strchr(entry->path, '\n') || seen->n == seen->room)
 		abort();
 	seen->entries[seen->n++] = *entry;
 }
