@@ -17,14 +17,9 @@
 
 static int read_nonce(int dir, unsigned char nonce[LXE_NONCE_LEN])
 {
-	LXE_AUTOFREE unsigned char *bytes = NULL;
 	struct lxe_record record = { 0 };
-	size_t len = 0;
-	int r;
+	int r = lxe_record_read(&record, dir);
 
-	r = lxe_sandbox_get(dir, LXE_SANDBOX_RECORD, &bytes, &len);
-	if (r == 0)
-		r = lxe_record_decode(&record, bytes, len);
 	if (r == 0)
 		memcpy(nonce, record.nonce, LXE_NONCE_LEN);
 	lxe_record_release(&record);

@@ -102,13 +102,8 @@ int lxe_registry_find(
 
 static int read_record(int dir, struct lxe_info *info)
 {
-	LXE_AUTOFREE unsigned char *bytes = NULL;
-	size_t len = 0;
-	int r;
+	int r = lxe_record_read(&info->record, dir);
 
-	r = lxe_sandbox_get(dir, LXE_SANDBOX_RECORD, &bytes, &len);
-	if (r == 0)
-		r = lxe_record_decode(&info->record, bytes, len);
 	if (r == 0)
 		r = lxe_spec_decode(&info->spec, info->record.spec, info->record.spec_len);
 	return r;
@@ -186,17 +181,14 @@ void lxe_info_release(struct lxe_info *info)
 
 void lxe_registry_name(const struct lxe_dirs *dirs, const char *id, char name[129])
 {
-	LXE_AUTOFREE unsigned char *bytes = NULL;
 	struct lxe_record record = { 0 };
 	struct lxe_place where;
-	size_t len = 0;
 	int dir = place(dirs, id, &where) ? lxe_sandbox_open(where.base, id) : -ENOENT;
 
 	name[0] = '\0';
 	if (dir < 0)
 		return;
-	if (lxe_sandbox_get(dir, LXE_SANDBOX_RECORD, &bytes, &len) == 0 &&
-		lxe_record_decode(&record, bytes, len) == 0)
+	if (lxe_record_read(&record, dir) == 0)
 		memcpy(name, record.name, sizeof(record.name));
 	lxe_record_release(&record);
 	lxe_close(dir);

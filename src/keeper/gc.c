@@ -22,15 +22,6 @@ static void orphan_outcome(struct lxe_outcome *o, const char *id)
 	snprintf(o->message, sizeof(o->message), "lxc-exec and its keeper were killed");
 }
 
-static int read_record(struct lxe_record *record, int dir)
-{
-	LXE_AUTOFREE unsigned char *bytes = NULL;
-	size_t len = 0;
-	int r = lxe_sandbox_get(dir, LXE_SANDBOX_RECORD, &bytes, &len);
-
-	return r < 0 ? r : lxe_record_decode(record, bytes, len);
-}
-
 /* One whose teardown had to wait has said before how it ended. */
 static bool stored_outcome(struct lxe_outcome *o, int dir)
 {
@@ -53,7 +44,7 @@ static void tell_ending(struct lxe_outcome *o, int dir, const char *id)
 	if (stored_outcome(o, dir))
 		return;
 	orphan_outcome(o, id);
-	if (read_record(&record, dir) == 0) {
+	if (lxe_record_read(&record, dir) == 0) {
 		snprintf(o->name, sizeof(o->name), "%s", record.name);
 		o->created_at_ms = record.created_at_ms;
 		if (lxe_record_is_of_earlier_boot(&record))
@@ -76,7 +67,7 @@ static enum find look_at(int dir, const char **why)
 {
 	struct lxe_record record = { 0 };
 	struct lxe_live live;
-	int r = read_record(&record, dir);
+	int r = lxe_record_read(&record, dir);
 
 	lxe_record_release(&record);
 	if (r == -ENOENT)

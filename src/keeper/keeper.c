@@ -315,15 +315,10 @@ static int adopt(struct lxe_keeper *k, char *title, struct lxe_err *err)
 /* Who it is and what is to be executed, as its maker wrote it down. */
 static int read_record(struct lxe_keeper *k, uint64_t *created_at_ms, struct lxe_err *err)
 {
-	LXE_AUTOFREE unsigned char *bytes = NULL;
 	struct lxe_record record = { 0 };
 	struct lxe_process *p = k->main;
-	size_t len = 0;
-	int r;
+	int r = lxe_record_read(&record, k->sandbox.dir);
 
-	r = lxe_sandbox_get(k->sandbox.dir, LXE_SANDBOX_RECORD, &bytes, &len);
-	if (r == 0)
-		r = lxe_record_decode(&record, bytes, len);
 	if (r == 0)
 		r = lxe_spec_decode(&p->spec, record.spec, record.spec_len);
 	memcpy(k->nonce, record.nonce, sizeof(k->nonce));

@@ -50,14 +50,9 @@ void lxe_net_setup_release(struct lxe_net_setup *setup)
 
 int lxe_net_read_spec(struct lxe_spec *ret, int dir, struct lxe_err *err)
 {
-	LXE_AUTOFREE unsigned char *bytes = NULL;
 	struct lxe_record record = { 0 };
-	size_t len = 0;
-	int r;
+	int r = lxe_record_read(&record, dir);
 
-	r = lxe_sandbox_get(dir, LXE_SANDBOX_RECORD, &bytes, &len);
-	if (r == 0)
-		r = lxe_record_decode(&record, bytes, len);
 	if (r == 0)
 		r = lxe_spec_decode(ret, record.spec, record.spec_len);
 	lxe_record_release(&record);

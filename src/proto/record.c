@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "proto/wire.h"
+#include "store/sandbox.h"
 
 #define VERSION 1
 
@@ -156,4 +158,13 @@ int lxe_record_decode(struct lxe_record *ret, const unsigned char *buf, size_t l
 	}
 	*ret = record;
 	return 0;
+}
+
+int lxe_record_read(struct lxe_record *ret, int dir)
+{
+	LXE_AUTOFREE unsigned char *bytes = NULL;
+	size_t len = 0;
+	int r = lxe_sandbox_get(dir, LXE_SANDBOX_RECORD, &bytes, &len);
+
+	return r < 0 ? r : lxe_record_decode(ret, bytes, len);
 }

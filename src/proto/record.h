@@ -1,7 +1,7 @@
 /*
  * What a sandbox's directory says of it for as long as it exists: who it is, who made it, and from
  * which spec. Written once, by whoever makes the sandbox, readable by its owner alone, because it
- * holds the nonce that opens its socket. Encoding and decoding are pure.
+ * holds the nonce that opens its socket. Encoding and decoding are pure; only lxe_record_read() looks at files.
  */
 #ifndef LXE_PROTO_RECORD_H
 #define LXE_PROTO_RECORD_H
@@ -46,5 +46,8 @@ int lxe_record_encode(const struct lxe_record *r, unsigned char **ret, size_t *l
 
 /* -EBADMSG for what is no record or cut short, -EPROTONOSUPPORT for one of another version. */
 int lxe_record_decode(struct lxe_record *ret, const unsigned char *buf, size_t len);
+
+/* The same for the record of the sandbox whose directory is `dir`; -ENOENT: it has none. Released by the caller. */
+int lxe_record_read(struct lxe_record *ret, int dir);
 
 #endif
