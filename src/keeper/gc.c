@@ -1,6 +1,5 @@
 /* Records that belong to nobody: found, and torn down. See teardown.h. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "proto/record.h"
 #include "store/deferred.h"
 #include "store/live.h"
+#include "sys/proc.h"
 
 #define TOOLS_END_MS 1000
 
@@ -123,17 +123,27 @@ static int timeout_of(const struct collection *c, enum find found)
 	return c->timeout_ms && waits ? 1 : c->timeout_ms;
 }
 
+static bool keeper_has_ended(int dir)
+{
+	LXE_AUTOCLOSE int pidfd = -EBADF;
+	struct lxe_live live;
+
+	if (lxe_live_read(dir, &live) < 0 || live.keeper <= 0)
+		return false;
+	pidfd = sys_pidfd_open(live.keeper);
+	/* One that nobody has reaped yet has ended as well. */
+	return pidfd == -ESRCH || (pidfd >= 0 && sys_pidfd_wait(pidfd, 0) == 0);
+}
+
 /*
  * What it had started, as the tools that set a firewall's rules, dies with the keeper, but holds the lock until it
- * has: then that is waited for. A keeper that is alive lets nobody else have it.
+ * has, and that is waited for. A keeper that is alive lets nobody else have it.
  */
 static int patience_for(const struct collection *c, const char *base, const char *id)
 {
 	LXE_AUTOCLOSE int dir = lxe_sandbox_open(base, id);
-	struct lxe_live live;
 
-	if (dir < 0 || lxe_live_read(dir, &live) < 0 || live.keeper <= 0 ||
-		kill(live.keeper, 0) == 0 || errno != ESRCH)
+	if (dir < 0 || !keeper_has_ended(dir))
 		return 0;
 	return c->timeout_ms && c->timeout_ms < TOOLS_END_MS ? c->timeout_ms : TOOLS_END_MS;
 }

@@ -527,6 +527,23 @@ def test_what_a_killed_sandbox_has_left_is_in_nobodys_way(lab):
     lab.assert_clean()
 
 
+def test_a_tool_that_outlives_its_keeper_is_waited_for(lab):
+    """It holds the sandbox's lock: one gc is enough all the same."""
+    begun = lab.world.base / "begun"
+    # What a tool has started itself does not die with the keeper.
+    text = f"#!/bin/sh\nsleep 0.4 &\necho >{begun}\nwait\n"
+    lab.tools({"iptables-restore": str(lab.script("slow", text))})
+    process = lab.popen("run", *filtered(f"tcp://{WEB}:80"), "--", "true")
+    lxe.poll_until(begun.exists, what="the tool")
+    keeper = lab.world.keeper()
+    lxe.kill(process.pid)
+    lxe.kill(keeper)
+    process.wait(lxe.DEADLINE)
+    lab.binds.pop()
+    lxe.ok(lab.run("gc"))
+    lab.assert_clean()
+
+
 def test_what_is_left_is_taken_back_from_another_host(lab):
     """As when it was made in a namespace of ip-netns(8), and gc runs elsewhere."""
     with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT) as process:
