@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -16,6 +15,7 @@
 #include "confine/rules.h"
 #include "keeper/keeper.h"
 #include "sys/fd.h"
+#include "sys/notice.h"
 #include "sys/socket.h"
 
 #define WRITE_MS 2000
@@ -74,23 +74,16 @@ static void note(struct lxe_learnt *learnt, const struct seccomp_data *call)
 static void hear_call(void *learner, uint32_t events)
 {
 	struct lxe_learner *l = learner;
-	/* The kernel's structure may have grown; what it has not filled must be zero. */
-	union {
-		struct seccomp_notif call;
-		char room[512];
-	} in = { .room = { 0 } };
-	union {
-		struct seccomp_notif_resp answer;
-		char room[512];
-	} out = { .room = { 0 } };
+	struct sys_notice notice;
 
-	if (events & EPOLLIN && ioctl(l->listener, SECCOMP_IOCTL_NOTIF_RECV, &in.call) == 0) {
-		note(l->keeper->learnt, &in.call.data);
-		out.answer.id = in.call.id;
-		out.answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-		/* ENOENT: whoever has asked was killed meanwhile. */
-		if (ioctl(l->listener, SECCOMP_IOCTL_NOTIF_SEND, &out.answer) < 0 &&
-			errno != ENOENT)
+	if (events & EPOLLIN && sys_notice_receive(l->listener, &notice) == 0) {
+		int r;
+
+		note(l->keeper->learnt, &notice.call.data);
+		notice.answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+		r = sys_notice_answer(l->listener, &notice);
+		/* Whoever has asked may have been killed meanwhile. */
+		if (r < 0 && r != -ENOENT)
 			stop_asking(l);
 	} else if (!(events & EPOLLIN)) {
 		/* Nobody is left who could ask. */

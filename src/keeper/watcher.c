@@ -13,6 +13,7 @@
 #include "keeper/denial.h"
 #include "keeper/keeper.h"
 #include "sys/fd.h"
+#include "sys/notice.h"
 #include "sys/proc.h"
 
 /* Linux 6.6: whoever asks and whoever answers take turns on one processor. */
@@ -84,14 +85,12 @@ static void drop(struct lxe_watcher *w)
 }
 
 /* What the filter itself has permitted goes on; of what it has not, the number is not in the list. */
-static void answer(const struct lxe_watcher *w, const struct seccomp_notif *call,
-	struct seccomp_notif_resp *answer)
+static void decide(const struct lxe_watcher *w, struct sys_notice *n)
 {
-	answer->id = call->id;
-	if (lxe_watch_permits(w->keeper->watch.readers, call->data.arch, call->data.nr))
-		answer->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	if (lxe_watch_permits(w->keeper->watch.readers, n->call.data.arch, n->call.data.nr))
+		n->answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	else
-		answer->error = -EPERM;
+		n->answer.error = -EPERM;
 }
 
 static bool has_time(struct lxe_watcher *w)
@@ -117,27 +116,19 @@ static void explain(struct lxe_watcher *w, const struct seccomp_notif *call)
 static void hear(void *watcher, uint32_t events)
 {
 	struct lxe_watcher *w = watcher;
-	/* The kernel's structure may have grown; what it has not filled must be zero. */
-	union {
-		struct seccomp_notif call;
-		char room[512];
-	} in = { .room = { 0 } };
-	union {
-		struct seccomp_notif_resp answer;
-		char room[512];
-	} out = { .room = { 0 } };
+	struct sys_notice notice;
 
 	if (!(events & EPOLLIN)) {
 		/* Nobody is left who could ask. */
 		drop(w);
 		return;
 	}
-	/* ENOENT: whoever has asked was killed meanwhile. */
-	if (ioctl(w->listener, SECCOMP_IOCTL_NOTIF_RECV, &in.call) < 0)
+	/* Whoever has asked may have been killed meanwhile. */
+	if (sys_notice_receive(w->listener, &notice) < 0)
 		return;
-	explain(w, &in.call);
-	answer(w, &in.call, &out.answer);
-	ioctl(w->listener, SECCOMP_IOCTL_NOTIF_SEND, &out.answer);
+	explain(w, &notice.call);
+	decide(w, &notice);
+	sys_notice_answer(w->listener, &notice);
 }
 
 int lxe_watcher_begin(struct lxe_process *p, int listener, struct lxe_err *err)
