@@ -137,16 +137,20 @@ check-headers:
 	done; echo "check-headers: $(words $(HEADERS)) compile alone"
 
 check-cppcheck:
-	cppcheck --quiet --std=c11 --language=c --error-exitcode=1 --inline-suppr \
+	@mkdir -p $(OBJ)/cppcheck
+	cppcheck --quiet --cppcheck-build-dir=$(OBJ)/cppcheck --std=c11 --language=c --error-exitcode=1 --inline-suppr \
 		--enable=warning,performance,portability --suppress=missingIncludeSystem --suppress=internalAstError \
 		--suppress=*:/usr/include/* -j 2 -Isrc -D__linux__ -D__x86_64__ $(wildcard $(CHECK_SRCS))
 
 check-tidy: $(patsubst src/%.c,$(OBJ)/%.tidy,$(wildcard $(CHECK_SRCS)))
 
-$(OBJ)/%.tidy: src/%.c $(HEADERS) .clang-tidy
+$(OBJ)/%.tidy: src/%.c .clang-tidy
 	@mkdir -p $(@D)
 	clang-tidy --quiet $< -- -std=gnu17 $(CPPFLAGS) 2>/dev/null
+	@$(CC) -std=gnu17 $(CPPFLAGS) -MM -MP -MT $@ -MF $@.d $<
 	@touch $@
+
+-include $(patsubst src/%.c,$(OBJ)/%.tidy.d,$(wildcard $(CHECK_SRCS)))
 
 .PHONY: test
 test:

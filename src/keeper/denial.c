@@ -241,7 +241,7 @@ void lxe_denial_of_path(struct lxe_process *p, int listener, const struct seccom
 {
 	LXE_AUTOCLOSE int root = -EBADF;
 	struct target t = { .thread = (pid_t)notif->pid };
-	struct lxe_reason why;
+	struct lxe_reason why = { .rule = "" };
 	char link[32];
 
 	snprintf(link, sizeof(link), "/proc/%d/root", t.thread);
@@ -262,7 +262,7 @@ void lxe_denial_of_path(struct lxe_process *p, int listener, const struct seccom
 void lxe_denial_of_call(struct lxe_process *p, const struct seccomp_data *data)
 {
 	LXE_AUTOFREE char *name = lxe_compile_name(data->arch, data->nr);
-	struct lxe_reason why;
+	struct lxe_reason why = { .rule = "" };
 
 	lxe_reason_of_profile(&why, p->keeper, name ? name : "a system call");
 	note(p, name ? name : "?", "", &why);
