@@ -291,15 +291,13 @@ static int park_command(struct lxe_keeper *k, struct lxe_err *err)
 	return lxe_outcome_fail(&p->outcome, -EIO, err);
 }
 
-static int make_rootfs(
-	struct lxe_keeper *k, int dir, struct lxe_sources *sources, struct lxe_err *err)
+static int make_rootfs(struct lxe_keeper *k, struct lxe_sources *sources, struct lxe_err *err)
 {
+	const struct lxe_spec *spec = &k->main->spec;
 	int r;
 
-	if (lxe_str_set(&k->image.path, LXE_VIEW_IMAGE) < 0)
-		return lxe_fail(err, -ENOMEM, "open image '%s'", k->main->spec.image);
-	r = lxe_rootfs_mount(&k->image, dir, LXE_VIEW_DIR, &k->idmap, k->main->spec.keep,
-		k->main->spec.limits.disk, err);
+	r = lxe_rootfs_mount(&k->image, LXE_VIEW_DIR, &k->idmap, spec->keep ? LXE_VIEW_KEPT : NULL,
+		spec->limits.disk, err);
 	if (r < 0)
 		return r;
 	r = lxe_keeper_place(k, sources, err);
@@ -308,7 +306,6 @@ static int make_rootfs(
 
 static int create(struct lxe_keeper *k, int init, struct lxe_sources *sources, struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int dir = -EBADF;
 	int r;
 
 	r = journal_parts(k, err);
@@ -324,10 +321,11 @@ static int create(struct lxe_keeper *k, int init, struct lxe_sources *sources, s
 	if (r < 0)
 		return r;
 	lxe_keeper_lap(k, LXE_SPAN_CGROUP);
-	dir = lxe_view_enter(&k->sandbox, k->image.path, &k->host_view, err);
-	if (dir < 0)
-		return dir;
-	r = make_rootfs(k, dir, sources, err);
+	r = lxe_image_take(&k->image, err);
+	if (r == 0)
+		r = lxe_view_enter(k->main->spec.keep ? &k->sandbox : NULL, &k->host_view, err);
+	if (r == 0)
+		r = make_rootfs(k, sources, err);
 	if (r < 0)
 		return r;
 	lxe_keeper_lap(k, LXE_SPAN_ROOTFS);

@@ -361,7 +361,7 @@ int lxe_keeper_run(int control, char *title, const struct lxe_err *early)
 		.sandbox = LXE_SANDBOX_NONE,
 		.host_view = -EBADF,
 		.live = -EBADF,
-		.image = { .lock = -EBADF },
+		.image = { .lock = -EBADF, .files = -EBADF },
 		.outcome = { .bytes_out = -1, .created_at_ms = sys_epoch_ms() },
 	};
 	struct lxe_err err = *early;

@@ -45,46 +45,35 @@ static int private_copy(int parent, const char *path)
 	return r < 0 ? r : take_fd(&fd);
 }
 
-static int private_run(int directory, int image, struct lxe_err *err)
+static int private_run(int kept, struct lxe_err *err)
 {
 	int r;
 
 	if (mount("lxe", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0711") < 0)
 		return lxe_fail(err, -errno, "mount a private /run");
 	r = make_mount_point(LXE_VIEW_ROOTFS, err);
-	if (r < 0)
-		return r;
-	r = attach(directory, LXE_VIEW_DIR, err);
-	if (r < 0)
-		return r;
-	return attach(image, LXE_VIEW_IMAGE, err);
+	if (r == 0)
+		r = make_mount_point(LXE_VIEW_DIR, err);
+	if (r == 0 && kept >= 0)
+		r = attach(kept, LXE_VIEW_KEPT, err);
+	return r;
 }
 
-int lxe_view_enter(
-	const struct lxe_sandbox *sandbox, const char *image, int *host, struct lxe_err *err)
+int lxe_view_enter(const struct lxe_sandbox *kept, int *host, struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int directory = private_copy(sandbox->parent, sandbox->id);
-	LXE_AUTOCLOSE int lower = private_copy(AT_FDCWD, image);
-	int r, fd;
+	LXE_AUTOCLOSE int directory = kept ? private_copy(kept->parent, kept->id) : -EBADF;
+	int r;
 
-	if (directory < 0)
-		return lxe_fail(err, directory, "open the directory of sandbox '%s'", sandbox->id);
-	if (lower < 0)
-		return lxe_fail(err, lower, "open image '%s'", image);
+	if (kept && directory < 0)
+		return lxe_fail(err, directory, "open the directory of sandbox '%s'", kept->id);
 	*host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	if (*host < 0)
 		return lxe_fail(err, -errno, "open the mount namespace");
 	r = lxe_rootfs_unshare(err);
 	if (r < 0)
 		return r;
-	r = private_run(directory, lower, err);
-	if (r < 0)
-		return r;
-	r = lxe_cgroup_hide(err);
-	if (r < 0)
-		return r;
-	fd = open(LXE_VIEW_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? lxe_fail(err, -errno, "open '%s'", LXE_VIEW_DIR) : fd;
+	r = private_run(directory, err);
+	return r < 0 ? r : lxe_cgroup_hide(err);
 }
 
 int lxe_view_leave(int host)

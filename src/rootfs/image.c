@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "rootfs/images.h"
 #include "store/imagedir.h"
+#include "sys/mount.h"
 
 struct names {
 	char text[160];
@@ -122,7 +123,7 @@ static int open_checked(bool *host_trees, const char *path)
 
 int lxe_image_open(struct lxe_image *ret, const char *state, const char *name, struct lxe_err *err)
 {
-	struct lxe_image image = { .lock = -EBADF };
+	struct lxe_image image = { .lock = -EBADF, .files = -EBADF };
 	char path[PATH_MAX];
 	int r;
 
@@ -135,7 +136,7 @@ int lxe_image_open(struct lxe_image *ret, const char *state, const char *name, s
 	image.lock = open_checked(&image.host_trees, path);
 	if (image.lock < 0)
 		return describe(image.lock, state, name, err);
-	if (lxe_str_set(&image.name, name) < 0 || lxe_str_set(&image.path, path) < 0) {
+	if (lxe_str_set(&image.name, name) < 0) {
 		lxe_image_release(&image);
 		return lxe_fail(err, -ENOMEM, "open image '%s'", name);
 	}
@@ -143,9 +144,17 @@ int lxe_image_open(struct lxe_image *ret, const char *state, const char *name, s
 	return 0;
 }
 
+int lxe_image_take(struct lxe_image *image, struct lxe_err *err)
+{
+	image->files = sys_mount_clone(image->lock, "rootfs", false);
+	if (image->files < 0)
+		return lxe_fail(err, image->files, "open the files of image '%s'", image->name);
+	return 0;
+}
+
 void lxe_image_release(struct lxe_image *image)
 {
+	lxe_drop_fd(&image->files);
 	lxe_drop_fd(&image->lock);
 	free(take_ptr(image->name));
-	free(take_ptr(image->path));
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -47,8 +48,26 @@ static int make_mount_points(void)
 	static const char *const names[] = { "l", "rw", "m" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (mkdir(names[i], 0711) < 0 && errno != EEXIST)
+		if (mkdir(names[i], 0711) < 0)
 			return -errno;
+	return 0;
+}
+
+/* What is kept is on disk: its owners are the sandbox's, whose range is its id's. */
+static int mount_kept(const char *kept, uint64_t disk, struct lxe_err *err)
+{
+	char path[PATH_MAX];
+	int r;
+
+	r = lxe_format(path, sizeof(path), "%s/%s", kept, disk ? LXE_SANDBOX_DISK : "rw");
+	if (r < 0)
+		return lxe_fail(err, r, "mount the writable layer");
+	if (disk)
+		return lxe_disk_mount(path, "rw", disk, err);
+	if (mkdir(path, 0711) < 0 && errno != EEXIST)
+		return lxe_fail(err, -errno, "make '%s'", path);
+	if (mount(path, "rw", NULL, MS_BIND, NULL) < 0)
+		return lxe_fail(err, -errno, "mount '%s'", path);
 	return 0;
 }
 
@@ -74,14 +93,12 @@ static int mount_tmpfs(uint64_t disk)
  * one size limits them together. The overlay works in rw/w with the mounter's own privileges.
  */
 static int mount_writable(
-	uid_t root, bool host_trees, bool keep, uint64_t disk, struct lxe_err *err)
+	uid_t root, bool host_trees, const char *kept, uint64_t disk, struct lxe_err *err)
 {
-	int r = 0;
+	int r;
 
-	/* What is kept is on disk: its owners are the sandbox's, whose range is its id's. */
-	if (!keep)
-		r = mount_tmpfs(disk);
-	else if (disk && (r = lxe_disk_mount(LXE_SANDBOX_DISK, "rw", disk, err)) < 0)
+	r = kept ? mount_kept(kept, disk, err) : mount_tmpfs(disk);
+	if (r < 0 && kept)
 		return r;
 	if (r == 0)
 		r = make_dir("rw/u", 0755, root);
@@ -105,36 +122,11 @@ static int refuse_filesystem(int fd, int r, const char *what, struct lxe_err *er
 	return r;
 }
 
-/*
- * The same directory again, through the mounts of this namespace: a descriptor from before
- * unshare(2) still leads to the old namespace's, which cannot be mounted on or cloned here.
- */
-static int open_again(const char *path, int fd)
+static int mount_lower(struct lxe_image *image, int userns, struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int again = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st, wanted;
-
-	if (again < 0 || fstat(again, &st) < 0 || fstat(fd, &wanted) < 0)
-		return -errno;
-	if (st.st_dev != wanted.st_dev || st.st_ino != wanted.st_ino)
-		return -ESTALE;
-	return take_fd(&again);
-}
-
-static int open_image_files(const struct lxe_image *image)
-{
-	LXE_AUTOCLOSE int dir = open_again(image->path, image->lock);
-
-	return dir < 0 ? dir : sys_mount_clone(dir, "rootfs", false);
-}
-
-static int mount_lower(const struct lxe_image *image, int userns, struct lxe_err *err)
-{
-	LXE_AUTOCLOSE int tree = open_image_files(image);
+	LXE_AUTOCLOSE int tree = take_fd(&image->files);
 	int r;
 
-	if (tree < 0)
-		return lxe_fail(err, tree, "open the files of image '%s'", image->name);
 	r = sys_mount_change(tree, false, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV, userns);
 	if (r == -EINVAL || r == -EOPNOTSUPP)
 		return refuse_filesystem(image->lock, r, "the images", err);
@@ -163,8 +155,8 @@ static int mount_overlay(bool user, struct lxe_err *err)
 	return 0;
 }
 
-/* In the sandbox's directory. */
-static int mount_layers(const struct lxe_image *image, const struct lxe_idmap *map, bool keep,
+/* In the directory that is for them. */
+static int mount_layers(struct lxe_image *image, const struct lxe_idmap *map, const char *kept,
 	uint64_t disk, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int userns = -EBADF;
@@ -173,7 +165,7 @@ static int mount_layers(const struct lxe_image *image, const struct lxe_idmap *m
 	r = make_mount_points();
 	if (r < 0)
 		return lxe_fail(err, r, "make the mount points");
-	r = mount_writable(lxe_idmap_host(map, 0), image->host_trees, keep, disk, err);
+	r = mount_writable(lxe_idmap_host(map, 0), image->host_trees, kept, disk, err);
 	if (r < 0)
 		return r;
 	if (!map->stored)
@@ -189,20 +181,17 @@ static int mount_layers(const struct lxe_image *image, const struct lxe_idmap *m
 	return lxe_host_trees_mount("/", "m", "rw", userns, err);
 }
 
-int lxe_rootfs_mount(const struct lxe_image *image, int dirfd, const char *dir,
-	const struct lxe_idmap *map, bool keep, uint64_t disk, struct lxe_err *err)
+int lxe_rootfs_mount(struct lxe_image *image, const char *dir, const struct lxe_idmap *map,
+	const char *kept, uint64_t disk, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	LXE_AUTOCLOSE int sandbox = open_again(dir, dirfd);
 	int r;
 
 	if (cwd < 0)
 		return lxe_fail(err, -errno, "open the working directory");
-	if (sandbox < 0)
-		return lxe_fail(err, sandbox, "open '%s'", dir);
-	if (fchdir(sandbox) < 0)
+	if (chdir(dir) < 0)
 		return lxe_fail(err, -errno, "change to '%s'", dir);
-	r = mount_layers(image, map, keep, disk, err);
+	r = mount_layers(image, map, kept, disk, err);
 	if (fchdir(cwd) < 0 && r == 0)
 		r = lxe_fail(err, -errno, "change back to the working directory");
 	return r < 0 ? lxe_fail(err, r, "mount the root filesystem from image '%s'", image->name)

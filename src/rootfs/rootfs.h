@@ -16,8 +16,8 @@
 /* An image below STATE/images/NAME: rootfs/ and, written last, image.json. */
 struct lxe_image {
 	char *name;
-	char *path;	 /* of its directory */
 	int lock;	 /* flock(2), shared: it cannot be removed while this is open */
+	int files;	 /* a detached mount of its rootfs/, once lxe_image_take() has made it */
 	bool host_trees; /* the host's /usr and friends belong into it */
 };
 
@@ -27,6 +27,9 @@ struct lxe_image {
  */
 int lxe_image_open(struct lxe_image *ret, const char *state, const char *name, struct lxe_err *err);
 void lxe_image_release(struct lxe_image *image);
+
+/* Take its files along into a mount namespace that is made after this, wherever they lie on the host. */
+int lxe_image_take(struct lxe_image *image, struct lxe_err *err);
 
 struct lxe_idmap {
 	uint32_t host_start; /* uid and gid of root inside, as the calling process has them */
@@ -69,14 +72,14 @@ void lxe_idmap_of_owner(struct lxe_idmap *ret);
 int lxe_idmap_range(struct lxe_idmap *ret, const char *subuid_path, bool *from_file);
 
 /*
- * Mount everything below `dir` (path of the sandbox directory; its descriptor is dirfd): l, rw, m.
- * The root filesystem is dir/m afterwards. The caller is in a mount namespace of its own whose
- * propagation is slave or private. With `keep` what is written goes to the directory's own disk
- * instead of to a tmpfs. `disk` bytes (0: no limit) is all that may be written: what is kept is then in a file
- * of that directory (disk.h).
+ * Mount everything below `dir`, a directory of the caller's: l, rw, m. The root filesystem is dir/m
+ * afterwards. The caller is in a mount namespace of its own whose propagation is slave or private; the
+ * image's files were taken before, and are used up. What is written goes to a tmpfs, or to kept/rw, where `kept` is
+ * a directory on disk (NULL: none). `disk` bytes (0: no limit) is all that may be written: what is kept
+ * is then in a file of that directory (disk.h). Paths are absolute.
  */
-int lxe_rootfs_mount(const struct lxe_image *image, int dirfd, const char *dir,
-	const struct lxe_idmap *map, bool keep, uint64_t disk, struct lxe_err *err);
+int lxe_rootfs_mount(struct lxe_image *image, const char *dir, const struct lxe_idmap *map,
+	const char *kept, uint64_t disk, struct lxe_err *err);
 
 /* Give a new mount namespace to the calling process and make its propagation slave. */
 int lxe_rootfs_unshare(struct lxe_err *err);

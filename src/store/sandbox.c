@@ -350,7 +350,6 @@ static int only_journal_left(int at)
 
 int lxe_sandbox_remove(struct lxe_sandbox *s)
 {
-	static const char *const mount_points[] = { "m", "l" };
 	/* The record first: without it nothing here is kept, whoever finds it. */
 	static const char *const files[] = { LXE_SANDBOX_RECORD, LXE_SANDBOX_RECORD_NEW,
 		LXE_SANDBOX_OUTCOME, LXE_SANDBOX_OUTCOME_NEW, LXE_SANDBOX_SCROLLBACK,
@@ -365,9 +364,6 @@ int lxe_sandbox_remove(struct lxe_sandbox *s)
 	r = lxe_tree_remove(s->dir, "rw");
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < sizeof(mount_points) / sizeof(mount_points[0]); i++)
-		if (unlinkat(s->dir, mount_points[i], AT_REMOVEDIR) < 0 && errno != ENOENT)
-			return errno == ENOTDIR ? -ENOTEMPTY : -errno;
 	/* What cannot be removed keeps its record. */
 	r = only_journal_left(s->dir);
 	if (r < 0)

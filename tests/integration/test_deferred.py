@@ -32,11 +32,13 @@ def running(world, *command):
 @contextlib.contextmanager
 def mounted(path):
     """Somebody else's mount, on the host."""
+    path.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "lxe-test-fixture", str(path)], check=True)
     try:
         yield
     finally:
         subprocess.run(["umount", str(path)], check=True)
+        path.rmdir()
 
 
 @contextlib.contextmanager
@@ -64,7 +66,7 @@ def test_a_destroy_waits_for_a_mount_in_its_directory(world):
     running(world, "sleep", "1000")
     lxe.ok(world.run("stop", NAME))
     sandbox = inspect(world)["id"]
-    with mounted(world.kept / sandbox / "m"):
+    with mounted(world.kept / sandbox / "mnt"):
         refused = world.run("destroy", NAME)
         assert refused.returncode == 125 and b"hint: lxc-exec gc tries again" in refused.stderr
         one, = ps(world)
@@ -88,7 +90,7 @@ def test_a_run_says_in_its_result_that_its_teardown_waits(world, tmp_path):
                          stdin=subprocess.PIPE)
     assert client.stdout.readline() == b"up\n"
     sandbox = world.sandbox_id()
-    with mounted(world.sandboxes / sandbox / "m"):
+    with mounted(world.sandboxes / sandbox / "mnt"):
         _, said = client.communicate(b"\n", timeout=lxe.DEADLINE)
         assert client.returncode == 125 and b"hint: lxc-exec gc" in said
         teardown = json.loads(path.read_text())["teardown"]

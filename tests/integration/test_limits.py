@@ -362,7 +362,7 @@ def test_the_disk_of_a_sandbox_that_is_kept(world):
     assert b"No space left" in full.stderr
     assert 8 <= int(re.findall(r"(\d+)\ttotal", full.stdout.decode())[0]) <= 16
     box = next(world.kept.iterdir())
-    assert (box / "disk").stat().st_size == 16 << 20 and not list((box / "rw").iterdir())
+    assert (box / "disk").stat().st_size == 16 << 20 and not (box / "rw").exists()
     lxe.ok(world.run("stop", NAME))
     lxe.poll_until(lambda: not loops(world), what="a device that is let go")
     words = ["debugfs", "-R", "cat /u/srv/file", str(box / "disk")]
