@@ -65,8 +65,12 @@ static json_t *ending_of(const struct lxe_info *i)
 static uint64_t expiry_of(const struct lxe_info *i)
 {
 	bool ends = i->owned && i->spec.ttl_ms && i->spec.ttl_ms < UINT64_MAX / 2;
+	uint64_t from = i->record.created_at_ms;
 
-	return ends ? i->record.created_at_ms + i->spec.ttl_ms : 0;
+	/* One that was started again lives from then on. */
+	if (i->live.started_at_ms > from + i->spec.ttl_ms)
+		from = i->live.started_at_ms;
+	return ends ? from + i->spec.ttl_ms : 0;
 }
 
 static json_t *summary_of(const struct lxe_info *i)

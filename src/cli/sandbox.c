@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/command.h"
 #include "cli/print.h"
+#include "client/again.h"
 #include "client/client.h"
 #include "client/manage.h"
 
@@ -44,7 +45,15 @@ static int for_each(struct lxe_cli *cli, act what, int *status)
 static int start_one(struct lxe_cli *cli, const struct lxe_place *place, int *status)
 {
 	struct lxe_outcome outcome = { .error = LXE_EXIT_ERROR };
-	int r = lxe_client_start(place, &outcome, &cli->err);
+	int r = 0;
+
+	if (lxe_client_has_ended(place))
+		r = lxe_client_start_again(
+			place, &cli->dirs, &cli->req.spec.secrets, &outcome, &cli->err);
+	if (r < 0)
+		return r;
+	outcome = (struct lxe_outcome){ .error = LXE_EXIT_ERROR };
+	r = lxe_client_start(place, &outcome, &cli->err);
 
 	if (r < 0 && outcome.error != LXE_EXIT_ERROR) {
 		/* 126 and 127 say whose fault it is. */

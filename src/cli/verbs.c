@@ -65,9 +65,11 @@ static const struct lxe_verb_info table[] = {
 		.name = "start",
 		.verb = LXE_VERB_START,
 		.usage = "NAME...",
-		.summary = "let the command of a created sandbox go",
+		.summary = "let the command of a created sandbox go, or of a stopped one again",
 		.text = "Releases the command, which executes now. The exit status is 126 or 127 when "
-			"it cannot.",
+			"it cannot. A sandbox that has ended and is kept is made again first, as it was "
+			"created and with the files that it has written. Secrets are stored nowhere: give "
+			"them again.",
 		.examples = { { "lxc-exec start box", "start it" } },
 		.main = lxe_cli_start,
 	},

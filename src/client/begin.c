@@ -13,13 +13,16 @@ int lxe_session_make(struct lxe_session *s, struct lxe_err *err)
 		.spec = s->spec,
 		.dirs = s->dirs,
 		.reconcile_ms = RECONCILE_MS,
+		.again = s->place.id[0] ? &s->place : NULL,
 		.sandbox = LXE_SANDBOX_NONE,
 		.control = -EBADF,
 	};
 	int r;
 
 	lxe_msg_init(&m.request, LXE_MSG_CREATE);
-	m.request.flags = s->kind == LXE_SESSION_RUN ? LXE_CREATE_START : 0;
+	m.request.flags = s->kind == LXE_SESSION_RUN ? LXE_CREATE_START
+			  : m.again		     ? LXE_CREATE_AGAIN
+						     : 0;
 	m.request.begun_us = s->begun_us;
 	lxe_session_give_stdio(s, &m.request);
 	m.request.fds[LXE_FD_SECRET] = s->secrets;

@@ -29,6 +29,10 @@ int lxe_client_run(struct lxe_spec *spec, const struct lxe_dirs *dirs, struct lx
 pid_t lxe_client_create(struct lxe_spec *spec, const struct lxe_dirs *dirs,
 	struct lxe_outcome *outcome, struct lxe_err *err);
 
+/* The same for one that has ended and is kept, whose spec is what its record says. */
+pid_t lxe_client_create_again(struct lxe_spec *spec, const struct lxe_dirs *dirs,
+	const struct lxe_place *place, struct lxe_outcome *outcome, struct lxe_err *err);
+
 /* Run one more command in a sandbox that runs; otherwise as lxe_client_run(). */
 int lxe_client_exec(struct lxe_spec *spec, const struct lxe_dirs *dirs,
 	const struct lxe_place *place, struct lxe_outcome *outcome, struct lxe_err *err);

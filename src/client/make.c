@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "client/again.h"
 #include "client/spawn.h"
 #include "keeper/teardown.h"
 #include "proto/record.h"
@@ -148,6 +149,15 @@ static void ignore_report(void *arg, const char *id, const char *residue)
 	(void)residue;
 }
 
+static int make_anew(struct lxe_make *m, struct lxe_err *err)
+{
+	int r = lxe_sandbox_new(&m->sandbox, m->spec->keep ? m->dirs->state : m->dirs->run, err);
+
+	if (r == 0)
+		r = take_name(m, err);
+	return r < 0 ? r : write_record(m, err);
+}
+
 int lxe_make(struct lxe_make *m, struct lxe_err *err)
 {
 	int r;
@@ -159,11 +169,7 @@ int lxe_make(struct lxe_make *m, struct lxe_err *err)
 	/* What cannot be removed now is reported by `gc`. */
 	if (m->reconcile_ms)
 		lxe_gc(m->dirs, m->reconcile_ms, ignore_report, NULL, NULL);
-	r = lxe_sandbox_new(&m->sandbox, m->spec->keep ? m->dirs->state : m->dirs->run, err);
-	if (r == 0)
-		r = take_name(m, err);
-	if (r == 0)
-		r = write_record(m, err);
+	r = m->again ? lxe_client_renew(m->again, m->dirs, &m->sandbox, err) : make_anew(m, err);
 	if (r == 0)
 		r = journal_result(m, err);
 	return r < 0 ? r : send_create(m, err);

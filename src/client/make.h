@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "client/registry.h"
 #include "policy/spec.h"
 #include "proto/msg.h"
 #include "store/dirs.h"
@@ -22,6 +23,8 @@ struct lxe_make {
 		request;  /* CREATE with flags, time, files and result; they stay the caller's */
 	bool apart;	  /* the keeper is no child of ours */
 	int reconcile_ms; /* for what earlier runs left; 0: it is not looked for */
+	/* One that has ended and is kept, to be started again: `spec` is what its record says. NULL: a new one. */
+	const struct lxe_place *again;
 	/* What was made, also when the rest has failed: the caller's to release, or to tear down. */
 	struct lxe_sandbox sandbox; /* LXE_SANDBOX_NONE beforehand */
 	int control;

@@ -12,7 +12,7 @@
 
 #define CLAIM_MS 2000 /* a keeper that has answered is about to let go of its lock */
 
-static int wrong_state(const struct lxe_info *info, const char *verb, struct lxe_err *err)
+int lxe_client_wrong_state(const struct lxe_info *info, const char *verb, struct lxe_err *err)
 {
 	bool restarted = strcmp(info->why, LXE_RESTARTED) == 0;
 
@@ -40,7 +40,7 @@ static int look(const struct lxe_place *place, const char *verb, struct lxe_err 
 	if (r < 0)
 		lxe_fail(err, r, "%s: open sandbox '%s'", verb, place->id);
 	else if (!info.owned)
-		r = wrong_state(&info, verb, err);
+		r = lxe_client_wrong_state(&info, verb, err);
 	lxe_info_release(&info);
 	return r;
 }
@@ -159,7 +159,7 @@ int lxe_client_wait(const struct lxe_place *place, int timeout_ms, struct lxe_ou
 	if (info.has_outcome && !info.owned)
 		*outcome = info.outcome;
 	else
-		r = wrong_state(&info, "wait", err);
+		r = lxe_client_wrong_state(&info, "wait", err);
 	lxe_info_release(&info);
 	return r;
 }
@@ -223,7 +223,7 @@ int lxe_client_destroy(
 		return lxe_fail(err, r, "destroy: open sandbox '%s'", place->id);
 	owned = info.owned;
 	if (owned && !force && strcmp(info.state, "created") != 0) {
-		r = wrong_state(&info, "destroy", err);
+		r = lxe_client_wrong_state(&info, "destroy", err);
 		lxe_hint(err, "lxc-exec stop %s first, or destroy --force", lxe_info_name(&info));
 	}
 	lxe_info_release(&info);

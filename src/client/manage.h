@@ -30,4 +30,7 @@ int lxe_client_wait(const struct lxe_place *place, int timeout_ms, struct lxe_ou
 int lxe_client_destroy(const struct lxe_place *place, bool force, struct lxe_outcome *outcome,
 	struct lxe_err *err);
 
+/* The refusal of a verb that does not go with its state: -EBUSY, with what helps. */
+int lxe_client_wrong_state(const struct lxe_info *info, const char *verb, struct lxe_err *err);
+
 #endif

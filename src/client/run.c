@@ -216,7 +216,7 @@ static void tear_down(struct lxe_session *s)
 		.sandbox = &s->sandbox,
 		.outcome = s->outcome,
 		.result = s->result,
-		.keep = s->spec->keep && s->started,
+		.keep = s->spec->keep && (s->started || s->place.id[0]),
 		.run = s->dirs->run,
 	};
 	char id[LXE_ID_LEN + 1];
@@ -330,6 +330,19 @@ pid_t lxe_client_create(struct lxe_spec *spec, const struct lxe_dirs *dirs,
 	struct lxe_session s = {
 		.kind = LXE_SESSION_CREATE, .spec = spec, .dirs = dirs, .outcome = outcome
 	};
+	int r = lxe_session_run(&s, err);
+
+	return r < 0 ? r : s.created;
+}
+
+pid_t lxe_client_create_again(struct lxe_spec *spec, const struct lxe_dirs *dirs,
+	const struct lxe_place *place, struct lxe_outcome *outcome, struct lxe_err *err)
+{
+	struct lxe_session s = { .kind = LXE_SESSION_CREATE,
+		.spec = spec,
+		.dirs = dirs,
+		.place = *place,
+		.outcome = outcome };
 	int r = lxe_session_run(&s, err);
 
 	return r < 0 ? r : s.created;

@@ -52,7 +52,7 @@ struct lxe_session {
 	bool probing;	    /* the gate's timer is set */
 	int signal;	    /* the fatal signal that we got first, 0: none */
 
-	struct lxe_place place; /* EXEC, ATTACH */
+	struct lxe_place place; /* EXEC, ATTACH; CREATE: one that is started again */
 	const struct lxe_attach *attach;
 	enum lxe_left left; /* ATTACH: why it has ended */
 	/* Before the terminal is given back: ATTACH alone has something to undo on it. */

@@ -309,6 +309,9 @@ static int adopt(struct lxe_keeper *k, char *title, struct lxe_err *err)
 	k->now.keeper = getpid();
 	if (k->live < 0 || lxe_live_write(k->live, &k->now) < 0)
 		return lxe_fail(err, -ENOSPC, "write the state of sandbox '%s'", k->sandbox.id);
+	/* How it ended before is of no interest any more. */
+	if (k->main->request.flags & LXE_CREATE_AGAIN)
+		unlinkat(k->sandbox.dir, LXE_SANDBOX_OUTCOME, 0);
 	return 0;
 }
 
@@ -340,6 +343,8 @@ static int begin(struct lxe_keeper *k, char *title, struct lxe_err *err)
 	r = lxe_keeper_await_request(k, LXE_MSG_CREATE, err);
 	if (r < 0)
 		return r;
+	/* From the first line on: what cannot be started again, or read, is kept as well. */
+	k->main->spec.keep = k->established = k->main->request.flags & LXE_CREATE_AGAIN;
 	r = adopt(k, title, err);
 	if (r < 0)
 		return r;
@@ -350,7 +355,7 @@ static int begin(struct lxe_keeper *k, char *title, struct lxe_err *err)
 		r = lxe_channels_listen(k, err);
 	if (r < 0)
 		return r;
-	lxe_life_begin(k, created_at_ms);
+	lxe_life_begin(k, k->established ? sys_epoch_ms() : created_at_ms);
 	lxe_metrics_open(k);
 	return serve(k, err);
 }

@@ -178,7 +178,7 @@ static const struct lxe_option table[] = {
 			"value is not passed on in any other way, and the variable is not either. "
 			"At most 512 KiB each.",
 		.values = "env: and the name of a variable, or file: and an absolute path",
-		.verbs = MAKES,
+		.verbs = MAKES | LXE_VERB_START,
 		.in_profile = LXE_PROFILE_SECTION,
 		.set = lxe_set_secret,
 		.set_in_profile = lxe_set_secret_in_profile,

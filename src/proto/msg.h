@@ -88,6 +88,7 @@ enum lxe_role {
 /* Of CREATE. */
 #define LXE_CREATE_START 1u /* release the command at once */
 #define LXE_CREATE_HOLD 2u  /* the end of this connection ends one that is kept as well */
+#define LXE_CREATE_AGAIN 4u /* one that has ended and was kept: whatever happens, its files stay */
 /* Of EXEC: say OK when the command was executed. */
 #define LXE_EXEC_TELL 1u
 /* Of STOP: remove the sandbox as well, also one that is kept. */

@@ -259,7 +259,7 @@ static int get_manner(struct lxe_msg *msg, const struct lxe_field *f)
 
 	switch ((enum field)f->tag) {
 	case FIELD_FLAGS:
-		r = get_int(f, 0, LXE_CREATE_START | LXE_CREATE_HOLD, &value);
+		r = get_int(f, 0, LXE_CREATE_START | LXE_CREATE_HOLD | LXE_CREATE_AGAIN, &value);
 		if (r == 0)
 			msg->flags = (uint32_t)value;
 		return r;

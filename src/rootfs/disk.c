@@ -77,7 +77,10 @@ int lxe_disk_mount(const char *name, const char *target, uint64_t size, struct l
 	LXE_AUTOCLOSE int file = -EBADF;
 	int r;
 
-	file = make(name, size);
+	/* That of one that is started again is there. */
+	file = open(name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (file < 0)
+		file = errno == ENOENT ? make(name, size) : -errno;
 	if (file < 0)
 		return fails(err, file, "make its filesystem");
 	r = mount_file(file, target, size);

@@ -33,11 +33,11 @@ int lxe_rootfs_unshare(struct lxe_err *err)
 	return 0;
 }
 
-/* A directory of exactly this mode, whatever the umask says. */
+/* A directory of exactly this mode, whatever the umask says. One that is there is as the sandbox has left it. */
 static int make_dir(const char *path, mode_t mode, uid_t owner)
 {
-	if (mkdir(path, mode) < 0 && errno != EEXIST)
-		return -errno;
+	if (mkdir(path, mode) < 0)
+		return errno == EEXIST ? 0 : -errno;
 	if (chmod(path, mode) < 0 || chown(path, owner, owner) < 0)
 		return -errno;
 	return 0;

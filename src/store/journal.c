@@ -1,10 +1,13 @@
 /* The journal of a sandbox: one line an entry, "kind path". See sandbox.h. */
 #include "store/sandbox.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "sys/fd.h"
 
 #define JOURNAL_MAX (1024 * 1024)
@@ -67,6 +70,29 @@ int lxe_journal_add(
 		lxe_hint(err, "free space in the run directory, or set LXC_EXEC_RUN_DIR");
 	}
 	return r;
+}
+
+int lxe_journal_renew(
+	struct lxe_sandbox *s, const struct lxe_entry *entries, size_t n, struct lxe_err *err)
+{
+	int fresh = openat(s->dir, LXE_SANDBOX_JOURNAL_NEW,
+		O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct lxe_sandbox with = { .dir = s->dir, .parent = s->parent, .journal = fresh };
+	int r;
+
+	memcpy(with.id, s->id, sizeof(with.id));
+	if (fresh < 0)
+		return lxe_fail(err, -errno, "write the journal of sandbox '%s'", s->id);
+	r = lxe_journal_add(&with, entries, n, err);
+	if (r == 0 && renameat(s->dir, LXE_SANDBOX_JOURNAL_NEW, s->dir, LXE_SANDBOX_JOURNAL) < 0)
+		r = lxe_fail(err, -errno, "write the journal of sandbox '%s'", s->id);
+	if (r < 0) {
+		lxe_close(fresh);
+		return r;
+	}
+	lxe_close(s->journal);
+	s->journal = fresh;
+	return 0;
 }
 
 int lxe_journal_read(const struct lxe_sandbox *s, char **ret, size_t *ret_len)

@@ -17,7 +17,6 @@
 #include "sys/fd.h"
 #include "sys/proc.h"
 
-#define JOURNAL "journal"
 #define LOG_MAX (64 * 1024)
 #define FILE_MAX (16 * 1024 * 1024)
 #define LOCK_LOOK_MS 5
@@ -100,7 +99,8 @@ static int lock_dir(int parent, const char *id, int timeout_ms)
 
 static int open_journal(int dir)
 {
-	int fd = openat(dir, JOURNAL, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = openat(dir, LXE_SANDBOX_JOURNAL,
+		O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -339,7 +339,7 @@ static int only_journal_left(int at)
 	take_fd(&fd);
 	while (r == 0 && (errno = 0, entry = readdir(dir)) != NULL)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-			strcmp(entry->d_name, JOURNAL) != 0)
+			strcmp(entry->d_name, LXE_SANDBOX_JOURNAL) != 0)
 			r = -ENOTEMPTY;
 	/* A directory that is gone has no entries: reading it is ENOENT. */
 	if (r == 0 && errno && errno != ENOENT)
@@ -351,11 +351,11 @@ static int only_journal_left(int at)
 int lxe_sandbox_remove(struct lxe_sandbox *s)
 {
 	/* The record first: without it nothing here is kept, whoever finds it. */
-	static const char *const files[] = { LXE_SANDBOX_RECORD, LXE_SANDBOX_RECORD_NEW,
-		LXE_SANDBOX_OUTCOME, LXE_SANDBOX_OUTCOME_NEW, LXE_SANDBOX_SCROLLBACK,
-		LXE_SANDBOX_SCROLLBACK_NEW, LXE_LIVE_FILE, LXE_SANDBOX_DEFERRED,
-		LXE_SANDBOX_DEFERRED_NEW, LXE_SANDBOX_SOCKET, LXE_SANDBOX_LOG, LXE_SANDBOX_BLOCKED,
-		LXE_SANDBOX_BLOCKED_NEW, LXE_SANDBOX_DISK };
+	static const char *const files[] = { LXE_SANDBOX_RECORD, LXE_SANDBOX_JOURNAL_NEW,
+		LXE_SANDBOX_RECORD_NEW, LXE_SANDBOX_OUTCOME, LXE_SANDBOX_OUTCOME_NEW,
+		LXE_SANDBOX_SCROLLBACK, LXE_SANDBOX_SCROLLBACK_NEW, LXE_LIVE_FILE,
+		LXE_SANDBOX_DEFERRED, LXE_SANDBOX_DEFERRED_NEW, LXE_SANDBOX_SOCKET, LXE_SANDBOX_LOG,
+		LXE_SANDBOX_BLOCKED, LXE_SANDBOX_BLOCKED_NEW, LXE_SANDBOX_DISK };
 	int r;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
@@ -372,7 +372,7 @@ int lxe_sandbox_remove(struct lxe_sandbox *s)
 	 * The journal goes last: who dies before this line leaves a record that can be replayed,
 	 * who dies after it leaves an empty directory, and both are cleared by the next claim.
 	 */
-	if (unlinkat(s->dir, JOURNAL, 0) < 0 && errno != ENOENT)
+	if (unlinkat(s->dir, LXE_SANDBOX_JOURNAL, 0) < 0 && errno != ENOENT)
 		return -errno;
 	if (unlinkat(s->parent, s->id, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return -errno;

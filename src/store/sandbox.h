@@ -61,6 +61,8 @@ int lxe_sandbox_list(const char *base, struct lxe_strv *ids, struct lxe_err *err
  */
 int lxe_sandbox_remove(struct lxe_sandbox *s);
 
+#define LXE_SANDBOX_JOURNAL "journal"
+#define LXE_SANDBOX_JOURNAL_NEW "journal.new"
 /* Where its keeper listens; and where it notes what was wrong with who has called. */
 #define LXE_SANDBOX_SOCKET "socket"
 #define LXE_SANDBOX_LOG "log"
@@ -92,6 +94,11 @@ int lxe_sandbox_get(int dir, const char *name, unsigned char **ret, size_t *len)
 
 /* Append a line, with the time before it; a log that has grown to 64 KiB stays as it is. */
 void lxe_sandbox_log(const struct lxe_sandbox *s, const char *line);
+
+/* Everything that it names but `entries` has been undone: it begins anew with these. */
+struct lxe_entry;
+int lxe_journal_renew(
+	struct lxe_sandbox *s, const struct lxe_entry *entries, size_t n, struct lxe_err *err);
 
 /* The journal's text, terminated; the caller frees *ret. */
 int lxe_journal_read(const struct lxe_sandbox *s, char **ret, size_t *ret_len);

@@ -83,7 +83,7 @@ VERBS = {
 REFUSED = {
     "created": {"exec", "shell", "signal"},
     "running": {"start", "destroy"},
-    "stopped": {"start", "exec", "shell", "signal", "stop", "kill"},
+    "stopped": {"exec", "shell", "signal", "stop", "kill"},
     "crashed": {"start", "exec", "shell", "signal", "wait", "stop", "kill"},
 }
 STATUS = {("created", "wait"): 124, ("running", "wait"): 124, ("stopped", "wait"): 137}
