@@ -12,7 +12,10 @@ static json_t *mount_of(const struct lxe_mount *m)
 
 	switch (m->kind) {
 	case LXE_MOUNT_BIND:
-		json_object_set_new(one, "access", json_string(m->ro ? "ro" : "rw"));
+		json_object_set_new(one, "access",
+			json_string(m->cow  ? "cow"
+				    : m->ro ? "ro"
+					    : "rw"));
 		json_object_set_new(one, "shifted", json_boolean(!m->unshifted));
 		break;
 	case LXE_MOUNT_TMPFS:

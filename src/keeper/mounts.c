@@ -139,6 +139,9 @@ static int place(struct lxe_keeper *k, struct lxe_sources *sources, struct lxe_e
 	struct lxe_placing how = {
 		.rootfs = ROOTFS,
 		.root = lxe_idmap_host(&k->idmap, 0),
+		.nobody = lxe_idmap_nobody(&k->idmap),
+		.user = k->idmap.stored,
+		.writable = LXE_VIEW_DIR "/rw",
 		.host_trees = k->image.host_trees,
 		.secrets = k->main->request.fds[LXE_FD_SECRET] >= 0,
 	};
@@ -154,6 +157,20 @@ static int place(struct lxe_keeper *k, struct lxe_sources *sources, struct lxe_e
 	return lxe_place(&how, &spec->mounts, sources, err);
 }
 
+/* To whoever looks for an object, a copy-on-write mount shows what it lies over. */
+static void show_through(const struct lxe_sources *sources, struct sys_mounts *mounts)
+{
+	for (size_t i = 0; i < sources->n; i++) {
+		const struct lxe_cow_origin *cow = sources->v[i].cow;
+
+		for (size_t k = 0; cow && k < mounts->n; k++)
+			if (mounts->v[k].id == cow->mount) {
+				mounts->v[k].dev = cow->object.dev;
+				mounts->v[k].root = cow->object.path;
+			}
+	}
+}
+
 int lxe_keeper_place(struct lxe_keeper *k, struct lxe_sources *sources, struct lxe_err *err)
 {
 	struct sys_mounts mounts = { 0 };
@@ -167,6 +184,7 @@ int lxe_keeper_place(struct lxe_keeper *k, struct lxe_sources *sources, struct l
 	r = sys_mounts_read(&mounts);
 	if (r < 0)
 		return lxe_fail(err, r, "read the mounts");
+	show_through(sources, &mounts);
 	if (sources->n_hidden)
 		r = hide_own(sources, &mounts, lxe_idmap_nobody(&k->idmap), err);
 	if (r == 0 && k->main->spec.deny.n)

@@ -13,7 +13,7 @@
 #define PARTS_MAX 6
 
 static const char *const forms[] = {
-	[LXE_MOUNT_BIND] = "SRC[:DST][:ro|rw][:shift=off]",
+	[LXE_MOUNT_BIND] = "SRC[:DST][:ro|rw|cow][:shift=off]",
 	[LXE_MOUNT_TMPFS] = "DST[:size=SIZE]",
 	[LXE_MOUNT_FILE] = "SRC:DST[:MODE]",
 };
@@ -42,6 +42,15 @@ void lxe_mounts_release(struct lxe_mounts *list)
 		lxe_mount_release(&list->v[i]);
 	free(list->v);
 	*list = (struct lxe_mounts){ 0 };
+}
+
+size_t lxe_mounts_count_cow(const struct lxe_mounts *list)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		n += list->v[i].cow;
+	return n;
 }
 
 int lxe_mounts_add(struct lxe_mounts *list, struct lxe_mount *mount, struct lxe_err *err)
@@ -202,19 +211,18 @@ static int set_destination(struct lxe_mount *m, const char *text, struct lxe_err
 
 static int refuse_word(const struct lxe_mount *m, const char *word, struct lxe_err *err)
 {
-	if (m->kind == LXE_MOUNT_BIND && strcmp(word, "cow") == 0)
-		lxe_hint(err, "copy-on-write is not there yet: ro or rw");
 	lxe_hint(err, "%s; a colon in a path is written \\:", forms[m->kind]);
 	return refuse(err, word, "is not known here");
 }
 
 static int set_bind_word(struct lxe_mount *m, const char *word, bool *access, struct lxe_err *err)
 {
-	if (strcmp(word, "ro") == 0 || strcmp(word, "rw") == 0) {
+	if (strcmp(word, "ro") == 0 || strcmp(word, "rw") == 0 || strcmp(word, "cow") == 0) {
 		if (*access)
 			return refuse(err, word, "says for a second time what may be done");
 		*access = true;
-		m->ro = word[1] == 'o';
+		m->ro = strcmp(word, "ro") == 0;
+		m->cow = word[0] == 'c';
 		return 0;
 	}
 	if (strcmp(word, "shift=off") != 0 && strcmp(word, "shift=on") != 0)

@@ -25,6 +25,7 @@ struct lxe_mount {
 	char *src; /* absolute, on the host; NULL for a tmpfs */
 	char *dst; /* absolute, inside, without `.`, `..` or empty components; never "/" */
 	bool ro;
+	bool cow;	/* what is written goes to a layer of the sandbox's own; not with `ro` */
 	bool unshifted; /* owners are shown as they are on the host, not as the sandbox's */
 	uint64_t size;	/* of a tmpfs, bytes */
 	uint32_t mode;	/* of a copied file; 0: the source's */
@@ -38,7 +39,7 @@ struct lxe_mounts {
 /* "bind", "tmpfs" or "file", as the option is called. */
 const char *lxe_mount_name(enum lxe_mount_kind kind);
 
-/* SRC[:DST][:ro|rw][:shift=off], DST[:size=SIZE], SRC:DST[:MODE]; `\:` is a colon, `\\` a backslash. */
+/* SRC[:DST][:ro|rw|cow][:shift=off], DST[:size=SIZE], SRC:DST[:MODE]; `\:` is a colon, `\\` a backslash. */
 int lxe_mount_parse(
 	struct lxe_mount *ret, enum lxe_mount_kind kind, const char *text, struct lxe_err *err);
 void lxe_mount_release(struct lxe_mount *mount);
@@ -46,6 +47,9 @@ void lxe_mount_release(struct lxe_mount *mount);
 /* Add one (taken, also on failure). -EEXIST: there is one for this place already. */
 int lxe_mounts_add(struct lxe_mounts *list, struct lxe_mount *mount, struct lxe_err *err);
 void lxe_mounts_release(struct lxe_mounts *list);
+
+/* How many of them are copy-on-write. */
+size_t lxe_mounts_count_cow(const struct lxe_mounts *list);
 
 /* One field of the spec for each; -EBADMSG for what lxe_mount_parse() would not have made. */
 void lxe_mounts_encode(struct lxe_writer *w, uint8_t tag, const struct lxe_mounts *list);

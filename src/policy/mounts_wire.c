@@ -4,7 +4,7 @@
 #include "policy/mounts.h"
 
 /* Never renumber. */
-enum tag { TAG_KIND = 1, TAG_SRC, TAG_DST, TAG_RO, TAG_UNSHIFTED, TAG_SIZE, TAG_MODE };
+enum tag { TAG_KIND = 1, TAG_SRC, TAG_DST, TAG_RO, TAG_UNSHIFTED, TAG_SIZE, TAG_MODE, TAG_COW };
 
 static void put(struct lxe_writer *w, const struct lxe_mount *m)
 {
@@ -13,6 +13,8 @@ static void put(struct lxe_writer *w, const struct lxe_mount *m)
 	lxe_put_text(w, TAG_DST, m->dst);
 	if (m->ro)
 		lxe_put_u64(w, TAG_RO, 1);
+	if (m->cow)
+		lxe_put_u64(w, TAG_COW, 1);
 	if (m->unshifted)
 		lxe_put_u64(w, TAG_UNSHIFTED, 1);
 	if (m->size)
@@ -63,6 +65,10 @@ static int get(struct lxe_mount *m, const struct lxe_field *f)
 		r = get_number(f, 1, &value);
 		m->ro = value;
 		return r;
+	case TAG_COW:
+		r = get_number(f, 1, &value);
+		m->cow = value;
+		return r;
 	case TAG_UNSHIFTED:
 		r = get_number(f, 1, &value);
 		m->unshifted = value;
@@ -82,7 +88,8 @@ static bool is_valid(const struct lxe_mount *m)
 	bool tmpfs = m->kind == LXE_MOUNT_TMPFS;
 
 	return m->kind && m->dst && lxe_mount_dst_is_valid(m->dst) && !m->src == tmpfs &&
-	       (!m->src || m->src[0] == '/') && !m->size == !tmpfs;
+	       (!m->src || m->src[0] == '/') && !m->size == !tmpfs &&
+	       (!m->cow || (m->kind == LXE_MOUNT_BIND && !m->ro));
 }
 
 int lxe_mounts_decode(struct lxe_mounts *list, const struct lxe_field *f)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "rootfs/cow.h"
 #include "sys/mount.h"
 
 #define OWN_MAX (3 + LXE_MOUNTS_MAX)
@@ -219,8 +220,34 @@ static int new_tmpfs(uint64_t size, uid_t root)
 	return take_fd(&fd);
 }
 
-static int mount_one(struct tree *t, size_t i, const struct lxe_mount *m, struct lxe_origin *source,
-	struct lxe_err *err)
+/* In the place of the mount of what it lies over. */
+static int lay_over(struct tree *t, size_t index, const struct lxe_mount *m,
+	struct lxe_origin *source, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int writable = open(t->how->writable, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct lxe_cow how = {
+		.writable = writable,
+		.index = index,
+		.lower = source->fd,
+		.source = source->cow->source,
+		.nobody = t->how->nobody,
+		.user = t->how->user,
+		.shown = m->src,
+	};
+	int fd;
+
+	if (writable < 0)
+		return lxe_fail(err, -errno, "open the sandbox's writable layers");
+	fd = lxe_cow_mount(&how, &source->cow->layer, err);
+	if (fd < 0)
+		return fd;
+	lxe_close(source->fd);
+	source->fd = fd;
+	return sys_mount_id(fd, &source->cow->mount);
+}
+
+static int mount_one(struct tree *t, size_t i, const struct lxe_mount *m, size_t index,
+	struct lxe_origin *source, struct lxe_err *err)
 {
 	bool tmpfs = m->kind == LXE_MOUNT_TMPFS;
 	LXE_AUTOCLOSE int target = reach(t, m, tmpfs || source->directory, err);
@@ -230,6 +257,9 @@ static int mount_one(struct tree *t, size_t i, const struct lxe_mount *m, struct
 		return target;
 	if (tmpfs)
 		source->fd = new_tmpfs(m->size, t->how->root);
+	r = source->cow ? lay_over(t, index, m, source, err) : 0;
+	if (r < 0)
+		return r;
 	r = source->fd < 0 ? source->fd : sys_mount_id(source->fd, &t->placed[i]);
 	if (r == 0)
 		r = sys_mount_attach(source->fd, target, "");
@@ -339,7 +369,8 @@ static int place_all(struct tree *t, const struct lxe_mounts *list, struct lxe_s
 	qsort(order, list->n, sizeof(order[0]), compare);
 	for (size_t i = 0; r == 0 && i < list->n; i++)
 		if (order[i].m->kind != LXE_MOUNT_FILE)
-			r = mount_one(t, i, order[i].m, &sources->v[order[i].m - list->v], err);
+			r = mount_one(t, i, order[i].m, (size_t)(order[i].m - list->v),
+				&sources->v[order[i].m - list->v], err);
 	for (size_t i = 0; r == 0 && i < list->n; i++)
 		if (order[i].m->kind != LXE_MOUNT_FILE)
 			r = check_one(t, i, order[i].m, err);

@@ -13,8 +13,11 @@ struct lxe_placing {
 	uid_t root; /* of the sandbox, as the calling process has it */
 	uid_t uid;  /* of who gets the files that are copied */
 	gid_t gid;
-	bool host_trees; /* /tmp and /root are mounts of the sandbox's own */
-	bool secrets;	 /* /run/secrets is taken */
+	uid_t nobody;	      /* likewise */
+	bool user;	      /* in the namespace of an ordinary user */
+	const char *writable; /* the directory of the sandbox's writable layers (cow.h) */
+	bool host_trees;      /* /tmp and /root are mounts of the sandbox's own */
+	bool secrets;	      /* /run/secrets is taken */
 };
 
 /*

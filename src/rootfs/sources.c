@@ -30,8 +30,16 @@ static const char *mode_of(const struct lxe_mount *m)
 
 void lxe_sources_release(struct lxe_sources *sources)
 {
-	for (size_t i = 0; i < sources->n; i++)
+	for (size_t i = 0; i < sources->n; i++) {
+		struct lxe_cow_origin *cow = sources->v[i].cow;
+
 		lxe_close(sources->v[i].fd);
+		if (cow) {
+			lxe_close(cow->source);
+			lxe_close(cow->layer);
+		}
+		free(cow);
+	}
 	free(sources->v);
 	*sources = (struct lxe_sources){ 0 };
 }
@@ -86,6 +94,16 @@ static int check_place(struct opening *o, const struct lxe_mount *m, const struc
 	return 0;
 }
 
+/* An overlay lies over one filesystem: what is mounted below would be missing. */
+static int refuse_mounts(
+	const struct lxe_mount *m, const struct sys_mount_row *row, struct lxe_err *err)
+{
+	lxe_hint(err, "make a copy-on-write bind of the directory below it that is worked in");
+	return lxe_fail_msg(err, -EXDEV,
+		"bind '%s': copy-on-write is for one file system, and another is mounted at '%s'",
+		m->src, row->point);
+}
+
 static void hide(struct opening *o, bool shown[LXE_HIDDEN])
 {
 	struct lxe_sources *ret = o->ret;
@@ -117,6 +135,8 @@ static int check_below(struct opening *o, const struct lxe_mount *m, const struc
 			continue;
 		if (is_pseudo(row->type))
 			return refuse_pseudo(m, row, true, err);
+		if (m->cow)
+			return refuse_mounts(m, row, err);
 		for (size_t i = 0; i < LXE_HIDDEN; i++)
 			shown[i] |= shows(row->dev, row->root, &o->own[i]);
 	}
@@ -147,7 +167,10 @@ static int refuse_shift(
 	const struct lxe_mount *m, int r, const struct sys_object *at, struct lxe_err *err)
 {
 	lxe_hint(err, "--bind %s:%s:%s:shift=off shows its owners as they are on the host", m->src,
-		m->dst, m->ro ? "ro" : "rw");
+		m->dst,
+		m->cow	? "cow"
+		: m->ro ? "ro"
+			: "rw");
 	return lxe_fail_msg(err, r,
 		"bind '%s': its file system '%s', or one that is mounted below it, cannot be "
 		"mounted with shifted owners",
@@ -157,7 +180,8 @@ static int refuse_shift(
 static int close_tree(struct opening *o, const struct lxe_mount *m, int tree,
 	const struct sys_object *at, struct lxe_err *err)
 {
-	uint64_t set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (m->ro ? MOUNT_ATTR_RDONLY : 0);
+	uint64_t set =
+		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (m->ro || m->cow ? MOUNT_ATTR_RDONLY : 0);
 	/* An ordinary user's ids are what the sandbox's map makes of them: rootfs/idmap.c. */
 	bool shift = !m->unshifted && !o->map->stored;
 	int r;
@@ -165,7 +189,7 @@ static int close_tree(struct opening *o, const struct lxe_mount *m, int tree,
 	r = shift ? need_userns(o, err) : 0;
 	if (r < 0)
 		return r;
-	r = sys_mount_change(tree, true, set, shift ? o->userns : -EBADF);
+	r = sys_mount_change(tree, !m->cow, set, shift ? o->userns : -EBADF);
 	if (shift && (r == -EINVAL || r == -EOPNOTSUPP))
 		return refuse_shift(m, r, at, err);
 	return r < 0 ? lxe_fail(err, r, "bind '%s'", m->src) : 0;
@@ -184,7 +208,7 @@ static int open_bind(struct opening *o, const struct lxe_mount *m, int found, bo
 		lxe_fail(err, r, "bind '%s'", m->src);
 	if (r < 0)
 		return r;
-	tree = sys_mount_clone(found, "", true);
+	tree = sys_mount_clone(found, "", !m->cow);
 	if (tree < 0)
 		return lxe_fail(err, tree, "bind '%s'", m->src);
 	r = close_tree(o, m, tree, at, err);
@@ -200,6 +224,12 @@ static int refuse_kind(const struct lxe_mount *m, const char *what, struct lxe_e
 
 static int check_kind(const struct lxe_mount *m, mode_t mode, struct lxe_err *err)
 {
+	if (m->cow && !S_ISDIR(mode)) {
+		lxe_hint(err, "make one of the directory it is in, or copy it: --file %s:%s",
+			m->src, m->dst);
+		return lxe_fail_msg(err, -ENOTDIR,
+			"bind '%s': copy-on-write is for directories, and it is none", m->src);
+	}
 	if (m->kind == LXE_MOUNT_FILE && !S_ISREG(mode))
 		return refuse_kind(m, "it is no regular file", err);
 	if (S_ISCHR(mode) || S_ISBLK(mode))
@@ -216,6 +246,21 @@ static int open_file(int found, const struct lxe_mount *m, struct lxe_err *err)
 	lxe_format(link, sizeof(link), "/proc/self/fd/%d", found);
 	fd = open(link, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	return fd < 0 ? lxe_fail(err, -errno, "copy the file '%s'", m->src) : fd;
+}
+
+/* Once more as the caller has it: what was written is compared with that, and put there. */
+static int open_cow(struct lxe_origin *ret, int found, const struct lxe_mount *m,
+	const struct sys_object *at, struct lxe_err *err)
+{
+	ret->cow = malloc(sizeof(*ret->cow));
+	if (!ret->cow)
+		return lxe_fail(err, -ENOMEM, "bind '%s'", m->src);
+	ret->cow->object = *at;
+	ret->cow->object.row = NULL;
+	ret->cow->layer = -EBADF;
+	ret->cow->mount = 0;
+	ret->cow->source = openat(found, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return ret->cow->source < 0 ? lxe_fail(err, -errno, "bind '%s'", m->src) : 0;
 }
 
 static int open_source(
@@ -237,6 +282,8 @@ static int open_source(
 	r = check_kind(m, st.st_mode, err);
 	if (r == 0)
 		r = check_place(o, m, &at, err);
+	if (r == 0 && m->cow)
+		r = open_cow(ret, found, m, &at, err);
 	if (r == 0)
 		r = m->kind == LXE_MOUNT_FILE ? open_file(found, m, err)
 					      : open_bind(o, m, found, ret->directory, &at, err);

@@ -12,9 +12,18 @@
 
 #define LXE_HIDDEN 2
 
+/* Of a copy-on-write bind. */
+struct lxe_cow_origin {
+	int source;		  /* the directory as the caller has it, open for reading */
+	int layer;		  /* place.h: what is written goes there; -EBADF before */
+	uint64_t mount;		  /* place.h: that is seen inside */
+	struct sys_object object; /* what it shows; without the row */
+};
+
 struct lxe_origin {
 	int fd; /* -EBADF for a tmpfs, and once it is used */
 	bool directory;
+	struct lxe_cow_origin *cow; /* or NULL */
 };
 
 struct lxe_sources {

@@ -144,7 +144,6 @@ WRONG = [
     (["--bind", "{p}:x"], "'x' is not known here\nhint: SRC"),
     (["--bind", "{p}:/x:rx"], "'rx' is not known here"),
     (["--bind", "{p}:/x:ro:rw"], "'rw' says for a second time"),
-    (["--bind", "{p}:/x:cow"], "'cow' is not known here\nhint: copy-on-write is not there yet"),
     (["--bind", "{p}:/a/../b"], "'/a/../b' holds a '..'"),
     (["--bind", "{p}:/"], "'/' would be all of the sandbox's files"),
     (["--bind", "{p}:/x", "--bind", "{p}/sub:/x/."], "'/x' is to be the place of two things"),

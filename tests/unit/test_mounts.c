@@ -21,7 +21,10 @@ static const char *means(enum lxe_mount_kind kind, const char *text)
 		return said;
 	}
 	snprintf(said, sizeof(said), "%s %s%s%s %llu %o", m.src ? m.src : "-", m.dst,
-		m.ro ? " ro" : "", m.unshifted ? " off" : "", (unsigned long long)m.size, m.mode);
+		m.ro	? " ro"
+		: m.cow ? " cow"
+			: "",
+		m.unshifted ? " off" : "", (unsigned long long)m.size, m.mode);
 	lxe_mount_release(&m);
 	return said;
 }
@@ -38,6 +41,8 @@ Test(mounts, a_bind_has_a_source_perhaps_a_place_and_words)
 	BIND("/a:/b/:ro", "/a /b ro 0 0");
 	BIND("/a:ro", "/a /a ro 0 0");
 	BIND("/a:rw:shift=off", "/a /a off 0 0");
+	BIND("/a:cow", "/a /a cow 0 0");
+	BIND("/a:/b:shift=off:cow", "/a /b cow off 0 0");
 	BIND("/a:/b:shift=off:ro", "/a /b ro off 0 0");
 	BIND("/a\\:b:/c\\\\d\\e", "/a:b /c\\d\\e 0 0");
 	BIND("/a b\nc", "/a b\nc /a b\nc 0 0");
@@ -57,7 +62,8 @@ Test(mounts, what_is_wrong_is_said)
 	BIND("/a:/b:/c", "- '/c' is not known here");
 	BIND("/a:/b/..", "- '/b/..' holds a '..'");
 	BIND("/a:ro:rw", "- 'rw' says for a second time what may be done");
-	BIND("/a:cow", "- 'cow' is not known here");
+	BIND("/a:cow:ro", "- 'ro' says for a second time what may be done");
+	TMPFS("/a:cow", "- 'cow' is not known here");
 	BIND("/a:\x1b[2J", "- '\\x1b[2J' is not known here");
 	BIND("/a:/b:ro:a:b:c:d", "- '/a:/b:ro:a:b:c:d' has too many parts");
 	BIND("/none/../a", "- find '/none/../a': no such file or directory");
