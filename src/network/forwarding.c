@@ -144,17 +144,24 @@ static int switch_links(struct notes *notes, const struct lxe_host_net *host, bo
 static void find_guards(const struct notes *notes, const struct lxe_host_net *host, bool v6,
 	struct lxe_net_guard *list, size_t *n)
 {
+	/* It is switched on for all devices at once, where it cannot be for each. */
+	const bool whole = v6 && !value_of(ALL6_FORCE);
 	char path[PATH_SIZE];
 
 	for (size_t i = 0; i < host->n_links; i++) {
 		const struct lxe_host_link *link = &host->links[i];
 
 		if (!is_outside(host, link) || path_of(path, link, v6) < 0 ||
-			(value_of(path) != '0' && !is_noted(notes, path)))
+			(!whole && value_of(path) != '0' && !is_noted(notes, path)))
 			continue;
 		list[*n].family = v6 ? LXE_NET_V6 : LXE_NET_V4;
 		snprintf(list[(*n)++].link, sizeof(list->link), "%s", link->name);
 	}
+}
+
+static bool is_router(const struct notes *notes, const char *all)
+{
+	return value_of(all) == '1' && !is_noted(notes, all);
 }
 
 int lxe_forwarding_guards(const char *run, const struct lxe_host_net *host, bool v6,
@@ -169,9 +176,9 @@ int lxe_forwarding_guards(const char *run, const struct lxe_host_net *host, bool
 		free(list);
 		return lxe_fail(err, r, "find what forwards");
 	}
-	if (value_of(ALL4) != '1')
+	if (!is_router(&notes, ALL4))
 		find_guards(&notes, host, false, list, n);
-	if (v6 && value_of(ALL6) != '1')
+	if (v6 && !is_router(&notes, ALL6))
 		find_guards(&notes, host, true, list, n);
 	close_notes(&notes);
 	for (size_t i = 0; i < *n && r == 0; i++)
