@@ -12,7 +12,7 @@
 #include "store/live.h"
 #include "sys/proc.h"
 
-#define TOOLS_END_MS 1000
+#define TOOLS_END_MS 10000
 
 /* What can be said of a run whose client and keeper are both gone. */
 static void orphan_outcome(struct lxe_outcome *o, const char *id)
@@ -162,9 +162,13 @@ static int tear_down_orphan(
 		.keep = found == FIND_CRASHED || found == FIND_DEFERRED_KEPT,
 		.run = c->dirs->run,
 	};
-	int r;
+	int patience = patience_for(c, base, id), r;
 
-	r = lxe_sandbox_claim(&sandbox, base, id, patience_for(c, base, id), NULL);
+	r = lxe_sandbox_claim(&sandbox, base, id, patience, NULL);
+	if (r == -EWOULDBLOCK && patience) {
+		c->report(c->arg, id, "what its keeper had started has not ended");
+		return 1;
+	}
 	if (r == -EWOULDBLOCK || r == -ENOENT)
 		return 0;
 	if (r < 0) {
