@@ -289,8 +289,10 @@ def test_nothing_is_left_on_the_host(world, project):
 
 if not os.environ.get("LXE_AS_USER"):  # only root mounts
 
-    def test_mounts_below_come_along_with_the_same_attributes(world, project):
-        outer = ["unshare", "-m", "sh", "-ec", f'mount -t tmpfs lxe {project}/sub; echo below >{project}/sub/b; exec "$@"', "sh"]
+    def test_mounts_below_come_along_with_the_same_attributes(world, project, tmp_path):
+        (tmp_path / "below").mkdir()
+        (tmp_path / "below" / "b").write_text("below\n")
+        outer = ["unshare", "-m", "sh", "-ec", f'mount --bind {tmp_path}/below {project}/sub; exec "$@"', "sh"]
         words = [str(world.binary), "run", "--bind", f"{project}:/p:ro", "--", "sh", "-c", "cat /p/sub/b; stat -c %u /p/sub/b; touch /p/sub/x"]
         result = subprocess.run(outer + words, env=world.env(), capture_output=True, timeout=lxe.DEADLINE)
         assert result.stdout == b"below\n0\n" and b"Read-only" in result.stderr, result

@@ -5,6 +5,7 @@ import fcntl
 import json
 import mmap
 import os
+import resource
 import signal
 import struct
 import termios
@@ -151,6 +152,7 @@ def test_watching_into_a_pipe_prints_block_after_block(world, slots):
 
 
 def test_a_reader_that_does_not_read_does_not_keep_it(world, slots):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     slots(*[f"{n:012x}" for n in range(1500)], late=3_600_000_000)
     process = world.popen("stats", "--watch", "--format", "json")
     try:

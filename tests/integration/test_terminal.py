@@ -94,7 +94,8 @@ def test_nonblocking_is_never_set_on_the_callers_pipes(world):
     script = "echo up; exec sleep 1000"
     process = world.popen("run", "-t", "--", "sh", "-c", script, stdin=in_read, stdout=out_write)
     try:
-        assert os.read(out_read, 100) == b"up\r\n"
+        with os.fdopen(os.dup(out_read), "rb") as out:
+            assert out.readline() == b"up\r\n"
         for fd in (in_read, out_write):
             assert not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK
     finally:
