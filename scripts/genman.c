@@ -113,7 +113,7 @@ static void put_examples(void)
 static void put_keys(void)
 {
 	for (const struct lxe_option *o = lxe_options(); o->name; o++) {
-		if (o->in_profile != LXE_PROFILE_KEY)
+		if (o->in_profile != LXE_PROFILE_KEY && o->in_profile != LXE_PROFILE_BOTH)
 			continue;
 		printf(".It Cm %s\n", o->name);
 		put_sentence(o->help);
@@ -126,7 +126,7 @@ static void put_keys(void)
 static void put_sections(void)
 {
 	for (const struct lxe_option *o = lxe_options(); o->name; o++) {
-		if (o->in_profile != LXE_PROFILE_SECTION)
+		if (o->in_profile != LXE_PROFILE_SECTION && o->in_profile != LXE_PROFILE_BOTH)
 			continue;
 		printf(".Ss [%s]\nOne line for each value of\n.Fl -%s ,\nwritten\n"
 		       ".Ql NAME = value .\nA NAME has letters, digits and\n.Ql _ .\n",

@@ -18,6 +18,13 @@ static json_t *mount_of(const struct lxe_mount *m)
 					    : "rw"));
 		json_object_set_new(one, "shifted", json_boolean(!m->unshifted));
 		break;
+	case LXE_MOUNT_DISK:
+		json_object_set_new(one, "access",
+			json_string(m->ro   ? "ro"
+				    : m->rw ? "rw"
+					    : "auto"));
+		json_object_set_new(one, "shifted", json_boolean(!m->unshifted));
+		break;
 	case LXE_MOUNT_TMPFS:
 		json_object_set_new(one, "size", json_integer((json_int_t)m->size));
 		break;

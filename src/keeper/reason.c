@@ -108,6 +108,11 @@ static bool tell_bind(struct lxe_reason *ret, const struct lxe_keeper *k, const 
 {
 	const struct lxe_mount *m = find_mount(k, path);
 
+	if (m && m->kind == LXE_MOUNT_DISK) {
+		snprintf(ret->rule, sizeof(ret->rule), "--disk: '%.160s' is read-only", m->dst);
+		tell(ret, "--disk", "--disk IMAGE:DST:rw lets an ext4 be written");
+		return true;
+	}
 	if (!m || m->kind != LXE_MOUNT_BIND)
 		return false;
 	snprintf(ret->rule, sizeof(ret->rule), "--bind: '%.160s' is read-only%s", m->dst,

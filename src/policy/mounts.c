@@ -16,6 +16,7 @@ static const char *const forms[] = {
 	[LXE_MOUNT_BIND] = "SRC[:DST][:ro|rw|cow][:shift=off]",
 	[LXE_MOUNT_TMPFS] = "DST[:size=SIZE]",
 	[LXE_MOUNT_FILE] = "SRC:DST[:MODE]",
+	[LXE_MOUNT_DISK] = "IMAGE:DST[:ro|rw][:shift=off]",
 };
 
 const char *lxe_mount_name(enum lxe_mount_kind kind)
@@ -24,6 +25,7 @@ const char *lxe_mount_name(enum lxe_mount_kind kind)
 		[LXE_MOUNT_BIND] = "bind",
 		[LXE_MOUNT_TMPFS] = "tmpfs",
 		[LXE_MOUNT_FILE] = "file",
+		[LXE_MOUNT_DISK] = "disk",
 	};
 
 	return names[kind];
@@ -217,12 +219,14 @@ static int refuse_word(const struct lxe_mount *m, const char *word, struct lxe_e
 
 static int set_bind_word(struct lxe_mount *m, const char *word, bool *access, struct lxe_err *err)
 {
-	if (strcmp(word, "ro") == 0 || strcmp(word, "rw") == 0 || strcmp(word, "cow") == 0) {
+	if (strcmp(word, "ro") == 0 || strcmp(word, "rw") == 0 ||
+		(m->kind == LXE_MOUNT_BIND && strcmp(word, "cow") == 0)) {
 		if (*access)
 			return refuse(err, word, "says for a second time what may be done");
 		*access = true;
 		m->ro = strcmp(word, "ro") == 0;
 		m->cow = word[0] == 'c';
+		m->rw = m->kind == LXE_MOUNT_DISK && !m->ro;
 		return 0;
 	}
 	if (strcmp(word, "shift=off") != 0 && strcmp(word, "shift=on") != 0)
@@ -271,6 +275,7 @@ static int parse(struct lxe_mount *m, char *parts[], int n, struct lxe_err *err)
 	for (; r == 0 && at < n; at++) {
 		switch (m->kind) {
 		case LXE_MOUNT_BIND:
+		case LXE_MOUNT_DISK:
 			r = set_bind_word(m, parts[at], &access, err);
 			break;
 		case LXE_MOUNT_TMPFS:

@@ -1,6 +1,6 @@
 /*
  * What the caller puts into a sandbox's tree of files beside its image: binds of his own files and
- * directories, tmpfs, and copies of single files; how they are written, kept in the spec and sent. A
+ * directories, tmpfs, copies of single files, and disk images; how they are written, kept in the spec and sent. A
  * list owns its texts. Parsing a relative source asks for the working directory, and one with `..` for
  * where it leads; nothing else here looks at files.
  */
@@ -18,14 +18,15 @@
 #define LXE_TMPFS_DEFAULT (UINT64_C(512) << 20)
 #define LXE_TMPFS_MIN (UINT64_C(4) << 10)
 
-enum lxe_mount_kind { LXE_MOUNT_BIND = 1, LXE_MOUNT_TMPFS, LXE_MOUNT_FILE };
+enum lxe_mount_kind { LXE_MOUNT_BIND = 1, LXE_MOUNT_TMPFS, LXE_MOUNT_FILE, LXE_MOUNT_DISK };
 
 struct lxe_mount {
 	enum lxe_mount_kind kind;
 	char *src; /* absolute, on the host; NULL for a tmpfs */
 	char *dst; /* absolute, inside, without `.`, `..` or empty components; never "/" */
 	bool ro;
-	bool cow;	/* what is written goes to a layer of the sandbox's own; not with `ro` */
+	bool cow; /* what is written goes to a layer of the sandbox's own; not with `ro` */
+	bool rw; /* of a disk: writing was asked for; with neither it is as its file system can be */
 	bool unshifted; /* owners are shown as they are on the host, not as the sandbox's */
 	uint64_t size;	/* of a tmpfs, bytes */
 	uint32_t mode;	/* of a copied file; 0: the source's */
@@ -36,10 +37,11 @@ struct lxe_mounts {
 	size_t n;
 };
 
-/* "bind", "tmpfs" or "file", as the option is called. */
+/* "bind", "tmpfs", "file" or "disk", as the option is called. */
 const char *lxe_mount_name(enum lxe_mount_kind kind);
 
-/* SRC[:DST][:ro|rw|cow][:shift=off], DST[:size=SIZE], SRC:DST[:MODE]; `\:` is a colon, `\\` a backslash. */
+/* SRC[:DST][:ro|rw|cow][:shift=off], DST[:size=SIZE], SRC:DST[:MODE],
+ * IMAGE:DST[:ro|rw][:shift=off]; `\:` is a colon, `\\` a backslash. */
 int lxe_mount_parse(
 	struct lxe_mount *ret, enum lxe_mount_kind kind, const char *text, struct lxe_err *err);
 void lxe_mount_release(struct lxe_mount *mount);

@@ -4,7 +4,17 @@
 #include "policy/mounts.h"
 
 /* Never renumber. */
-enum tag { TAG_KIND = 1, TAG_SRC, TAG_DST, TAG_RO, TAG_UNSHIFTED, TAG_SIZE, TAG_MODE, TAG_COW };
+enum tag {
+	TAG_KIND = 1,
+	TAG_SRC,
+	TAG_DST,
+	TAG_RO,
+	TAG_UNSHIFTED,
+	TAG_SIZE,
+	TAG_MODE,
+	TAG_COW,
+	TAG_RW
+};
 
 static void put(struct lxe_writer *w, const struct lxe_mount *m)
 {
@@ -15,6 +25,8 @@ static void put(struct lxe_writer *w, const struct lxe_mount *m)
 		lxe_put_u64(w, TAG_RO, 1);
 	if (m->cow)
 		lxe_put_u64(w, TAG_COW, 1);
+	if (m->rw)
+		lxe_put_u64(w, TAG_RW, 1);
 	if (m->unshifted)
 		lxe_put_u64(w, TAG_UNSHIFTED, 1);
 	if (m->size)
@@ -54,7 +66,7 @@ static int get(struct lxe_mount *m, const struct lxe_field *f)
 
 	switch ((enum tag)f->tag) {
 	case TAG_KIND:
-		r = get_number(f, LXE_MOUNT_FILE, &value);
+		r = get_number(f, LXE_MOUNT_DISK, &value);
 		m->kind = (enum lxe_mount_kind)value;
 		return r;
 	case TAG_SRC:
@@ -79,6 +91,10 @@ static int get(struct lxe_mount *m, const struct lxe_field *f)
 		r = get_number(f, 0777, &value);
 		m->mode = (uint32_t)value;
 		return r;
+	case TAG_RW:
+		r = get_number(f, 1, &value);
+		m->rw = value;
+		return r;
 	}
 	return -EBADMSG;
 }
@@ -89,7 +105,8 @@ static bool is_valid(const struct lxe_mount *m)
 
 	return m->kind && m->dst && lxe_mount_dst_is_valid(m->dst) && !m->src == tmpfs &&
 	       (!m->src || m->src[0] == '/') && !m->size == !tmpfs &&
-	       (!m->cow || (m->kind == LXE_MOUNT_BIND && !m->ro));
+	       (!m->cow || (m->kind == LXE_MOUNT_BIND && !m->ro)) &&
+	       (!m->rw || (m->kind == LXE_MOUNT_DISK && !m->ro));
 }
 
 int lxe_mounts_decode(struct lxe_mounts *list, const struct lxe_field *f)

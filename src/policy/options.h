@@ -41,6 +41,7 @@ enum lxe_in_profile {
 	LXE_PROFILE_NO,
 	LXE_PROFILE_KEY,     /* NAME = VALUE in [run] */
 	LXE_PROFILE_SECTION, /* may be repeated: ITEM = VALUE in a section [NAME] of its own */
+	LXE_PROFILE_BOTH,    /* the one or the other */
 };
 
 struct lxe_option;

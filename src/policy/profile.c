@@ -27,7 +27,7 @@ static const struct lxe_option *find(const char *name, enum lxe_in_profile kind)
 {
 	const struct lxe_option *o = lxe_option_find(name, strlen(name), 0);
 
-	return o && o->in_profile == kind ? o : NULL;
+	return o && (o->in_profile == kind || o->in_profile == LXE_PROFILE_BOTH) ? o : NULL;
 }
 
 static int unknown_section(struct context *c, const struct lxe_ini_item *item)

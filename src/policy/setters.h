@@ -56,6 +56,8 @@ LXE_SETTER(lxe_set_mount);
 LXE_SETTER(lxe_set_mount_labelled); /* the same: LABEL=, and from no relative path */
 LXE_SETTER(lxe_set_workdir);	    /* also spec.cwd */
 LXE_SETTER(lxe_set_workdir_in_profile);
+LXE_SETTER(lxe_set_disk); /* uint64_t at offset, or one more of spec.mounts */
+LXE_SETTER(lxe_set_disk_in_profile);
 
 /* setters_net.c */
 LXE_SETTER(lxe_set_network);	      /* spec.net.mode */

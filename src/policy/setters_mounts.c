@@ -60,3 +60,34 @@ LXE_SETTER(lxe_set_workdir_in_profile)
 
 	return r < 0 ? r : lxe_set_workdir(req, o, as, text, err);
 }
+
+/* One option for two things that are not alike in form: a size has no colon, an image has one. */
+LXE_SETTER(lxe_set_disk)
+{
+	if (strchr(text, ':'))
+		return add(req, o, as, text, NULL, err);
+	if (strchr("0123456789n", text[0]))
+		return lxe_set_size(req, o, as, text, err);
+	lxe_hint(err, "--disk IMAGE:DST mounts an image, --disk 1G limits what is written");
+	return lxe_fail_msg(err, -EINVAL,
+		"%s '%.128s' is neither a size nor an image with its place", as, text);
+}
+
+/* A label begins with a letter, a path with '/', a size with a digit; "none" has no '='. */
+LXE_SETTER(lxe_set_disk_in_profile)
+{
+	const char *value = strchr(text, '=');
+	bool labelled = value && (unsigned char)((text[0] | 0x20) - 'a') < 26;
+	int r;
+
+	if (labelled && !strchr(++value, ':')) {
+		lxe_hint(
+			err, "a limit is disk = SIZE in [run]; here entries are LABEL = IMAGE:DST");
+		return lxe_fail_msg(
+			err, -EINVAL, "%s: '%.128s' is no image with its place", as, value);
+	}
+	if (!labelled)
+		value = text;
+	r = strchr(value, ':') ? needs_absolute(as, value, err) : 0;
+	return r < 0 ? r : lxe_set_disk(req, o, as, value, err);
+}

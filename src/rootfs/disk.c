@@ -58,7 +58,7 @@ static int make(const char *name, uint64_t size)
 
 static int mount_file(int file, const char *target, uint64_t size)
 {
-	LXE_AUTOCLOSE int device = sys_loop_attach(file);
+	LXE_AUTOCLOSE int device = sys_loop_attach(file, 0);
 	struct statvfs vfs;
 	char path[32];
 

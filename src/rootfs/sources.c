@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "rootfs/diskimage.h"
 #include "sys/mount.h"
 #include "sys/userns.h"
 
@@ -25,7 +26,9 @@ struct opening {
 
 static const char *mode_of(const struct lxe_mount *m)
 {
-	return m->kind == LXE_MOUNT_BIND ? "bind" : "copy the file";
+	return m->kind == LXE_MOUNT_BIND   ? "bind"
+	       : m->kind == LXE_MOUNT_DISK ? "mount the disk"
+					   : "copy the file";
 }
 
 void lxe_sources_release(struct lxe_sources *sources)
@@ -166,6 +169,13 @@ static int need_userns(struct opening *o, struct lxe_err *err)
 static int refuse_shift(
 	const struct lxe_mount *m, int r, const struct sys_object *at, struct lxe_err *err)
 {
+	if (m->kind == LXE_MOUNT_DISK) {
+		lxe_hint(err, "--disk %s:%s:%sshift=off shows its owners as they are in the image",
+			m->src, m->dst, m->ro ? "ro:" : "");
+		return lxe_fail_msg(err, r,
+			"disk '%s': this kernel cannot mount its file system with shifted owners",
+			m->src);
+	}
 	lxe_hint(err, "--bind %s:%s:%s:shift=off shows its owners as they are on the host", m->src,
 		m->dst,
 		m->cow	? "cow"
@@ -192,7 +202,17 @@ static int close_tree(struct opening *o, const struct lxe_mount *m, int tree,
 	r = sys_mount_change(tree, !m->cow, set, shift ? o->userns : -EBADF);
 	if (shift && (r == -EINVAL || r == -EOPNOTSUPP))
 		return refuse_shift(m, r, at, err);
-	return r < 0 ? lxe_fail(err, r, "bind '%s'", m->src) : 0;
+	return r < 0 ? lxe_fail(err, r, "%s '%s'", mode_of(m), m->src) : 0;
+}
+
+static int open_disk(struct opening *o, const struct lxe_mount *m, int found,
+	const struct sys_object *at, struct lxe_err *err)
+{
+	const struct lxe_diskimage image = { m, found, at, o->names, LXE_HIDDEN };
+	LXE_AUTOCLOSE int tree = lxe_diskimage_mount(&image, err);
+	int r = tree < 0 ? tree : close_tree(o, m, tree, at, err);
+
+	return r < 0 ? r : take_fd(&tree);
 }
 
 static int open_bind(struct opening *o, const struct lxe_mount *m, int found, bool directory,
@@ -232,6 +252,8 @@ static int check_kind(const struct lxe_mount *m, mode_t mode, struct lxe_err *er
 	}
 	if (m->kind == LXE_MOUNT_FILE && !S_ISREG(mode))
 		return refuse_kind(m, "it is no regular file", err);
+	if (m->kind == LXE_MOUNT_DISK)
+		return lxe_diskimage_check(m, mode, err);
 	if (S_ISCHR(mode) || S_ISBLK(mode))
 		return refuse_kind(m, "it is a device", err);
 	return 0;
@@ -278,13 +300,15 @@ static int open_source(
 		lxe_hint(err, "the source is a path of the host that you can reach yourself");
 		return r;
 	}
-	ret->directory = S_ISDIR(st.st_mode);
+	ret->directory = S_ISDIR(st.st_mode) || m->kind == LXE_MOUNT_DISK;
 	r = check_kind(m, st.st_mode, err);
 	if (r == 0)
 		r = check_place(o, m, &at, err);
 	if (r == 0 && m->cow)
 		r = open_cow(ret, found, m, &at, err);
-	if (r == 0)
+	if (r == 0 && m->kind == LXE_MOUNT_DISK)
+		r = open_disk(o, m, found, &at, err);
+	else if (r == 0)
 		r = m->kind == LXE_MOUNT_FILE ? open_file(found, m, err)
 					      : open_bind(o, m, found, ret->directory, &at, err);
 	if (r < 0)

@@ -6,6 +6,7 @@
 #ifndef LXE_SYS_LOCK_H
 #define LXE_SYS_LOCK_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* Take the range for writing: 0, -EAGAIN when another description has some of it. */
@@ -15,5 +16,13 @@ int sys_unlock_range(int fd, off_t start, off_t len);
 
 /* Does another description hold some of the range? 1, 0, or a negative errno. */
 int sys_range_is_locked(int fd, off_t start, off_t len);
+
+struct sys_flock_holder {
+	pid_t pid;   /* who took it, as the caller's /proc has it; may have ended since */
+	bool writes; /* it is exclusive */
+};
+
+/* Who holds a flock(2) on that inode, as its file system's superblock and /proc/locks name it. -ENOENT: nobody we see. */
+int sys_flock_find(dev_t dev, ino_t ino, struct sys_flock_holder *ret);
 
 #endif

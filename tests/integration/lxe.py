@@ -249,6 +249,7 @@ class World:
             self.binary = self.copy_of_the_build() / BIN.name
         self.watches = [DirectoryWatch(self.sandboxes), DirectoryWatch(self.kept)]
         self.ids = set()
+        self.images = {self.base}
         self.strict = strict
         self.strict_before = whole_machine() if strict else set()
 
@@ -416,6 +417,14 @@ class World:
             if str(self.base) in line and " - tmpfs lxe-test-fixture " not in line:
                 yield f"mount {line}"
 
+    def left_loops(self):
+        """Loop devices over what lies here, or where a test has its images (`images`)."""
+        for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+            with contextlib.suppress(OSError):  # let go of by now
+                backing = path.read_text().strip()
+                if any(backing.startswith(f"{top}/") for top in self.images):
+                    yield f"loop device {path.parts[3]}: {backing}"
+
     def left_files(self):
         for top in (self.sandboxes, self.kept):
             for path in top.iterdir() if top.is_dir() else ():
@@ -436,6 +445,7 @@ class World:
             *self.left_cgroups(),
             *self.left_links(),
             *self.left_mounts(),
+            *self.left_loops(),
             *self.left_files(),
         ]
         return left + sorted(whole_machine() - self.strict_before) if self.strict else left

@@ -46,6 +46,13 @@ static inline void fill_spec(struct lxe_spec *spec)
 			.dst = strdup("/f"),
 			.mode = 0640 },
 		NULL);
+	lxe_mounts_add(&spec->mounts,
+		&(struct lxe_mount){ .kind = LXE_MOUNT_DISK,
+			.src = strdup("/i"),
+			.dst = strdup("/k"),
+			.rw = true,
+			.unshifted = true },
+		NULL);
 	spec->caps = UINT64_MAX;
 	spec->new_privs = true;
 	spec->limits.cpus = 150;

@@ -23,6 +23,7 @@ static const char *means(enum lxe_mount_kind kind, const char *text)
 	snprintf(said, sizeof(said), "%s %s%s%s %llu %o", m.src ? m.src : "-", m.dst,
 		m.ro	? " ro"
 		: m.cow ? " cow"
+		: m.rw	? " rw"
 			: "",
 		m.unshifted ? " off" : "", (unsigned long long)m.size, m.mode);
 	lxe_mount_release(&m);
@@ -31,6 +32,7 @@ static const char *means(enum lxe_mount_kind kind, const char *text)
 
 #define BIND(text, what) cr_assert_str_eq(means(LXE_MOUNT_BIND, text), what)
 #define TMPFS(text, what) cr_assert_str_eq(means(LXE_MOUNT_TMPFS, text), what)
+#define DISK(text, what) cr_assert_str_eq(means(LXE_MOUNT_DISK, text), what)
 #define COPY(text, what) cr_assert_str_eq(means(LXE_MOUNT_FILE, text), what)
 
 Test(mounts, a_bind_has_a_source_perhaps_a_place_and_words)
@@ -49,6 +51,17 @@ Test(mounts, a_bind_has_a_source_perhaps_a_place_and_words)
 	BIND("/...:/..a/b..", "/... /..a/b.. 0 0");
 	BIND("/:/a", "/ /a 0 0");
 	BIND("/usr/../usr/./bin/..", "/usr /usr 0 0");
+}
+
+Test(mounts, a_disk_has_a_place_and_words)
+{
+	DISK("/i:/d", "/i /d 0 0");
+	DISK("/i:/d:ro", "/i /d ro 0 0");
+	DISK("/i:/d:rw:shift=off", "/i /d rw off 0 0");
+	DISK("/i", "- '' is no path inside");
+	DISK("/i:ro", "- 'ro' is not an absolute path");
+	DISK("/i:/d:cow", "- 'cow' is not known here");
+	DISK("/i:/d:rw:ro", "- 'ro' says for a second time what may be done");
 }
 
 Test(mounts, what_is_wrong_is_said)
@@ -152,6 +165,12 @@ Test(mounts, what_was_not_parsed_is_not_taken_from_the_wire)
 	bad = good, bad.kind = LXE_MOUNT_TMPFS;
 	cr_assert_eq(decodes(&bad), -EBADMSG);
 	bad = good, bad.kind = 7;
+	cr_assert_eq(decodes(&bad), -EBADMSG);
+	bad = good, bad.rw = true;
+	cr_assert_eq(decodes(&bad), -EBADMSG);
+	bad.kind = LXE_MOUNT_DISK;
+	cr_assert_eq(decodes(&bad), 0);
+	bad.ro = true;
 	cr_assert_eq(decodes(&bad), -EBADMSG);
 	bad = good, bad.mode = 01000;
 	cr_assert_eq(decodes(&bad), -EBADMSG);
