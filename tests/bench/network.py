@@ -3,7 +3,10 @@
 import contextlib
 import ctypes
 import json
+import os
+import resource
 import socket
+import statistics
 import subprocess
 import threading
 import time
@@ -107,12 +110,20 @@ def cold(work, lab, count):
         yield section
 
 
+def processor_ms():
+    """Of all that has been waited for; what the kernel's own threads did for it is not in it."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (usage.ru_utime + usage.ru_stime) * 1000
+
+
 def crowd(work, lab, rounds):
     section = Section("network-crowd", f"{CROWD} filtered runs at once, ms", share="x one")
     words = lab.lxc_exec("run", *RULES, "--", "true")
-    alone, together = [], []
+    alone, together, busy = [], [], []
     for _ in range(rounds):
+        before = processor_ms()
         alone.append(lab.run(*RULES, "--", "true"))
+        busy.append(processor_ms() - before)
         begin = time.perf_counter()
         processes = [subprocess.Popen(words, env=work.env, stdin=subprocess.DEVNULL) for _ in range(CROWD)]
         if any([process.wait(60) for process in processes]):
@@ -121,6 +132,10 @@ def crowd(work, lab, rounds):
     section.row("one", measure.summary(alone), 1.0)
     section.row("all", measure.summary(together), measure.ratio(together, alone))
     section.target("all / one", measure.ratio(together, alone), 6, "x")
+    cpus = len(os.sched_getaffinity(0))
+    floor = CROWD * statistics.median(busy) / cpus / statistics.median(alone)
+    section.note(f"one takes {statistics.median(busy):.1f} ms of processor time: "
+                 f"on {cpus} processors {CROWD} cannot take less than {floor:.1f} x one")  # fmt: skip
     return section
 
 
