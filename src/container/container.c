@@ -137,6 +137,9 @@ int lxe_container_new(
 
 	if (!c)
 		return lxe_fail(err, -ENOMEM, "allocate a container");
+	/* Where else it looks for a place for its locks it finds none, and says that of whatever fails. */
+	if (config->become_root)
+		setenv("XDG_RUNTIME_DIR", "/run", 1);
 	c->log = sys_memfd("lxe-log", 0);
 	c->lxc = lxc_container_new(config->name, config->dir);
 	if (c->log < 0 || !c->lxc) {
