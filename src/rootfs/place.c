@@ -192,9 +192,8 @@ static int reach(struct tree *t, const struct lxe_mount *m, bool directory, stru
 	if (S_ISDIR(st.st_mode) != directory) {
 		lxe_hint(err, "files go over files, directories over directories");
 		return refuse(m, directory ? -ENOTDIR : -EISDIR, err,
-			m->kind == LXE_MOUNT_DISK ? "there is a file"
-			: directory		  ? "the source is a directory, and there is a file"
-				    : "the source is a file, and there is a directory");
+			directory ? "a directory is to be there, and there is a file"
+				  : "the source is a file, and there is a directory");
 	}
 	r = check_target(t, m, target, false, err);
 	return r < 0 ? r : take_fd(&target);

@@ -148,7 +148,7 @@ WRONG = [
     (["--bind", "{p}:/"], "'/' would be all of the sandbox's files"),
     (["--bind", "{p}:/x", "--bind", "{p}/sub:/x/."], "'/x' is to be the place of two things"),
     (["--bind", "{p}:/x", "--tmpfs", "/x"], "'/x' is to be the place of two things"),
-    (["--bind", "{p}:/etc/passwd"], "the source is a directory, and there is a file"),
+    (["--bind", "{p}:/etc/passwd"], "a directory is to be there, and there is a file"),
     (["--bind", "{p}/file:/etc"], "the source is a file, and there is a directory"),
     (["--bind", "{p}/file:/etc/passwd/x"], "not a directory"),
     (["--bind", "{p}/file/x:/x"], "not a directory"),
