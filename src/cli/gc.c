@@ -1,17 +1,21 @@
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "cli/cli.h"
 #include "cli/print.h"
 #include "keeper/metrics.h"
 #include "keeper/teardown.h"
 #include "rootfs/images.h"
+#include "store/layers.h"
 #include "store/outcome.h"
+#include "store/sandbox.h"
 
 struct tally {
 	const struct lxe_request *req;
 	json_t *sandboxes, *builds;
-	int found, failed;
+	int found, failed, layers;
 };
 
 static void tell(const struct tally *t, const char *what, const char *name, const char *residue)
@@ -62,6 +66,24 @@ static void report_build(void *arg, const char *name, const char *residue)
 		add_record(t, t->builds, "name", name, residue);
 }
 
+/* Those of a sandbox whose removal was cut short. */
+static void collect_layers(struct lxe_cli *cli, struct tally *t)
+{
+	LXE_AUTOCLOSE int sandboxes = lxe_sandbox_open_parent(cli->dirs.state);
+	int n = sandboxes < 0 ? 0 : lxe_layers_sweep(sandboxes, cli->req.dry_run);
+	char text[32] = "layers", buf[128];
+	const char *residue = n < 0 ? lxe_reason(n, buf, sizeof(buf)) : NULL;
+
+	t->layers = n > 0 ? n : 0;
+	if (n == 0)
+		return;
+	if (n > 0)
+		snprintf(text, sizeof(text), "%d layer%s", n, n == 1 ? "" : "s");
+	count(t, residue);
+	if (t->req->output == LXE_OUTPUT_TABLE)
+		tell(t, "", text, residue);
+}
+
 static int collect_all(struct lxe_cli *cli, struct tally *t)
 {
 	int r;
@@ -72,6 +94,7 @@ static int collect_all(struct lxe_cli *cli, struct tally *t)
 		r = lxe_gc(&cli->dirs, 0, report_sandbox, t, &cli->err);
 	if (r < 0)
 		return r;
+	collect_layers(cli, t);
 	if (!cli->req.dry_run)
 		lxe_metrics_collect(cli->dirs.run, NULL);
 	return lxe_image_collect(cli->dirs.state, cli->req.dry_run, report_build, t, &cli->err);
@@ -83,8 +106,8 @@ static int collect(struct lxe_cli *cli, int *status)
 	int r = collect_all(cli, &t);
 
 	if (r == 0 && cli->req.output == LXE_OUTPUT_JSON)
-		r = lxe_print_json(json_pack("{s:b, s:O, s:O}", "dry_run", cli->req.dry_run,
-			"sandboxes", t.sandboxes, "builds", t.builds));
+		r = lxe_print_json(json_pack("{s:b, s:O, s:O, s:i}", "dry_run", cli->req.dry_run,
+			"sandboxes", t.sandboxes, "builds", t.builds, "layers", t.layers));
 	else if (r == 0 && !t.found && cli->req.spec.verbose >= 0)
 		lxe_print("nothing is left behind\n");
 	json_decref(t.sandboxes);

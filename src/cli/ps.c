@@ -12,6 +12,7 @@
 #include "cli/mounts_json.h"
 #include "cli/net_json.h"
 #include "cli/print.h"
+#include "client/layers.h"
 #include "client/registry.h"
 
 /* ISO 8601 in UTC, or nothing for "never". */
@@ -132,7 +133,56 @@ static void print_command(const struct lxe_info *i)
 	print_words(i);
 }
 
-static void print_row(const struct lxe_info *i)
+/* What it takes on disk, where that is asked for: NULL when it cannot be told. */
+static json_t *disk_of(struct lxe_cli *cli, const struct lxe_info *i)
+{
+	struct lxe_usage usage = { 0 };
+	struct lxe_err ignored = { 0 };
+	json_t *disk = NULL;
+
+	if (lxe_client_usage(&i->place, &cli->dirs, true, &usage, &ignored) == 0)
+		disk = json_pack("{s:I, s:I}", "own", (json_int_t)usage.own, "shared",
+			(json_int_t)usage.shared);
+	lxe_strv_release(&usage.layers);
+	return disk ? disk : json_null();
+}
+
+static json_t *with_disk(struct lxe_cli *cli, json_t *object, const struct lxe_info *i)
+{
+	if (cli->req.size)
+		json_object_set_new(object, "disk", disk_of(cli, i));
+	return object;
+}
+
+static json_t *layers_of(struct lxe_cli *cli, const struct lxe_info *i)
+{
+	struct lxe_usage usage = { 0 };
+	struct lxe_err ignored = { 0 };
+	json_t *ids = json_array();
+
+	lxe_client_usage(&i->place, &cli->dirs, false, &usage, &ignored);
+	for (size_t n = 0; n < usage.layers.n; n++)
+		json_array_append_new(ids, json_string(usage.layers.v[n]));
+	lxe_strv_release(&usage.layers);
+	return ids;
+}
+
+static void print_size(struct lxe_cli *cli, const struct lxe_info *i)
+{
+	struct lxe_usage usage = { 0 };
+	struct lxe_err ignored = { 0 };
+	char text[64] = "-";
+
+	if (!cli->req.size)
+		return;
+	if (lxe_client_usage(&i->place, &cli->dirs, true, &usage, &ignored) == 0)
+		snprintf(text, sizeof(text), "%" PRIu64 "K (shared %" PRIu64 "K)",
+			(usage.own + 1023) / 1024, (usage.shared + 1023) / 1024);
+	lxe_strv_release(&usage.layers);
+	lxe_print("%-24s  ", text);
+}
+
+static void print_row(struct lxe_cli *cli, const struct lxe_info *i)
 {
 	char created[32], expires[32];
 
@@ -143,6 +193,7 @@ static void print_row(const struct lxe_info *i)
 	lxe_print("  %-10s  %-8d  ", i->state, i->owned ? (int)i->live.pid : 0);
 	lxe_print_field(i->spec.image ? i->spec.image : "-", 8);
 	lxe_print("  %-20s  %-20s  ", created, expires[0] ? expires : "-");
+	print_size(cli, i);
 	print_command(i);
 	lxe_print("\n");
 }
@@ -154,13 +205,17 @@ static int print_list(struct lxe_cli *cli, const struct lxe_info *list, size_t n
 	if (cli->req.output == LXE_OUTPUT_JSON) {
 		array = json_array();
 		for (size_t i = 0; i < n; i++)
-			json_array_append_new(array, summary_of(&list[i]));
+			json_array_append_new(
+				array, with_disk(cli, summary_of(&list[i]), &list[i]));
 		return lxe_print_json(array);
 	}
-	lxe_print("%-12s  %-16s  %-10s  %-8s  %-8s  %-20s  %-20s  %s\n", "ID", "NAME", "STATE",
-		"PID", "IMAGE", "CREATED", "EXPIRES", "COMMAND");
+	lxe_print("%-12s  %-16s  %-10s  %-8s  %-8s  %-20s  %-20s  ", "ID", "NAME", "STATE", "PID",
+		"IMAGE", "CREATED", "EXPIRES");
+	if (cli->req.size)
+		lxe_print("%-24s  ", "SIZE");
+	lxe_print("COMMAND\n");
 	for (size_t i = 0; i < n; i++)
-		print_row(&list[i]);
+		print_row(cli, &list[i]);
 	return 0;
 }
 
@@ -186,6 +241,7 @@ static int inspect(struct lxe_cli *cli, const char *word)
 {
 	struct lxe_place place;
 	struct lxe_info info = { 0 };
+	json_t *details;
 	int r = lxe_registry_find(&cli->dirs, word, &place, &cli->err);
 
 	if (r < 0)
@@ -200,7 +256,9 @@ static int inspect(struct lxe_cli *cli, const char *word)
 			"it is damaged or of another version; lxc-exec destroy %s removes it",
 			place.id);
 	} else {
-		r = lxe_print_json(details_of(&info));
+		details = details_of(&info);
+		json_object_set_new(details, "layers", layers_of(cli, &info));
+		r = lxe_print_json(with_disk(cli, details, &info));
 	}
 	lxe_info_release(&info);
 	return r;

@@ -160,9 +160,54 @@ static const struct lxe_verb_info table[] = {
 		.main = lxe_cli_destroy,
 	},
 	{
+		.name = "snapshot",
+		.verb = LXE_VERB_SNAPSHOT,
+		.usage = "NAME [SNAPSHOT] | --rm NAME SNAPSHOT...",
+		.summary = "keep a sandbox's files as they are, under a name",
+		.text = "Gives a name to the files of the stopped sandbox NAME as they are now, for "
+			"lxc-exec restore and lxc-exec fork. Nothing is copied: what was written "
+			"becomes a layer that is never written to again. Without SNAPSHOT those that "
+			"there are are listed, with the bytes that each has added.\n\n"
+			"Files of the caller's that are bound into it, and secrets, are no part of it.",
+		.examples = {
+			{ "lxc-exec stop box && lxc-exec snapshot box before", "remember it" },
+			{ "lxc-exec snapshot box", "what there is to go back to" },
+			{ "lxc-exec snapshot --rm box before", "forget it" },
+		},
+		.main = lxe_cli_snapshot,
+	},
+	{
+		.name = "restore",
+		.verb = LXE_VERB_RESTORE,
+		.usage = "NAME SNAPSHOT",
+		.summary = "go back to a snapshot",
+		.text = "The stopped sandbox NAME has the files again that it had when the snapshot was "
+			"made. What was written since is removed; other snapshots stay, so that one can "
+			"go forth again as well.",
+		.examples = { { "lxc-exec restore box before && lxc-exec start box", "try again" } },
+		.main = lxe_cli_restore,
+	},
+	{
+		.name = "fork",
+		.verb = LXE_VERB_FORK,
+		.usage = "NAME[/SNAPSHOT] NEW",
+		.summary = "make another sandbox with the same files",
+		.text = "Makes the sandbox NEW, stopped, as NAME was created, with the files that NAME has "
+			"now, or had at its SNAPSHOT. Nothing is copied, however much there is: both lie "
+			"on the same layers, and neither sees what the other writes from then on. NAME "
+			"has to be stopped, but for a snapshot. Limits, binds, network and published "
+			"ports are those of NAME; a port that both publish is an error for the one that "
+			"is started second.",
+		.examples = {
+			{ "lxc-exec fork box other && lxc-exec start other", "two of them" },
+			{ "lxc-exec fork box/before other", "from a snapshot; box may run" },
+		},
+		.main = lxe_cli_fork,
+	},
+	{
 		.name = "ps",
 		.verb = LXE_VERB_PS,
-		.usage = "[--format table|json]",
+		.usage = "[--size] [--format table|json]",
 		.summary = "list the sandboxes",
 		.text = "Lists the sandboxes that are there, the oldest first. The process id is that "
 			"of the command on this machine. One whose keeper was killed is crashed "
@@ -173,9 +218,10 @@ static const struct lxe_verb_info table[] = {
 	{
 		.name = "inspect",
 		.verb = LXE_VERB_INSPECT,
-		.usage = "NAME...",
+		.usage = "[--size] NAME...",
 		.summary = "print all that is known of a sandbox",
-		.text = "Prints one JSON object for each sandbox.",
+		.text = "Prints one JSON object for each sandbox. With --size it also says what the sandbox takes on "
+			"disk, in bytes: what it has written itself, and what is in the layers below.",
 		.examples = { { "lxc-exec inspect box", "everything about it" } },
 		.main = lxe_cli_inspect,
 	},

@@ -9,6 +9,7 @@
 #include "client/manage.h"
 #include "keeper/state.h"
 #include "keeper/teardown.h"
+#include "store/layers.h"
 #include "store/names.h"
 #include "sys/boot.h"
 
@@ -77,6 +78,8 @@ int lxe_client_hold(const struct lxe_place *place, const struct lxe_dirs *dirs, 
 	if (r < 0)
 		return r;
 	r = lxe_live_read(s.dir, &live);
+	if (r == 0)
+		r = lxe_base_settle(s.dir);
 	if (r == 0 && live.state != LXE_STOPPED && live.state != LXE_FAILED)
 		r = -EBUSY;
 	if (r < 0) {

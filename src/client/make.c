@@ -75,7 +75,7 @@ static int fill_record(const struct lxe_make *m, struct lxe_record *record)
 	return r < 0 ? r : lxe_spec_encode(m->spec, &record->spec, &record->spec_len);
 }
 
-static int write_record(struct lxe_make *m, struct lxe_err *err)
+int lxe_make_record(struct lxe_make *m, struct lxe_err *err)
 {
 	struct lxe_record record = { 0 };
 	LXE_AUTOFREE unsigned char *bytes = NULL;
@@ -149,13 +149,18 @@ static void ignore_report(void *arg, const char *id, const char *residue)
 	(void)residue;
 }
 
-static int make_anew(struct lxe_make *m, struct lxe_err *err)
+int lxe_make_directory(struct lxe_make *m, struct lxe_err *err)
 {
 	int r = lxe_sandbox_new(&m->sandbox, m->spec->keep ? m->dirs->state : m->dirs->run, err);
 
-	if (r == 0)
-		r = take_name(m, err);
-	return r < 0 ? r : write_record(m, err);
+	return r < 0 ? r : take_name(m, err);
+}
+
+static int make_anew(struct lxe_make *m, struct lxe_err *err)
+{
+	int r = lxe_make_directory(m, err);
+
+	return r < 0 ? r : lxe_make_record(m, err);
 }
 
 int lxe_make(struct lxe_make *m, struct lxe_err *err)

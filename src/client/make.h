@@ -33,4 +33,11 @@ struct lxe_make {
 
 int lxe_make(struct lxe_make *m, struct lxe_err *err);
 
+/*
+ * Its parts, for who makes one that does not run yet: the directory with the name, whoever holds that; the record,
+ * with which it is there.
+ */
+int lxe_make_directory(struct lxe_make *m, struct lxe_err *err);
+int lxe_make_record(struct lxe_make *m, struct lxe_err *err);
+
 #endif

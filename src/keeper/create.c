@@ -15,6 +15,7 @@
 #include "keeper/network.h"
 #include "keeper/view.h"
 #include "rootfs/secrets.h"
+#include "rootfs/stack.h"
 #include "store/rootless.h"
 #include "sys/proc.h"
 
@@ -258,7 +259,14 @@ static int open_parts(
 		r = lxe_idmap_pick(&k->idmap, "/etc/subuid", k->sandbox.id, err);
 	if (r < 0)
 		return r;
-	r = lxe_keeper_open_sources(k, sources, err);
+	/* Those that its files have got. */
+	if (k->kept_owner && !k->idmap.stored)
+		k->idmap.host_start = k->kept_owner;
+	if (k->main->spec.keep)
+		r = lxe_stack_open(&k->image.stack, k->main->request.dirs.state, k->sandbox.dir,
+			&k->idmap, err);
+	if (r == 0)
+		r = lxe_keeper_open_sources(k, sources, err);
 	if (r < 0)
 		return r;
 	r = load_filter(k, err);

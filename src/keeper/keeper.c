@@ -305,13 +305,12 @@ static int adopt(struct lxe_keeper *k, char *title, struct lxe_err *err)
 	memcpy(k->outcome.id, k->sandbox.id, sizeof(k->outcome.id));
 	memcpy(k->main->outcome.id, k->sandbox.id, sizeof(k->outcome.id));
 	memcpy(title, k->sandbox.id, LXE_ID_LEN);
+	if (k->established)
+		lxe_life_resume(k);
 	k->live = lxe_live_open(k->sandbox.dir);
 	k->now.keeper = getpid();
 	if (k->live < 0 || lxe_live_write(k->live, &k->now) < 0)
 		return lxe_fail(err, -ENOSPC, "write the state of sandbox '%s'", k->sandbox.id);
-	/* How it ended before is of no interest any more. */
-	if (k->main->request.flags & LXE_CREATE_AGAIN)
-		unlinkat(k->sandbox.dir, LXE_SANDBOX_OUTCOME, 0);
 	return 0;
 }
 

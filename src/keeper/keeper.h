@@ -63,6 +63,8 @@ struct lxe_keeper {
 	unsigned char nonce[LXE_NONCE_LEN];
 	int live; /* where its state is written (store/live.h) */
 	struct lxe_live now;
+	uint32_t
+		kept_owner; /* of one that is started again: the host's uid of root inside as it was */
 	struct lxe_keeper_metrics metrics;
 	struct lxe_keeper_life life;
 

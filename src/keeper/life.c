@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "keeper/keeper.h"
 #include "sys/proc.h"
@@ -118,6 +119,15 @@ void lxe_life_begin(struct lxe_keeper *k, uint64_t created_at_ms)
 			at_most_forever(spec->ttl_ms > age ? spec->ttl_ms - age : 0));
 	if (spec->idle_ms)
 		lxe_loop_set_timer(k->loop, &life->idle, at_most_forever(spec->idle_ms));
+}
+
+void lxe_life_resume(struct lxe_keeper *k)
+{
+	struct lxe_live before;
+
+	if (lxe_live_read(k->sandbox.dir, &before) == 0)
+		k->now.idmap_start = k->kept_owner = before.idmap_start;
+	unlinkat(k->sandbox.dir, LXE_SANDBOX_OUTCOME, 0);
 }
 
 void lxe_life_end(struct lxe_keeper *k)

@@ -27,6 +27,9 @@ struct lxe_keeper_life {
 void lxe_life_begin(struct lxe_keeper *k, uint64_t created_at_ms);
 void lxe_life_end(struct lxe_keeper *k);
 
+/* One that is started again: its files have the owners that they had, and how it ended is of no interest any more. */
+void lxe_life_resume(struct lxe_keeper *k);
+
 /* Somebody uses it at this moment. */
 void lxe_life_used(struct lxe_keeper *k);
 

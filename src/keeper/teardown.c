@@ -17,6 +17,7 @@
 #include "proto/outcome_wire.h"
 #include "proto/wire.h"
 #include "store/deferred.h"
+#include "store/layers.h"
 #include "store/live.h"
 #include "store/names.h"
 #include "store/rootless.h"
@@ -193,12 +194,22 @@ static void replay_journal(struct replay *p)
 	await_network(p);
 }
 
+/* Those that it alone has led to; what cannot be removed is the next gc's. */
+static bool has_layers(int dir)
+{
+	return faccessat(dir, LXE_SANDBOX_BASE, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       faccessat(dir, LXE_SANDBOX_SNAPSHOTS, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static void remove_directory(struct replay *p)
 {
+	bool layers = has_layers(p->t->sandbox->dir);
 	char text[LXE_ERR_MSG_MAX], reason[128];
 	int r;
 
 	r = lxe_sandbox_remove(p->t->sandbox);
+	if (r == 0 && layers)
+		lxe_layers_sweep(p->t->sandbox->parent, false);
 	if (r < 0) {
 		snprintf(text, sizeof(text), "remove the directory of sandbox '%s': %s",
 			p->t->sandbox->id, lxe_reason(r, reason, sizeof(reason)));

@@ -34,6 +34,9 @@ enum lxe_verb {
 	LXE_VERB_STATS = 1 << 18,
 	LXE_VERB_ATTACH = 1 << 19,
 	LXE_VERB_LOGS = 1 << 20,
+	LXE_VERB_SNAPSHOT = 1 << 24,
+	LXE_VERB_RESTORE = 1 << 25,
+	LXE_VERB_FORK = 1 << 26,
 };
 
 /* Where an option may stand in a profile. */

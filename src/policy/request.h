@@ -25,6 +25,7 @@ struct lxe_request {
 	bool dry_run;
 	bool fix;
 	bool force;
+	bool rm, size;
 	bool read_only, take_over;
 	bool follow;
 	struct lxe_detach_keys detach_keys;

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "rootfs/images.h"
+#include "rootfs/stack.h"
 #include "store/imagedir.h"
 #include "sys/mount.h"
 
@@ -155,6 +156,7 @@ int lxe_image_take(struct lxe_image *image, struct lxe_err *err)
 void lxe_image_release(struct lxe_image *image)
 {
 	lxe_drop_fd(&image->files);
+	lxe_stack_free(take_ptr(image->stack));
 	lxe_drop_fd(&image->lock);
 	free(take_ptr(image->name));
 }

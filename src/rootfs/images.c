@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "rootfs/imageusers.h"
 #include "store/rootless.h"
 
 static int is_visible(const struct dirent *e)
@@ -77,6 +78,18 @@ static int lock_for_removal(int images, const char *name)
 	return take_fd(&dir);
 }
 
+static int refuse_kept(const char *state, const char *name, struct lxe_err *err)
+{
+	char sandbox[129];
+	int r = lxe_image_kept_by(state, name, sandbox, sizeof(sandbox));
+
+	if (r <= 0)
+		return r < 0 ? lxe_fail(err, r, "look who uses image '%s'", name) : 0;
+	lxe_hint(err, "lxc-exec destroy %s first", sandbox);
+	return lxe_fail_msg(err, -EBUSY,
+		"image '%s' is in use: what sandbox '%s' has kept lies on it", name, sandbox);
+}
+
 int lxe_image_remove(const char *state, const char *name, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int images = -EBADF, dir = -EBADF;
@@ -96,6 +109,9 @@ int lxe_image_remove(const char *state, const char *name, struct lxe_err *err)
 	}
 	if (dir < 0)
 		return lxe_fail(err, dir, "remove image '%s'", name);
+	r = refuse_kept(state, name, err);
+	if (r < 0)
+		return r;
 	r = remove_locked(images, dir, name);
 	return r < 0 ? lxe_fail(err, r, "remove image '%s'", name) : 0;
 }

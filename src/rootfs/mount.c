@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "rootfs/disk.h"
 #include "rootfs/hosttrees.h"
+#include "rootfs/stack.h"
 #include "store/sandbox.h"
 #include "sys/mount.h"
 #include "sys/userns.h"
@@ -33,12 +34,27 @@ int lxe_rootfs_unshare(struct lxe_err *err)
 	return 0;
 }
 
-/* A directory of exactly this mode, whatever the umask says. One that is there is as the sandbox has left it. */
-static int make_dir(const char *path, mode_t mode, uid_t owner)
+static int make_work(void)
 {
-	if (mkdir(path, mode) < 0)
+	if (mkdir("rw/w", 0700) < 0)
 		return errno == EEXIST ? 0 : -errno;
-	if (chmod(path, mode) < 0 || chown(path, owner, owner) < 0)
+	return chown("rw/w", 0, 0) < 0 ? -errno : 0;
+}
+
+/*
+ * A directory of exactly this mode, whatever the umask says. One that is there is as the sandbox has left it, and so
+ * is one of a layer below: what is seen of a directory is what is uppermost.
+ */
+static int make_top(const struct lxe_stack *stack, const char *name, mode_t mode, uid_t owner)
+{
+	char path[16];
+	struct stat st = { .st_mode = mode, .st_uid = owner, .st_gid = owner };
+
+	lxe_stack_look(stack, name, &st);
+	snprintf(path, sizeof(path), "rw/%s", name);
+	if (mkdir(path, 0700) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	if (chown(path, st.st_uid, st.st_gid) < 0 || chmod(path, st.st_mode & 07777) < 0)
 		return -errno;
 	return 0;
 }
@@ -92,8 +108,8 @@ static int mount_tmpfs(uint64_t disk)
  * One tmpfs holds all that the sandbox writes: the overlay's upper layer, /tmp and root's home. So
  * one size limits them together. The overlay works in rw/w with the mounter's own privileges.
  */
-static int mount_writable(
-	uid_t root, bool host_trees, const char *kept, uint64_t disk, struct lxe_err *err)
+static int mount_writable(const struct lxe_image *image, uid_t root, const char *kept,
+	uint64_t disk, struct lxe_err *err)
 {
 	int r;
 
@@ -101,13 +117,13 @@ static int mount_writable(
 	if (r < 0 && kept)
 		return r;
 	if (r == 0)
-		r = make_dir("rw/u", 0755, root);
+		r = make_top(image->stack, "u", 0755, root);
 	if (r == 0)
-		r = make_dir("rw/w", 0700, 0);
-	if (r == 0 && host_trees)
-		r = make_dir("rw/tmp", 01777, root);
-	if (r == 0 && host_trees)
-		r = make_dir("rw/root", 0700, root);
+		r = make_work();
+	if (r == 0 && image->host_trees)
+		r = make_top(image->stack, "tmp", 01777, root);
+	if (r == 0 && image->host_trees)
+		r = make_top(image->stack, "root", 0700, root);
 	return r < 0 ? lxe_fail(err, r, "mount the writable layer") : 0;
 }
 
@@ -159,13 +175,20 @@ static int mount_overlay(bool user, struct lxe_err *err)
 static int mount_layers(struct lxe_image *image, const struct lxe_idmap *map, const char *kept,
 	uint64_t disk, struct lxe_err *err)
 {
+	const struct lxe_stack_mount over = {
+		.name = "u", .below = "l", .work = "w", .target = "m", .user = map->stored
+	};
+	const char *beside = "rw";
 	LXE_AUTOCLOSE int userns = -EBADF;
 	int r;
 
 	r = make_mount_points();
 	if (r < 0)
 		return lxe_fail(err, r, "make the mount points");
-	r = mount_writable(lxe_idmap_host(map, 0), image->host_trees, kept, disk, err);
+	if (image->stack)
+		r = lxe_stack_attach(image->stack, err);
+	if (r == 0)
+		r = mount_writable(image, lxe_idmap_host(map, 0), kept, disk, err);
 	if (r < 0)
 		return r;
 	if (!map->stored)
@@ -175,10 +198,15 @@ static int mount_layers(struct lxe_image *image, const struct lxe_idmap *map, co
 	r = mount_lower(image, userns, err);
 	if (r < 0)
 		return r;
-	r = mount_overlay(map->stored, err);
+	r = image->stack ? lxe_stack_mount(image->stack, &over, err)
+			 : mount_overlay(map->stored, err);
 	if (r < 0 || !image->host_trees)
 		return r;
-	return lxe_host_trees_mount("/", "m", "rw", userns, err);
+	if (image->stack) {
+		r = lxe_stack_mount_beside(image->stack, map->stored, err);
+		beside = LXE_STACK_BESIDE;
+	}
+	return r < 0 ? r : lxe_host_trees_mount("/", "m", beside, userns, err);
 }
 
 int lxe_rootfs_mount(struct lxe_image *image, const char *dir, const struct lxe_idmap *map,

@@ -19,6 +19,7 @@ struct lxe_image {
 	int lock;	 /* flock(2), shared: it cannot be removed while this is open */
 	int files;	 /* a detached mount of its rootfs/, once lxe_image_take() has made it */
 	bool host_trees; /* the host's /usr and friends belong into it */
+	struct lxe_stack *stack; /* layers over its files (stack.h), NULL: none */
 };
 
 /*

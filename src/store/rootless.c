@@ -304,6 +304,50 @@ static int remove_inside(int at, const char *name)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
 }
 
+static void tell_size(int at, const char *name, int to)
+{
+	uint64_t size = 0;
+	int r = lxe_rootless_enter(NULL);
+
+	if (r == 0)
+		r = sys_tree_size(at, name, &size);
+	if (r == 0)
+		r = sys_write_all(to, &size, sizeof(size));
+	_exit(r < 0 ? -r : 0);
+}
+
+static int size_inside(int at, const char *name, uint64_t *ret)
+{
+	int ends[2], status = 0, r = sys_pipe(ends);
+	uint64_t size = 0;
+	ssize_t n;
+	pid_t pid;
+
+	if (r < 0)
+		return r;
+	pid = fork();
+	if (pid == 0)
+		tell_size(at, name, ends[1]);
+	r = pid < 0 ? -errno : 0;
+	lxe_close(ends[1]);
+	n = sys_read(ends[0], &size, sizeof(size));
+	lxe_close(ends[0]);
+	if (r == 0)
+		r = sys_wait(pid, &status);
+	if (r == 0 && n == sizeof(size))
+		*ret = size;
+	else if (r == 0)
+		r = WIFEXITED(status) && WEXITSTATUS(status) ? -WEXITSTATUS(status) : -EINTR;
+	return r;
+}
+
+int lxe_tree_size(int at, const char *name, uint64_t *ret)
+{
+	int r = sys_tree_size(at, name, ret);
+
+	return (r == -EACCES || r == -EPERM) && lxe_is_rootless() ? size_inside(at, name, ret) : r;
+}
+
 int lxe_tree_remove(int at, const char *name)
 {
 	int r = sys_tree_remove(at, name);

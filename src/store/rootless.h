@@ -60,4 +60,7 @@ int lxe_rootless_become_root(void);
  */
 int lxe_tree_remove(int at, const char *name);
 
+/* sys_tree_size() in the same way. */
+int lxe_tree_size(int at, const char *name, uint64_t *ret);
+
 #endif

@@ -27,7 +27,7 @@ bool lxe_id_valid(const char *id)
 	return strlen(id) == LXE_ID_LEN && strspn(id, "0123456789abcdef") == LXE_ID_LEN;
 }
 
-static int new_id(char id[LXE_ID_LEN + 1])
+int lxe_id_new(char id[LXE_ID_LEN + 1])
 {
 	static const char digits[] = "0123456789abcdef";
 	unsigned char bytes[LXE_ID_LEN];
@@ -109,7 +109,7 @@ static int make_locked(int parent, char id[LXE_ID_LEN + 1])
 {
 	int r;
 
-	r = new_id(id);
+	r = lxe_id_new(id);
 	if (r < 0)
 		return r;
 	if (mkdirat(parent, id, 0711) < 0)
@@ -309,6 +309,11 @@ int lxe_sandbox_put(int dir, const char *name, const void *bytes, size_t len)
 	return r;
 }
 
+int lxe_sandbox_drop(int dir, const char *name)
+{
+	return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 int lxe_sandbox_get(int dir, const char *name, unsigned char **ret, size_t *len)
 {
 	LXE_AUTOCLOSE int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -355,13 +360,16 @@ int lxe_sandbox_remove(struct lxe_sandbox *s)
 		LXE_SANDBOX_RECORD_NEW, LXE_SANDBOX_OUTCOME, LXE_SANDBOX_OUTCOME_NEW,
 		LXE_SANDBOX_SCROLLBACK, LXE_SANDBOX_SCROLLBACK_NEW, LXE_LIVE_FILE,
 		LXE_SANDBOX_DEFERRED, LXE_SANDBOX_DEFERRED_NEW, LXE_SANDBOX_SOCKET, LXE_SANDBOX_LOG,
-		LXE_SANDBOX_BLOCKED, LXE_SANDBOX_BLOCKED_NEW, LXE_SANDBOX_DISK };
+		LXE_SANDBOX_BLOCKED, LXE_SANDBOX_BLOCKED_NEW, LXE_SANDBOX_DISK, LXE_SANDBOX_BASE,
+		LXE_SANDBOX_BASE_NEW, LXE_SANDBOX_SNAPSHOTS, LXE_SANDBOX_SNAPSHOTS_NEW };
 	int r;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (unlinkat(s->dir, files[i], 0) < 0 && errno != ENOENT)
 			return -errno;
 	r = lxe_tree_remove(s->dir, "rw");
+	if (r == 0)
+		r = lxe_tree_remove(s->dir, LXE_SANDBOX_DROPPED);
 	if (r < 0)
 		return r;
 	/* What cannot be removed keeps its record. */

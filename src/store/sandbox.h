@@ -80,9 +80,16 @@ int lxe_sandbox_remove(struct lxe_sandbox *s);
 /* What it may not reach and wanted to, while it runs (store/blocked.h). */
 #define LXE_SANDBOX_BLOCKED "blocked"
 #define LXE_SANDBOX_BLOCKED_NEW "blocked.new"
-#define LXE_SANDBOX_DISK "disk" /* what it writes, where that is limited: rootfs/disk.h */
+/* What its files lie on, and what of that has a name (store/layers.h). */
+#define LXE_SANDBOX_BASE "base"
+#define LXE_SANDBOX_BASE_NEW "base.new"
+#define LXE_SANDBOX_SNAPSHOTS "snapshots"
+#define LXE_SANDBOX_SNAPSHOTS_NEW "snapshots.new"
+#define LXE_SANDBOX_DROPPED "rw.old" /* what it had written, on the way to nowhere */
+#define LXE_SANDBOX_DISK "disk"	     /* what it writes, where that is limited: rootfs/disk.h */
 
 bool lxe_id_valid(const char *id);
+int lxe_id_new(char id[LXE_ID_LEN + 1]);
 
 /* The directory of all of `base`, or of one, without its lock: a descriptor, or -ENOENT. */
 int lxe_sandbox_open_parent(const char *base);
@@ -90,6 +97,7 @@ int lxe_sandbox_open(const char *base, const char *id);
 
 /* Write one of the files above, whole or not at all; read it into allocated memory. */
 int lxe_sandbox_put(int dir, const char *name, const void *bytes, size_t len);
+int lxe_sandbox_drop(int dir, const char *name); /* absent is success */
 int lxe_sandbox_get(int dir, const char *name, unsigned char **ret, size_t *len);
 
 /* Append a line, with the time before it; a log that has grown to 64 KiB stays as it is. */

@@ -49,19 +49,19 @@ static void end_holder(pid_t pid)
 		;
 }
 
-static int write_maps(int proc, uint32_t start, uint32_t count)
+static int write_maps(int proc, uint32_t from, uint32_t start, uint32_t count)
 {
 	char map[48];
 	int r;
 
-	snprintf(map, sizeof(map), "0 %u %u\n", start, count);
+	snprintf(map, sizeof(map), "%u %u %u\n", from, start, count);
 	r = sys_write_file(proc, "uid_map", map);
 	if (r < 0)
 		return r;
 	return sys_write_file(proc, "gid_map", map);
 }
 
-static int open_namespace(pid_t pid, uint32_t start, uint32_t count)
+static int open_namespace(pid_t pid, uint32_t from, uint32_t start, uint32_t count)
 {
 	LXE_AUTOCLOSE int proc = -EBADF;
 	char path[32];
@@ -71,7 +71,7 @@ static int open_namespace(pid_t pid, uint32_t start, uint32_t count)
 	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (proc < 0)
 		return -errno;
-	r = write_maps(proc, start, count);
+	r = write_maps(proc, from, start, count);
 	if (r < 0)
 		return r;
 	fd = openat(proc, "ns/user", O_RDONLY | O_CLOEXEC);
@@ -80,6 +80,11 @@ static int open_namespace(pid_t pid, uint32_t start, uint32_t count)
 
 int sys_userns_mapped(uint32_t start, uint32_t count)
 {
+	return sys_userns_shifting(0, start, count);
+}
+
+int sys_userns_shifting(uint32_t from, uint32_t start, uint32_t count)
+{
 	char stack[HOLDER_STACK] __attribute__((aligned(16)));
 	pid_t self = getpid(), pid;
 	int fd;
@@ -87,7 +92,7 @@ int sys_userns_mapped(uint32_t start, uint32_t count)
 	pid = start_holder(stack, sizeof(stack), &self);
 	if (pid < 0)
 		return pid;
-	fd = open_namespace(pid, start, count);
+	fd = open_namespace(pid, from, start, count);
 	end_holder(pid);
 	return fd;
 }

@@ -14,4 +14,7 @@
  */
 int sys_userns_mapped(uint32_t start, uint32_t count);
 
+/* The same, whose ids from..from+count-1 are start..start+count-1 here. */
+int sys_userns_shifting(uint32_t from, uint32_t start, uint32_t count);
+
 #endif
