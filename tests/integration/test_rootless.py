@@ -364,7 +364,7 @@ def test_when_the_keeper_is_killed_its_client_sees_everything_end(user):
         assert re.search(r"^NSpid:.*\t1$", status, re.M), status
     os.kill(user.keeper(), signal.SIGKILL)
     assert process.wait(lxe.DEADLINE) == 125
-    assert not [pid for pid in inside if lxe.is_alive(pid)]
+    assert all(lxe.is_ended(pid) for pid in inside)
 
 
 def test_a_ulimit_beyond_what_he_has_says_how_much_that_is(user):
