@@ -20,6 +20,18 @@ $(OBJ)/tests/%: tests/unit/%.c $(LIB)
 
 -include $(UNIT_BINS:=.d)
 
+# Programs that tests run: parts of ours by themselves.
+TOOL_BINS := $(patsubst tests/tools/%.c,$(OUT)/test-%,$(sort $(wildcard tests/tools/*.c)))
+.PHONY: tools
+tools: $(TOOL_BINS)
+
+$(OUT)/test-%: tests/tools/%.c $(LIB)
+	@mkdir -p $(@D) $(OBJ)/tools
+	$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -MF $(OBJ)/tools/$*.d -o $@ $< $(LIB) $(LDFLAGS_ALL) \
+		$(KEEPER_LIBS)
+
+-include $(TOOL_BINS:$(OUT)/test-%=$(OBJ)/tools/%.d)
+
 .PHONY: unit
 unit: $(UNIT_BINS)
 	tests/run-unit $(UNIT_BINS)
@@ -28,7 +40,7 @@ unit: $(UNIT_BINS)
 PYTEST_JOBS ?= 3
 # One file or one test: make integration PYTEST_ARGS='-k bytes'; another build: VARIANT=asan.
 .PHONY: integration
-integration: all
+integration: all tools
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B -m pytest -p no:cacheprovider -q \
 		-n $(PYTEST_JOBS) tests/integration $(PYTEST_ARGS)
 	$(if $(PYTEST_ARGS),,$(MAKE) integration-user)

@@ -14,6 +14,7 @@
 struct pending {
 	char *path;
 	struct lxe_change_side before, after;
+	bool hidden; /* below an opaque one: nothing of the lower layer is seen in it either */
 };
 
 struct scan {
@@ -49,7 +50,7 @@ static int join(char *buf, size_t size, const char *dir, const char *name)
 }
 
 static int push(struct scan *s, const char *path, const struct lxe_change_side *before,
-	const struct lxe_change_side *after)
+	const struct lxe_change_side *after, bool hidden)
 {
 	size_t depth = 0;
 
@@ -66,7 +67,7 @@ static int push(struct scan *s, const char *path, const struct lxe_change_side *
 		s->v = grown;
 		s->room = room;
 	}
-	s->v[s->n] = (struct pending){ .path = strdup(path), .after = *after };
+	s->v[s->n] = (struct pending){ .path = strdup(path), .after = *after, .hidden = hidden };
 	if (!s->v[s->n].path)
 		return -ENOMEM;
 	if (before)
@@ -131,7 +132,7 @@ static int visit(struct scan *s, const struct place *p, const char *name)
 	else if (!low.st_mode)
 		return 0;
 	if (S_ISDIR(change.after.mode))
-		return push(s, path, low.st_mode ? &change.before : NULL, &change.after);
+		return push(s, path, low.st_mode ? &change.before : NULL, &change.after, p->opaque);
 	r = lxe_compare(&pair, &change);
 	return r < 0 ? r : keep(s, &change, path);
 }
@@ -209,7 +210,7 @@ static int add_dir(struct scan *s, const struct pending *d, const struct place *
 
 	if (p->lower >= 0) {
 		r = lxe_compare_dirs(p->lower, dirfd(p->upper), &s->c->layer, &change);
-		if (r < 0 || (change.kind == LXE_CHANGE_NONE && !change.what && !p->opaque))
+		if (r < 0)
 			return r;
 	}
 	return keep(s, &change, d->path);
@@ -233,7 +234,7 @@ static int walk_dir(struct scan *s, const struct pending *d)
 		return -errno;
 	if (lxe_overlay_xattr(dirfd(p.upper), s->c->layer.userxattr, "opaque", &opaque, 1) < 0)
 		opaque = 0;
-	p.opaque = opaque == 'y';
+	p.opaque = d->hidden || opaque == 'y';
 	p.markers = opaque == 'x';
 	r = add_dir(s, d, &p);
 	if (r == 0)
@@ -254,7 +255,7 @@ static int walk(struct scan *s, struct lxe_err *err)
 		return fail_at(err, -errno, s, ".");
 	lxe_side_set(&before, &low, NULL);
 	lxe_side_set(&after, &up, &s->c->layer.ids);
-	r = push(s, ".", &before, &after);
+	r = push(s, ".", &before, &after, false);
 	if (r < 0)
 		return fail_at(err, r, s, ".");
 	while (s->n > 0) {

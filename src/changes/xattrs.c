@@ -152,10 +152,13 @@ int lxe_xattrs_write(int fd, const struct lxe_xattrs *x)
 
 ssize_t lxe_overlay_xattr(int fd, bool userxattr, const char *name, void *buf, size_t size)
 {
-	char full[64];
+	char full[64], link[32];
 	ssize_t n;
 
 	lxe_format(full, sizeof(full), "%s.overlay.%s", userxattr ? "user" : "trusted", name);
 	n = fgetxattr(fd, full, buf, size);
+	/* A symlink can only be opened with O_PATH. */
+	if (n < 0 && errno == EBADF && lxe_format(link, sizeof(link), "/proc/self/fd/%d", fd) == 0)
+		n = getxattr(link, full, buf, size);
 	return n < 0 ? -errno : n;
 }
