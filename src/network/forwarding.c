@@ -155,6 +155,7 @@ static void find_guards(const struct notes *notes, const struct lxe_host_net *ho
 			(!whole && value_of(path) != '0' && !is_noted(notes, path)))
 			continue;
 		list[*n].family = v6 ? LXE_NET_V6 : LXE_NET_V4;
+		list[*n].bridge = link->bridge;
 		snprintf(list[(*n)++].link, sizeof(list->link), "%s", link->name);
 	}
 }

@@ -32,6 +32,7 @@
 struct lxe_net_guard {
 	enum lxe_net_family family;
 	char link[16];
+	bool bridge;
 };
 
 struct lxe_net_plan_in {

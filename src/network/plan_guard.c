@@ -20,12 +20,25 @@ static void put_jumps(const struct lxe_net_text *p, const char *verb)
 				verb, p->in->guards[i].link, p->foreign);
 }
 
+/* With br_netfilter these rules also see what only crosses a bridge, which nobody forwards. */
+static void put_bridges(const struct lxe_net_text *p)
+{
+	for (size_t i = 0; i < p->in->n_guards; i++) {
+		const struct lxe_net_guard *g = &p->in->guards[i];
+
+		if (g->family == p->family && g->bridge)
+			fprintf(p->out, "-A %s -i %s -o %s -j RETURN\n", p->foreign, g->link,
+				g->link);
+	}
+}
+
 void lxe_net_put_guards(const struct lxe_net_text *p)
 {
 	if (!has_guard(p))
 		return;
 	lxe_net_put_chain(p, p->foreign);
 	put_jumps(p, "I");
+	put_bridges(p);
 	fprintf(p->out, "-A %s -j DROP\n", p->foreign);
 }
 

@@ -167,12 +167,49 @@ def test_ipv6_that_is_off_is_dropped_by_rules(rule):
         lab.assert_clean()
 
 
-def test_the_first_instruction_meets_the_rules(lab):
+# The first thing that runs, with no shell and no libraries to be loaded before: a service that is started at boot.
+SERVICE = """
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+static int try(const char *address, const char *port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(atoi(port)) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0), r;
+	inet_pton(AF_INET, address, &to.sin_addr);
+	r = connect(fd, (struct sockaddr *)&to, sizeof(to));
+	if (r == 0)
+		write(fd, "x", 1);
+	close(fd);
+	return r;
+}
+int main(int argc, char **argv)
+{
+	int got_out = 0;
+	(void)argc;
+	for (int i = 0; i < 200; i++)
+		got_out |= try(argv[1], argv[2]) == 0;
+	return got_out ? 9 : try(argv[3], argv[4]) == 0 ? 0 : 8;
+}
+"""
+
+
+def test_the_first_instruction_meets_the_rules(lab, tmp_path):
     """No moment in which something gets out: whoever tries at once, and as often as it can."""
+    (tmp_path / "service.c").write_text(SERVICE)
+    words = ["gcc", "-O2", "-w", "-static", "-o", "service", "service.c"]
+    subprocess.run(words, check=True, cwd=tmp_path)
     before = len(lab.service.heard)
-    burst = f"for i in $(seq 40); do echo x >/dev/tcp/{netlab.HOST4}/8080; done 2>/dev/null; true"
+    options = [*filtered(f"tcp://{WEB}:80"), "--file", f"{tmp_path}/service:/service:755"]
+    command = ["/service", netlab.HOST4, "8080", WEB, "80"]
     for _ in range(3):
-        lxe.ok(lab.run("run", *filtered(f"tcp://{WEB}:80"), "--", "bash", "-c", burst))
+        lxe.ok(lab.run("run", *options, "--", *command))
+    # Parked until all of it is there, and released later.
+    lxe.ok(lab.run("create", *options, "late", "--", *command))
+    lxe.ok(lab.run("start", "late"))
+    lxe.ok(lab.run("wait", "late"))
+    lxe.ok(lab.run("destroy", "--force", "late"))
     assert len(lab.service.heard) == before
 
 
@@ -363,15 +400,45 @@ def test_others_forwarding_policy_does_not_matter(lab):
         lab.host.run("iptables", "-X", "DOCKER-USER")
 
 
+def bridge(lab):
+    """A bridge of another engine's: br0 on the host, and two of its containers, as namespaces."""
+    lab.host.ip("link add br0 type bridge", "link set br0 up", "addr add 203.0.113.129/25 dev br0")
+    lab.inet.ip(f"route del local {netlab.NET4} dev lo", "route add local 203.0.113.0/25 dev lo")
+    both = [lab.namespace(f"{lab.host.name}-{n}") for n in ("p", "q")]
+    for n, (space, port) in enumerate(zip(both, ("port0", "port1"))):
+        space.ip(
+            f"link add up0 type veth peer name {port} netns {lab.host.name}",
+            "link set up0 up",
+            f"addr add 203.0.113.{130 + n}/25 dev up0",
+            "route add default via 203.0.113.129",
+        )
+        lab.host.ip(f"link set {port} master br0 up")
+    return both
+
+
 @pytest.mark.parametrize("netfilter", [0, 1])
-def test_with_and_without_br_netfilter(lab, netfilter):
-    was = lab.host.sysctl("net/bridge/bridge-nf-call-iptables")
-    lab.host.sysctl("net/bridge/bridge-nf-call-iptables", netfilter)
-    try:
-        said = speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB} 80", f"tcp {OTHER} 80")
-        assert said == [f"tcp 80 {WEB} hello", "refused"]
-    finally:
-        lab.host.sysctl("net/bridge/bridge-nf-call-iptables", was)
+def test_with_and_without_br_netfilter(netfilter):
+    """What crosses a bridge of the host's goes through its rules or not: ours hold, and are in nobody's way."""
+    with netlab.NetLab() as lab:
+        one, two = bridge(lab)
+        lab.host.sysctl("net/bridge/bridge-nf-call-iptables", netfilter)
+        lab.tcp(one, 7000)
+        lab.tcp(lab.inet, 80)
+        lab.host.run("iptables", "-I", "FORWARD", "-s", "203.0.113.131", "-d", "203.0.113.130")
+        rules = lab.host.all_rules()
+        there = "203.0.113.130"
+        with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT):
+            assert two.call(is_reached, there), "two others on one bridge"
+            assert lab.host.call(is_reached, there)
+            said = speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB} 80", f"tcp {OTHER} 80", f"tcp {there} 7000")
+            assert said == [f"tcp 80 {WEB} hello", "refused", "refused"]
+            said = speak(lab, filtered(f"tcp://{there}:7000"), f"tcp {there} 7000", f"tcp 203.0.113.131 7000")
+            assert said == [f"tcp 7000 {there} hello", "refused"]
+        counted = lab.host.run("iptables", "-vnxL", "FORWARD", "1").split()
+        assert (int(counted[0]) > 0) == bool(netfilter), "did what crosses the bridge meet the rules?"
+        assert lab.host.all_rules() == rules
+        lab.host.run("iptables", "-D", "FORWARD", "1")
+        lab.assert_clean()
 
 
 def test_forwarding_is_as_it_was(lab):

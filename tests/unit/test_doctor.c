@@ -15,6 +15,8 @@ Test(doctor, releases)
 	cr_expect(lxe_release_at_least("6.1.0-18-amd64", 5, 19));
 	cr_expect(lxe_release_at_least("6.18.44-cloud", 6, 18));
 	cr_expect(lxe_release_at_least("10.0.1", 6, 18));
+	cr_expect(lxe_release_at_least("2.89  Copyright (c)", 2, 87), "as dnsmasq says it");
+	cr_expect_not(lxe_release_at_least("2.86test3", 2, 87));
 	cr_expect_not(lxe_release_at_least("5.18.19", 5, 19));
 	cr_expect_not(lxe_release_at_least("5.4.0-100-generic", 5, 19));
 	cr_expect_not(lxe_release_at_least("4.19.0", 5, 1));
