@@ -105,6 +105,11 @@ faultsweep: all
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/faultsweep.py \
 		--seed $(SEED) --points $(POINTS) $(if $(KILL),--kill)
 
+# snapshot, fork, restore and their like ended at each of their system calls.
+.PHONY: layersweep
+layersweep: all
+	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/layersweep.py $(LAYERSWEEP_ARGS)
+
 FUZZ_SECONDS ?= 30
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=$(OBJ)/fuzz/%)

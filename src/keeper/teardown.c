@@ -65,6 +65,9 @@ static void undo_name(struct replay *p, const char *path)
 
 	if (p->t->keep)
 		return;
+	/* Whoever is killed between the two leaves nothing that is kept, instead of something that has no name. */
+	if (p->r == 0)
+		lxe_sandbox_drop(p->t->sandbox->dir, LXE_SANDBOX_RECORD);
 	r = lxe_name_drop(path, p->t->sandbox->id);
 	if (r < 0) {
 		snprintf(text, sizeof(text), "drop the name '%s': %s", path,
@@ -197,8 +200,10 @@ static void replay_journal(struct replay *p)
 /* Those that it alone has led to; what cannot be removed is the next gc's. */
 static bool has_layers(int dir)
 {
-	return faccessat(dir, LXE_SANDBOX_BASE, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-	       faccessat(dir, LXE_SANDBOX_SNAPSHOTS, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	struct stat st;
+
+	return fstatat(dir, LXE_SANDBOX_BASE, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       fstatat(dir, LXE_SANDBOX_SNAPSHOTS, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static void remove_directory(struct replay *p)

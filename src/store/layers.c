@@ -177,8 +177,9 @@ static bool is_empty(int at, const char *name)
 		lxe_close(fd);
 		return fd == -ENOENT;
 	}
-	while (empty && (e = readdir(dir)) != NULL)
+	while (empty && (errno = 0, e = readdir(dir)) != NULL)
 		empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+	empty = empty && errno == 0;
 	closedir(dir);
 	return empty;
 }
@@ -195,12 +196,13 @@ bool lxe_layers_has_pending(int sandbox)
 		lxe_close(fd);
 		return fd != -ENOENT;
 	}
-	while (!pending && (e = readdir(dir)) != NULL) {
+	while (!pending && (errno = 0, e = readdir(dir)) != NULL) {
 		if (e->d_name[0] == '.')
 			continue;
 		snprintf(upper, sizeof(upper), "%s/u", e->d_name);
 		pending = !is_empty(dirfd(dir), upper);
 	}
+	pending = pending || (!e && errno);
 	closedir(dir);
 	return pending;
 }
@@ -267,10 +269,11 @@ int lxe_layer_freeze(int layers, int sandbox, uint32_t owner, struct lxe_base *r
 {
 	struct lxe_layer below = { 0 }, layer = { .owner = owner };
 	struct lxe_base base = { 0 };
+	struct stat st;
 	int r;
 
 	r = lxe_base_read(sandbox, &base);
-	if (r == 0 && faccessat(sandbox, LXE_LAYER_FILES, F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
+	if (r == 0 && fstatat(sandbox, LXE_LAYER_FILES, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 		if (errno != ENOENT)
 			return -errno;
 		*ret = base;

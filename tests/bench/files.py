@@ -8,6 +8,7 @@ from report import Section
 
 BINDS = 10
 SIZE_MIB = 256
+MANY = 100_000
 COPIED = re.compile(r"copied, ([\d.e-]+) s")
 
 
@@ -76,6 +77,33 @@ def throughput(work, options):
     return section
 
 
+def forks(work, options):
+    """A sandbox that has written so many files, and one more on the same layers, again and again."""
+    section = Section("fork", f"another sandbox with the files of one, {MANY} and none, ms")
+    samples = {}
+    for n in (MANY, 0):
+        name = f"fork{work.disk.name[-4:]}-{n}"
+        script = f"mkdir /srv/many; cd /srv/many; seq {n} | xargs -r -n 1000 touch"
+        work.call(*work.lxc_exec("create", name, "--", "sleep", "1000"))
+        work.call(*work.lxc_exec("start", name))
+        work.call(*work.lxc_exec("exec", name, "--", "sh", "-c", script))
+        work.call(*work.lxc_exec("kill", name))
+        values = []
+        for i in range(options.count):
+            took, status = measure.one_shot(work.lxc_exec("fork", name, f"{name}-{i}"), work.env)
+            if status:
+                raise measure.Failed(f"fork: status {status}")
+            values.append(took)
+        for i in range(options.count):
+            work.call(*work.lxc_exec("destroy", f"{name}-{i}"))
+        work.call(*work.lxc_exec("destroy", name))
+        samples[n] = measure.summary(values)
+        section.row(f"fork, {n} files", samples[n])
+    section.target(f"fork of {MANY} files", samples[MANY]["p50"], 10.0, "ms")
+    return section
+
+
 def files(work, options):
     yield adds(work, options)
+    yield forks(work, options)
     yield throughput(work, options)

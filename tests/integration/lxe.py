@@ -430,9 +430,11 @@ class World:
             for path in top.iterdir() if top.is_dir() else ():
                 with contextlib.suppress(FileNotFoundError):  # gone by now
                     yield f"sandbox directory {path}: {sorted(os.listdir(path))}"
-        names = self.state / "names"
-        for path in names.iterdir() if names.is_dir() else ():
-            yield f"name {path}"
+        # What they are layers of is gone by now.
+        for kind in ("names", "layers"):
+            top = self.state / kind
+            for path in top.iterdir() if top.is_dir() else ():
+                yield f"{kind[:-1]} {path}"
         for top in ("/run/lxc", "/run/lock/lxc", "/var/lib/lxc"):
             for path in Path(top).rglob("*") if Path(top).is_dir() else ():
                 name = str(path)
@@ -475,7 +477,7 @@ class World:
         while any(True for _ in self.our_processes()) and time.monotonic() < end:
             pause(0.01)
         self.run("gc")
-        for top in (self.sandboxes, self.kept, self.state / "names"):
+        for top in (self.sandboxes, self.kept, self.state / "names", self.state / "layers"):
             for path in top.iterdir() if top.is_dir() else ():
                 path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
 
