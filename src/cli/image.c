@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/image_use.h"
 #include "cli/print.h"
-#include "client/client.h"
 #include "rootfs/images.h"
 #include "store/outcome.h"
 
@@ -101,49 +101,32 @@ int lxe_cli_image_ls(int argc, char **argv)
 	return lxe_cli_end(&cli, r, 0);
 }
 
-/* Act on one image: 0, or a negative errno; -ECANCELED with *signal when one has ended it. */
-typedef int (*image_act)(struct lxe_cli *cli, const char *name, int *signal);
-
-static int build(struct lxe_cli *cli, const char *name, int *signal)
+/* Kept sandboxes will run on it again; --force takes it from them, but from none that runs. */
+static int rm(struct lxe_cli *cli, const char *name)
 {
-	return lxe_client_image_build(&cli->dirs, name, signal, &cli->err);
-}
+	int r = lxe_image_check_name(name, &cli->err);
 
-static int rm(struct lxe_cli *cli, const char *name, int *signal)
-{
-	int r = lxe_image_remove(cli->dirs.state, name, &cli->err);
-
-	(void)signal;
+	if (r == 0 && !cli->req.force)
+		r = lxe_image_refuse_used(cli, name);
+	if (r == 0)
+		r = lxe_image_remove(cli->dirs.state, name, &cli->err);
 	if (r == -ENOENT)
 		lxe_hint(&cli->err, "lxc-exec image ls lists what there is");
 	return r;
 }
 
-/* Do the same to each image that was named, and stop at the first failure. */
-static int each(enum lxe_verb verb, int argc, char **argv, image_act act, const char *done)
+int lxe_cli_image_rm(int argc, char **argv)
 {
 	struct lxe_cli cli;
-	int r, signal = 0;
+	int r;
 
-	r = lxe_cli_begin(&cli, verb, false, argc, argv);
+	r = lxe_cli_begin(&cli, LXE_VERB_IMAGE_RM, false, argc, argv);
 	if (r == 0)
 		r = lxe_cli_want_some(&cli, "the name of an image");
 	for (int i = 0; r == 0 && i < cli.argc; i++) {
-		r = act(&cli, cli.argv[i], &signal);
+		r = rm(&cli, cli.argv[i]);
 		if (r == 0 && cli.req.spec.verbose >= 0)
-			lxe_print_note("image '%s' %s", cli.argv[i], done);
+			lxe_print_note("image '%s' removed", cli.argv[i]);
 	}
-	if (signal)
-		return lxe_cli_end(&cli, 0, LXE_EXIT_SIGNAL + signal);
 	return lxe_cli_end(&cli, r, 0);
-}
-
-int lxe_cli_image_build(int argc, char **argv)
-{
-	return each(LXE_VERB_IMAGE_BUILD, argc, argv, build, "built");
-}
-
-int lxe_cli_image_rm(int argc, char **argv)
-{
-	return each(LXE_VERB_IMAGE_RM, argc, argv, rm, "removed");
 }

@@ -2,13 +2,17 @@
 
 #include "cli/cli.h"
 #include "cli/command.h"
+#include "client/defaults.h"
 
 static int run_command(struct lxe_cli *cli, int *status)
 {
-	int r = lxe_cli_want_some(cli, "the command");
+	int r = lxe_command_set(cli, cli->argv, (size_t)cli->argc);
 
+	/* An image may have a command of its own. */
 	if (r == 0)
-		r = lxe_command_set(cli, cli->argv, (size_t)cli->argc);
+		r = lxe_defaults_apply(&cli->req.spec, &cli->dirs, &cli->err);
+	if (r == 0 && !cli->req.spec.argv.n)
+		r = lxe_cli_want_some(cli, "the command");
 	return r < 0 ? r : lxe_command_run(cli, status);
 }
 
@@ -19,6 +23,8 @@ static int run_shell(struct lxe_cli *cli, int *status)
 
 	if (r == 0)
 		r = lxe_command_set_shell(cli);
+	if (r == 0 && !name)
+		r = lxe_defaults_apply(&cli->req.spec, &cli->dirs, &cli->err);
 	if (r < 0)
 		return r;
 	return name ? lxe_command_exec(cli, name, status) : lxe_command_run(cli, status);

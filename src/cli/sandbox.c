@@ -10,6 +10,7 @@
 #include "cli/print.h"
 #include "client/again.h"
 #include "client/client.h"
+#include "client/defaults.h"
 #include "client/manage.h"
 
 /* Of one sandbox; `status` is what to exit with when all is well. */
@@ -181,8 +182,11 @@ static int create(struct lxe_cli *cli, int *status)
 	/* The caller may go away: nothing of his is held open, unless he wants so. */
 	if (spec->tty == LXE_TTY_AUTO)
 		spec->tty = LXE_TTY_ON;
-	r = first < cli->argc ? lxe_command_set(cli, cli->argv + first, (size_t)(cli->argc - first))
-			      : lxe_command_set_shell(cli);
+	r = lxe_command_set(cli, cli->argv + first, (size_t)(cli->argc - first));
+	if (r == 0)
+		r = lxe_defaults_apply(spec, &cli->dirs, &cli->err);
+	if (r == 0 && !spec->argv.n)
+		r = lxe_command_set_shell(cli);
 	if (r == 0)
 		r = lxe_command_check(cli);
 	if (r < 0)

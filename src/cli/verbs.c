@@ -225,36 +225,7 @@ static const struct lxe_verb_info table[] = {
 		.examples = { { "lxc-exec inspect box", "everything about it" } },
 		.main = lxe_cli_inspect,
 	},
-	{
-		.name = "image ls",
-		.verb = LXE_VERB_IMAGE_LS,
-		.usage = "[--format table|json]",
-		.summary = "list the images",
-		.text = "Lists the images that sandboxes can start from.",
-		.examples = { { "lxc-exec image ls --format json", "for a program" } },
-		.main = lxe_cli_image_ls,
-	},
-	{
-		.name = "image build",
-		.verb = LXE_VERB_IMAGE_BUILD,
-		.usage = "[OPTIONS] NAME...",
-		.summary = "build an image from the template of its name",
-		.text = "Builds images: host (this machine's own programs, read-only; it is built "
-			"when it is first used) and busybox. An image of that name that exists is "
-			"replaced.",
-		.examples = { { "lxc-exec image build busybox", "make the busybox image" } },
-		.main = lxe_cli_image_build,
-	},
-	{
-		.name = "image rm",
-		.verb = LXE_VERB_IMAGE_RM,
-		.usage = "[OPTIONS] NAME...",
-		.summary = "remove an image",
-		.text = "Removes images, half-built ones as well. An image that a sandbox runs on "
-			"stays.",
-		.examples = { { "lxc-exec image rm busybox", "remove the busybox image" } },
-		.main = lxe_cli_image_rm,
-	},
+#include "cli/verbs_image.inc"
 	{
 		.name = "stats",
 		.verb = LXE_VERB_STATS,
@@ -366,7 +337,8 @@ const struct lxe_verb_info *lxe_verb_find(int argc, char **argv, int *words, str
 			lxe_fail_msg(err, -EINVAL, "image: there is no verb '%s'", argv[1]);
 		else
 			lxe_fail_msg(err, -EINVAL, "image: a verb is missing");
-		lxe_hint(err, "lxc-exec image ls, lxc-exec image build, lxc-exec image rm");
+		lxe_hint(err,
+			"lxc-exec help image explains ls, inspect, build, import, export and rm");
 		return NULL;
 	}
 	lxe_fail_msg(err, -EINVAL, "there is no verb '%s'", argc > 0 ? argv[0] : "");

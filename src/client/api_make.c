@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "client/api.h"
+#include "client/defaults.h"
 #include "client/client.h"
 #include "client/make.h"
 #include "client/network.h"
@@ -79,12 +80,24 @@ static int check(const struct lxe_options *o, struct lxe_err *err)
 	return 0;
 }
 
+/* The spec's parts are the options' own: it borrows these as well. */
+static void say_defaults(struct lxe_spec *spec, struct lxe_defaults *defaults)
+{
+	if (defaults->config.env.n)
+		spec->env = defaults->env;
+	if (!spec->user)
+		spec->user = defaults->config.user;
+	if (!spec->cwd)
+		spec->cwd = defaults->config.cwd;
+}
+
 static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint64_t end,
 	struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int null = -EBADF, spill = -EBADF, secrets = -EBADF;
 	LXE_AUTOCLOSE int result = -EBADF, learn = -EBADF;
 	LXE_AUTOFREE char *profile = NULL, *proxy = NULL, *userinfo = NULL;
+	struct lxe_defaults defaults __attribute__((cleanup(lxe_defaults_release)));
 	struct lxe_spec spec = lxe_api_spec(o);
 	int left = lxe_api_left(end), r;
 	struct lxe_make m = {
@@ -96,6 +109,10 @@ static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint6
 		.control = -EBADF,
 	};
 
+	r = lxe_defaults_read(&defaults, &spec, &o->dirs, err);
+	if (r < 0)
+		return r;
+	say_defaults(&spec, &defaults);
 	lxe_msg_init(&m.request, LXE_MSG_CREATE);
 	m.request.flags = LXE_CREATE_HOLD;
 	m.request.begun_us = sys_now_us();

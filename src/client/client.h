@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "client/registry.h"
 #include "policy/spec.h"
+#include "proto/msg.h"
 #include "store/dirs.h"
 #include "store/outcome.h"
 
@@ -47,12 +48,22 @@ int lxe_client_open_spill(
 
 int lxe_client_open_result(const char *where, struct lxe_err *err);
 
+/* Something that the keeper's program does with images (enum lxe_image_job in proto/msg.h). */
+struct lxe_image_task {
+	enum lxe_image_job job;
+	const char *name;
+	struct lxe_strv words; /* the job's; owned */
+	int source, output;    /* for those that have one; -EBADF: none */
+	/* What is printed meanwhile; NULL: nobody wants to know. */
+	void (*say)(void *arg, const char *text, size_t len);
+	void *arg;
+};
+
 /*
- * Build the image `name` from the template of that name, in the keeper's program. Blocks HUP, INT,
- * TERM and QUIT, for good: one that comes meanwhile ends the build, leaves nothing of it, and is
+ * Do it. Blocks HUP, INT, TERM and QUIT, for good: one that comes meanwhile ends it, leaves nothing of it, and is
  * -ECANCELED with its number in *signal. Returns when the keeper has ended.
  */
-int lxe_client_image_build(
-	const struct lxe_dirs *dirs, const char *name, int *signal, struct lxe_err *err);
+int lxe_client_image(const struct lxe_dirs *dirs, const struct lxe_image_task *task, int *signal,
+	struct lxe_err *err);
 
 #endif

@@ -1,10 +1,11 @@
-/* Building an image: the keeper's program does it, because the client does not link liblxc. */
+/* Making images: the keeper's program does it, because the client does not link liblxc. */
 #include "client/client.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/signalfd.h>
 
 #include "base/cleanup.h"
@@ -49,14 +50,33 @@ static int watch_signals(struct build *b, struct lxe_err *err)
 	return b->signals < 0 ? lxe_fail(err, b->signals, "receive signals") : 0;
 }
 
-static int ask(const struct build *b, const struct lxe_dirs *dirs, const char *name)
+static int pack_words(struct lxe_msg *msg, const struct lxe_strv *words)
+{
+	for (size_t i = 0; i < words->n; i++) {
+		size_t len = strlen(words->v[i]) + 1;
+
+		if (msg->n_bytes + len > sizeof(msg->bytes))
+			return -E2BIG;
+		memcpy(msg->bytes + msg->n_bytes, words->v[i], len);
+		msg->n_bytes += len;
+	}
+	return 0;
+}
+
+static int ask(
+	const struct build *b, const struct lxe_dirs *dirs, const struct lxe_image_task *task)
 {
 	struct lxe_msg msg;
 	int r;
 
 	lxe_msg_init(&msg, LXE_MSG_BUILD);
 	msg.dirs = *dirs;
-	r = lxe_format(msg.image, sizeof(msg.image), "%s", name);
+	msg.flags = task->job;
+	msg.fds[LXE_FD_STDIN] = task->source;
+	msg.fds[LXE_FD_STDOUT] = task->output;
+	r = lxe_format(msg.image, sizeof(msg.image), "%s", task->name);
+	if (r == 0)
+		r = pack_words(&msg, &task->words);
 	return r < 0 ? r : lxe_msg_send(b->control, &msg);
 }
 
@@ -84,18 +104,22 @@ static int left_ms(const struct build *b)
 	return now < b->end ? (int)(b->end - now) : 0;
 }
 
-static int take_answer(const struct build *b, struct lxe_msg *msg)
+/* 1: that was the answer. */
+static int take_message(
+	const struct build *b, const struct lxe_image_task *task, struct lxe_msg *msg)
 {
 	int r = lxe_msg_recv(b->control, msg);
 
 	if (r > 0 && msg->type == LXE_MSG_DONE)
-		return 0;
+		return 1;
+	if (r > 0 && msg->type == LXE_MSG_DATA && task->say)
+		task->say(task->arg, (const char *)msg->bytes, msg->n_bytes);
 	if (r > 0)
 		lxe_msg_release(msg);
-	return r < 0 ? r : -EPIPE;
+	return r == 0 ? -EPIPE : r < 0 ? r : 0;
 }
 
-static int await_answer(struct build *b, struct lxe_msg *msg)
+static int await_answer(struct build *b, const struct lxe_image_task *task, struct lxe_msg *msg)
 {
 	for (;;) {
 		struct pollfd polled[] = {
@@ -110,9 +134,11 @@ static int await_answer(struct build *b, struct lxe_msg *msg)
 			return -errno;
 		if (r < 0)
 			continue;
-		if (polled[0].revents)
-			return take_answer(b, msg);
-		take_signal(b);
+		if (polled[1].revents)
+			take_signal(b);
+		r = polled[0].revents ? take_message(b, task, msg) : 0;
+		if (r != 0)
+			return r < 0 ? r : 0;
 	}
 }
 
@@ -135,31 +161,31 @@ static int start(struct build *b, const struct lxe_dirs *dirs, struct lxe_err *e
 }
 
 /* A keeper without an answer is stuck or dead; the template dies with it, and gc finds the rest. */
-static int serve(
-	struct build *b, const struct lxe_dirs *dirs, const char *name, struct lxe_err *err)
+static int serve(struct build *b, const struct lxe_dirs *dirs, const struct lxe_image_task *task,
+	struct lxe_err *err)
 {
 	struct lxe_msg msg;
 	int status, r;
 
 	lxe_msg_init(&msg, 0);
-	r = ask(b, dirs, name);
+	r = ask(b, dirs, task);
 	if (r == 0)
-		r = await_answer(b, &msg);
+		r = await_answer(b, task, &msg);
 	if (r < 0)
 		kill(b->keeper, SIGKILL);
 	sys_wait(b->keeper, &status);
 	if (b->signal)
 		r = -ECANCELED;
 	else if (r < 0)
-		r = lxe_fail_msg(err, -EIO, "build image '%s': the keeper died", name);
+		r = lxe_fail_msg(err, -EIO, "image '%s': the keeper died", task->name);
 	else
 		r = judge(&msg.outcome, err);
 	lxe_msg_release(&msg);
 	return r;
 }
 
-int lxe_client_image_build(
-	const struct lxe_dirs *dirs, const char *name, int *signal, struct lxe_err *err)
+int lxe_client_image(const struct lxe_dirs *dirs, const struct lxe_image_task *task, int *signal,
+	struct lxe_err *err)
 {
 	struct build b = { .control = -EBADF, .signals = -EBADF };
 	int r;
@@ -168,7 +194,7 @@ int lxe_client_image_build(
 	if (r == 0)
 		r = start(&b, dirs, err);
 	if (r == 0)
-		r = serve(&b, dirs, name, err);
+		r = serve(&b, dirs, task, err);
 	if (b.signal)
 		*signal = b.signal;
 	lxe_close(b.signals);

@@ -15,6 +15,7 @@ struct lxe_template {
 	const char *path;	     /* absolute, of the executable */
 	const char *lxcpath;	     /* absolute; the result is lxcpath/name/rootfs */
 	const char *name;	     /* of the container */
+	char *const *argv;	     /* further words for the template; NULL: none */
 	const struct lxe_dirs *dirs; /* stay visible to the template */
 	int lock;		     /* kept open by the template and all it starts */
 	int timeout_ms;		     /* how long it may take */

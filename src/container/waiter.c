@@ -25,3 +25,9 @@ int lxe_waiter_pause(const struct lxe_waiter *w, int ms)
 	r = lxe_waiter_wait(w, never, ms);
 	return r == -ETIMEDOUT ? 0 : r;
 }
+
+void lxe_waiter_say(const struct lxe_waiter *w, const char *text, size_t len)
+{
+	if (w && w->say)
+		w->say(w->arg, text, len);
+}

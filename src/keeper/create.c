@@ -105,7 +105,7 @@ static int open_image(struct lxe_keeper *k, struct lxe_err *err)
 	r = lxe_image_open(&k->image, dirs->state, name, &missing);
 	if (r == -ENOENT && lxe_image_has_template(dirs, name)) {
 		tell_building(k);
-		r = lxe_keeper_make_image(k, name, false, err);
+		r = lxe_keeper_make_image(k, name, err);
 		return r < 0 ? r : lxe_image_open(&k->image, dirs->state, name, err);
 	}
 	if (r < 0 && err)

@@ -108,12 +108,11 @@ void lxe_keeper_lap(struct lxe_keeper *k, enum lxe_span span);
  */
 int lxe_keeper_run(int control, char *title, const struct lxe_err *early);
 
-/* build.c: serve one request to build an image. An end of the client, its STOP or a signal ends the build. */
+/* build.c: serve one request to make or read an image. An end of the client, its STOP or a signal ends the build. */
 int lxe_keeper_build(int control, const struct lxe_err *early);
 
-/* build.c: build an image in the request's dirs. -ECANCELED when it was ended from outside. */
-int lxe_keeper_make_image(
-	struct lxe_keeper *k, const char *name, bool replace, struct lxe_err *err);
+/* build.c: build an image that is missing in the request's dirs. -ECANCELED when it was ended from outside. */
+int lxe_keeper_make_image(struct lxe_keeper *k, const char *name, struct lxe_err *err);
 
 /* What a keeper of either kind begins with: loop, signals, its client, being a subreaper; and ends with. */
 int lxe_keeper_set_up(struct lxe_keeper *k, int control, struct lxe_err *err);

@@ -37,6 +37,9 @@ enum lxe_verb {
 	LXE_VERB_SNAPSHOT = 1 << 24,
 	LXE_VERB_RESTORE = 1 << 25,
 	LXE_VERB_FORK = 1 << 26,
+	LXE_VERB_IMAGE_IMPORT = 1 << 28,
+	LXE_VERB_IMAGE_EXPORT = 1 << 29,
+	LXE_VERB_IMAGE_INSPECT = 1 << 30,
 };
 
 /* Where an option may stand in a profile. */

@@ -34,6 +34,8 @@ void lxe_request_release(struct lxe_request *req)
 {
 	lxe_spec_release(&req->spec);
 	free(req->profile);
+	free(req->include);
+	free(req->mirror);
 	*req = (struct lxe_request){ 0 };
 }
 

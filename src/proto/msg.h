@@ -33,7 +33,8 @@
  *     WATCH                             ───►   role watch
  *             ◄───  SNAPSHOT modes, size       the next `size` bytes of DATA are what is there already
  *             ◄───  DATA     bytes
- *     BUILD   image                     ───►   instead of CREATE: build an image, answered by DONE
+ *     BUILD   image, job, words         ───►   instead of CREATE: make or read an image, answered by DONE
+ *             ◄───  DATA     bytes              what is printed meanwhile
  */
 #ifndef LXE_PROTO_MSG_H
 #define LXE_PROTO_MSG_H
@@ -96,6 +97,13 @@ enum lxe_role {
 /* Of ATTACH: whoever drives now is asked to leave. */
 #define LXE_ATTACH_TAKE_OVER 1u
 
+/* Of BUILD: what is to be done, instead of bits. Its words are in `bytes`, each with the zero that ends it. */
+enum lxe_image_job {
+	LXE_JOB_BUILD,	/* run the template; words: its further options */
+	LXE_JOB_IMPORT, /* words: kind, path, tag, "force" or nothing; LXE_FD_STDIN: the source */
+	LXE_JOB_EXPORT, /* LXE_FD_STDOUT: where the archive goes */
+};
+
 #define LXE_MODES_MAX 768 /* bytes of a struct lxe_modes (terminal/modes.h), and room */
 #define LXE_DATA_MAX 4096
 
@@ -132,7 +140,7 @@ struct lxe_msg {
 	char id[LXE_ID_LEN + 1]; /* of the sandbox */
 	/* BUILD */
 	char image[256];
-	/* CREATE, EXEC, STOP, ATTACH: the bits above */
+	/* CREATE, EXEC, STOP, ATTACH: the bits above; BUILD: the job */
 	uint32_t flags;
 	/* HELLO */
 	unsigned char nonce[LXE_NONCE_LEN]; /* the sandbox's */
@@ -150,7 +158,7 @@ struct lxe_msg {
 	unsigned char modes[LXE_MODES_MAX];
 	uint16_t rows, cols;
 	uint64_t size;
-	/* DATA */
+	/* DATA, BUILD */
 	unsigned char bytes[LXE_DATA_MAX];
 	size_t n_bytes;
 };

@@ -67,8 +67,9 @@ uint32_t lxe_msg_fields_of(enum lxe_msg_type type)
 	uint32_t always = BIT(FIELD_VERSION) | BIT(FIELD_TYPE) | BIT(FIELD_ROLES);
 
 	switch (type) {
-	case LXE_MSG_CREATE:
 	case LXE_MSG_BUILD:
+		return lxe_msg_fields_of(LXE_MSG_CREATE) | BIT(FIELD_BYTES);
+	case LXE_MSG_CREATE:
 		return always | BIT(FIELD_BEGUN) | BIT(FIELD_STATE) | BIT(FIELD_LIBEXEC) |
 		       BIT(FIELD_DATA) | BIT(FIELD_IMAGE) | BIT(FIELD_ID) | BIT(FIELD_TTY_SAVED) |
 		       BIT(FIELD_TTY_RAW) | BIT(FIELD_FLAGS);

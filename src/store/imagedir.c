@@ -16,12 +16,25 @@
 #include "store/rootless.h"
 #include "sys/fd.h"
 
+/* How many bytes of it are a word that may stand alone. */
+static size_t word_length(const char *text)
+{
+	if (text[0] == '.' || text[0] == '-')
+		return 0;
+	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+			    "0123456789._-");
+}
+
 static bool name_is_valid(const char *name)
 {
-	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				"0123456789._-");
+	size_t n = word_length(name), m;
 
-	return n > 0 && n <= LXE_IMAGE_NAME_MAX && !name[n] && name[0] != '.' && name[0] != '-';
+	if (n == 0 || strlen(name) > LXE_IMAGE_NAME_MAX)
+		return false;
+	if (name[n] != ':')
+		return !name[n];
+	m = word_length(name + n + 1);
+	return m > 0 && !name[n + 1 + m];
 }
 
 int lxe_image_check_name(const char *name, struct lxe_err *err)
@@ -102,6 +115,10 @@ static int parse_record(struct lxe_image_record *ret, const json_t *json)
 	if (copy_string(record.created_at, sizeof(record.created_at),
 		    json_object_get(json, "created_at")) < 0)
 		return -EBADMSG;
+	/* Records of before it have none. */
+	if (json_object_get(json, "source") && copy_string(record.source, sizeof(record.source),
+						       json_object_get(json, "source")) < 0)
+		return -EBADMSG;
 	if (!json_is_boolean(host_trees) || !json_is_integer(size) || json_integer_value(size) < 0)
 		return -EBADMSG;
 	record.host_trees = json_is_true(host_trees);
@@ -149,6 +166,11 @@ static char *format_record(const struct lxe_image_record *record)
 	json_t *json = json_pack("{s:s, s:s, s:s, s:b, s:I}", "name", record->name, "created_at",
 		record->created_at, "template", record->template, "host_trees",
 		(int)record->host_trees, "size", (json_int_t)record->size);
+	/* A path that is no UTF-8 is not said. */
+	json_t *source = record->source[0] ? json_string(record->source) : NULL;
+
+	if (source && json)
+		json_object_set_new(json, "source", source);
 	char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
 
 	json_decref(json);

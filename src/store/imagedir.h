@@ -19,12 +19,14 @@
 struct lxe_image_record {
 	char name[LXE_IMAGE_NAME_MAX + 1];
 	char template[LXE_IMAGE_NAME_MAX + 1];
+	char source[256];    /* where that was found; empty: nowhere in particular */
 	char created_at[32]; /* RFC 3339, UTC */
 	bool host_trees;
 	uint64_t size; /* bytes on disk */
 };
 
-/* Letters, digits, '.', '_' and '-', not a dot or a dash first: otherwise -EINVAL, described. */
+/* Letters, digits, '.', '_' and '-', not a dot or a dash first, and perhaps ':' and a release of the same letters:
+ * otherwise -EINVAL, described. */
 int lxe_image_check_name(const char *name, struct lxe_err *err);
 
 /* Open STATE/images, made first if it is missing and `make` is set. */

@@ -4,19 +4,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 
-/* What is done with each entry, children before their directory. `st` was taken without following. */
-typedef int (*visit_fn)(void *arg, int at, const char *name, const struct stat *st);
+#define DEEP_TRIES 1000 /* names for what is moved up */
 
 struct walk {
-	visit_fn visit;
+	sys_tree_visit visit;
 	void *arg;
 	dev_t dev;
+	int top;	    /* what is too deep is moved into it, if it is not negative */
+	unsigned int moved; /* how often that was done */
 };
 
 static int walk_entry(struct walk *w, int at, const char *name, unsigned int depth);
@@ -32,6 +34,23 @@ static DIR *open_stream(int at, const char *name)
 	return dir;
 }
 
+/* Somebody else may have made the tree, and any name in it. */
+static int move_up(struct walk *w, int at, const char *name)
+{
+	char up[32];
+
+	for (unsigned int tries = 0; tries < DEEP_TRIES; tries++) {
+		snprintf(up, sizeof(up), ".lxe-deep-%u", w->moved + tries);
+		if (renameat2(at, name, w->top, up, RENAME_NOREPLACE) == 0) {
+			w->moved += tries + 1;
+			return 0;
+		}
+		if (errno != EEXIST)
+			return -errno;
+	}
+	return -ELOOP;
+}
+
 /* Goes on after a failure, so that as much as possible is done; reports the first. */
 static int walk_children(struct walk *w, int at, const char *name, unsigned int depth)
 {
@@ -40,7 +59,7 @@ static int walk_children(struct walk *w, int at, const char *name, unsigned int 
 	DIR *dir;
 
 	if (depth >= SYS_TREE_DEPTH_MAX)
-		return -ELOOP;
+		return w->top >= 0 ? move_up(w, at, name) : -ELOOP;
 	dir = open_stream(at, name);
 	if (!dir)
 		return -errno;
@@ -84,15 +103,21 @@ static int walk_entry(struct walk *w, int at, const char *name, unsigned int dep
 	return first < 0 ? first : r;
 }
 
-static int walk_tree(int at, const char *name, visit_fn visit, void *arg)
+static int walk_tree(struct walk *w, int at, const char *name)
 {
-	struct walk w = { .visit = visit, .arg = arg };
 	struct stat st;
 
 	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	w.dev = st.st_dev;
-	return walk_entry(&w, at, name, 0);
+	w->dev = st.st_dev;
+	return walk_entry(w, at, name, 0);
+}
+
+int sys_tree_walk(int at, const char *name, sys_tree_visit visit, void *arg)
+{
+	struct walk w = { .visit = visit, .arg = arg, .top = -EBADF };
+
+	return walk_tree(&w, at, name);
 }
 
 static int remove_entry(void *arg, int at, const char *name, const struct stat *st)
@@ -112,15 +137,24 @@ static int add_size(void *arg, int at, const char *name, const struct stat *st)
 
 int sys_tree_remove(int at, const char *name)
 {
-	int r = walk_tree(at, name, remove_entry, NULL);
+	struct walk w = { .visit = remove_entry };
+	unsigned int moved;
+	int r;
 
+	do {
+		w.top = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		moved = w.moved;
+		r = walk_tree(&w, at, name);
+		lxe_close(w.top);
+		/* The rest of a tree that was too deep lies at its top now. */
+	} while (w.moved > moved && r < 0);
 	return r == -ENOENT ? 0 : r;
 }
 
 int sys_tree_size(int at, const char *name, uint64_t *ret)
 {
 	uint64_t size = 0;
-	int r = walk_tree(at, name, add_size, &size);
+	int r = sys_tree_walk(at, name, add_size, &size);
 
 	if (r < 0)
 		return r;

@@ -316,8 +316,8 @@ Test(options, verbs_are_found)
 	cr_assert_str_eq(verb_of(2, WORDS("run", "-t")), "run 1");
 	cr_assert_str_eq(verb_of(3, WORDS("image", "ls", "x")), "image ls 2");
 	cr_assert_str_eq(verb_of(1, WORDS("image")),
-		"image: a verb is missing (lxc-exec image ls, lxc-exec image build, lxc-exec "
-		"image rm)");
+		"image: a verb is missing (lxc-exec help image explains ls, inspect, build, import, "
+		"export and rm)");
 	cr_assert_str_eq(verb_of(1, WORDS("make")),
 		"there is no verb 'make' (a command is run by: lxc-exec run -- make)");
 	cr_assert_str_eq(verb_of(1, WORDS("shel")),
