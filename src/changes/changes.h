@@ -144,7 +144,7 @@ int lxe_changes_write(const struct lxe_changes *c, enum lxe_changes_format forma
 
 /*
  * Look whether somebody has changed the source since: sets `conflict` of what is selected and tells how many have
- * one. Errs on the side of a conflict where it cannot be known; see docs/adr/0015.
+ * one. Errs on the side of a conflict where it cannot be known; see docs/adr/0016.
  */
 int lxe_changes_check(struct lxe_changes *c, size_t *ret_conflicts, struct lxe_err *err);
 
