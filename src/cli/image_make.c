@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/image_recipe.h"
 #include "cli/image_said.h"
 #include "cli/print.h"
 #include "client/client.h"
@@ -72,6 +73,10 @@ int lxe_cli_image_build(int argc, char **argv)
 	int r, signal = 0;
 
 	r = lxe_cli_begin(&cli, LXE_VERB_IMAGE_BUILD, false, argc, argv);
+	if (r == 0 && cli.req.recipe) {
+		r = lxe_cli_image_recipe(&cli, &signal);
+		return end(&cli, r, signal);
+	}
 	if (r == 0)
 		r = lxe_cli_want_some(&cli, "the name of an image");
 	for (int i = 0; r == 0 && i < cli.argc; i++) {

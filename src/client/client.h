@@ -53,6 +53,7 @@ struct lxe_image_task {
 	enum lxe_image_job job;
 	const char *name;
 	struct lxe_strv words; /* the job's; owned */
+	int config;	       /* of LXE_JOB_IMPORT: what the image is to say; 0 or less: nothing */
 	int source, output;    /* for those that have one; -EBADF: none */
 	/* What is printed meanwhile; NULL: nobody wants to know. */
 	void (*say)(void *arg, const char *text, size_t len);

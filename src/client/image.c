@@ -74,6 +74,7 @@ static int ask(
 	msg.flags = task->job;
 	msg.fds[LXE_FD_STDIN] = task->source;
 	msg.fds[LXE_FD_STDOUT] = task->output;
+	msg.fds[LXE_FD_SPEC] = task->config > 0 ? task->config : -EBADF;
 	r = lxe_format(msg.image, sizeof(msg.image), "%s", task->name);
 	if (r == 0)
 		r = pack_words(&msg, &task->words);

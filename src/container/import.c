@@ -40,8 +40,15 @@ static const char *kind_name(enum lxe_import_kind kind)
 		return "directory";
 	case LXE_IMPORT_OCI:
 		return "oci";
+	case LXE_IMPORT_RECIPE:
+		return "recipe";
 	}
 	return "";
+}
+
+static bool is_archive(enum lxe_import_kind kind)
+{
+	return kind == LXE_IMPORT_TAR || kind == LXE_IMPORT_RECIPE;
 }
 
 /* In the worker. */
@@ -52,7 +59,7 @@ static int unpack(void *arg, int parent, struct lxe_err *err)
 	const struct lxe_confined confined = {
 		.target = i->target,
 		.work = i->scratch,
-		.source = import->kind == LXE_IMPORT_TAR ? -EBADF : import->source,
+		.source = is_archive(import->kind) ? -EBADF : import->source,
 		.source_path = import->path,
 		.userns = i->userns,
 	};
@@ -67,6 +74,7 @@ static int unpack(void *arg, int parent, struct lxe_err *err)
 		return r;
 	switch (import->kind) {
 	case LXE_IMPORT_TAR:
+	case LXE_IMPORT_RECIPE:
 		r = lxe_unpack_tar(import->source, err);
 		break;
 	case LXE_IMPORT_DIR:
@@ -130,6 +138,21 @@ static int take_config(const struct importing *i, int image, struct lxe_err *err
 	return r;
 }
 
+/* What whoever has made the archive wants to be said; its maker is the caller himself. */
+static int put_config(const struct lxe_import *import, int image, struct lxe_err *err)
+{
+	struct lxe_image_config config = { 0 };
+	int r;
+
+	if (!import->config)
+		return 0;
+	r = lxe_image_config_parse_oci(&config, import->config, strlen(import->config), err);
+	if (r == 0 && (r = lxe_image_config_write(&config, image)) < 0)
+		lxe_fail(err, r, "write its configuration");
+	lxe_image_config_release(&config);
+	return r;
+}
+
 static int make_dir(int at, const char *name)
 {
 	int fd;
@@ -165,6 +188,8 @@ static int fill(void *arg, const struct lxe_image_work *work, struct lxe_err *er
 	i.scratch = scratch;
 	i.lock = work->images;
 	r = run_worker(&i, err);
+	if (r == 0)
+		r = put_config(i.import, image, err);
 	return r < 0 || i.import->kind != LXE_IMPORT_OCI ? r : take_config(&i, image, err);
 }
 

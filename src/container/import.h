@@ -12,14 +12,16 @@
 #include "container/waiter.h"
 #include "store/dirs.h"
 
-enum lxe_import_kind { LXE_IMPORT_TAR = 1, LXE_IMPORT_DIR, LXE_IMPORT_OCI };
+enum lxe_import_kind { LXE_IMPORT_TAR = 1, LXE_IMPORT_DIR, LXE_IMPORT_OCI, LXE_IMPORT_RECIPE };
 
 struct lxe_import {
 	const struct lxe_dirs *dirs;
 	const char *name; /* of the image */
 	enum lxe_import_kind kind;
-	int source;	    /* of the archive, or of the directory: opened by the caller's right */
-	const char *path;   /* where that was found */
+	int source;	  /* of the archive, or of the directory: opened by the caller's right */
+	const char *path; /* where that was found */
+	const char *
+		config; /* of a tar: what the image says of its commands, as an OCI image does; NULL: nothing */
 	const char *tag;    /* of an OCI layout; "": the only one, or latest */
 	bool replace;	    /* one of that name that is there; otherwise -EEXIST */
 	uint32_t ids_start; /* of root's: it is unpacked under ids that are nobody's on the host */

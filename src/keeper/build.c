@@ -10,6 +10,7 @@
 #include "container/export.h"
 #include "container/import.h"
 #include "keeper/keeper.h"
+#include "store/imageconfig.h"
 #include "store/rootless.h"
 #include "sys/fd.h"
 
@@ -81,6 +82,7 @@ static int kind_of(const char *word, enum lxe_import_kind *ret)
 		enum lxe_import_kind kind;
 	} kinds[] = {
 		{ "tar", LXE_IMPORT_TAR },
+		{ "recipe", LXE_IMPORT_RECIPE },
 		{ "dir", LXE_IMPORT_DIR },
 		{ "oci", LXE_IMPORT_OCI },
 	};
@@ -104,6 +106,8 @@ static int import(const struct lxe_msg *request, const struct lxe_strv *words,
 		.waiter = waiter,
 	};
 	struct lxe_idmap map = { 0 };
+	LXE_AUTOFREE char *config = NULL;
+	size_t len;
 	int r;
 
 	if (words->n != 4 || import.source < 0 || kind_of(words->v[0], &import.kind) < 0)
@@ -112,8 +116,11 @@ static int import(const struct lxe_msg *request, const struct lxe_strv *words,
 	import.tag = words->v[2];
 	import.replace = strcmp(words->v[3], "force") == 0;
 	r = pick_ids(&map, err);
+	if (r == 0 && request->fds[LXE_FD_SPEC] >= 0)
+		r = sys_read_whole(request->fds[LXE_FD_SPEC], LXE_IMAGE_CONFIG_MAX, &config, &len);
 	if (r < 0)
-		return r;
+		return lxe_fail(err, r, "read the request");
+	import.config = config;
 	import.ids_start = map.host_start;
 	import.ids_count = map.count;
 	return lxe_image_import(&import, err);

@@ -4,6 +4,7 @@
 
 /* What makes a sandbox, and what runs a command in one. */
 #define MAKES (LXE_VERB_RUN | LXE_VERB_SHELL | LXE_VERB_CREATE)
+#define COOKS (MAKES | LXE_VERB_IMAGE_BUILD)
 #define RUNS (MAKES | LXE_VERB_EXEC)
 #define HANDLES                                                                              \
 	(LXE_VERB_START | LXE_VERB_WAIT | LXE_VERB_KILL | LXE_VERB_STOP | LXE_VERB_DESTROY | \

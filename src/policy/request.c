@@ -34,6 +34,7 @@ void lxe_request_release(struct lxe_request *req)
 {
 	lxe_spec_release(&req->spec);
 	free(req->profile);
+	free(req->recipe);
 	free(req->include);
 	free(req->mirror);
 	*req = (struct lxe_request){ 0 };

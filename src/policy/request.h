@@ -21,6 +21,7 @@ struct lxe_request {
 		bool proxy;
 	} net_before;  /* how much of spec.net is from sources before that one */
 	char *profile; /* a name, or a path when it holds a '/'; NULL: none */
+	char *recipe;  /* of image build: its path; NULL: none */
 	char *include; /* of image build: packages, with commas between them; NULL: none */
 	char *mirror;  /* of image build; NULL: the template's own */
 	enum lxe_output output;

@@ -100,7 +100,7 @@ enum lxe_role {
 /* Of BUILD: what is to be done, instead of bits. Its words are in `bytes`, each with the zero that ends it. */
 enum lxe_image_job {
 	LXE_JOB_BUILD,	/* run the template; words: its further options */
-	LXE_JOB_IMPORT, /* words: kind, path, tag, "force" or nothing; LXE_FD_STDIN: the source */
+	LXE_JOB_IMPORT, /* words: kind, path, tag, "force" or nothing; LXE_FD_STDIN: the source, LXE_FD_SPEC: its configuration */
 	LXE_JOB_EXPORT, /* LXE_FD_STDOUT: where the archive goes */
 };
 

@@ -1,0 +1,250 @@
+/* image build -f: an image made by a recipe, and what it says of its commands. */
+#include "cli/image_recipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "cli/print.h"
+#include "client/client.h"
+#include "client/recipe.h"
+#include "policy/ini.h"
+#include "store/imageconfig.h"
+#include "store/imagedir.h"
+#include "sys/fd.h"
+
+/* One image by a recipe. */
+struct making {
+	struct lxe_cli *cli;
+	const char *file;
+	char name[LXE_IMAGE_NAME_MAX + 1];
+	struct lxe_recipe recipe;
+	bool live; /* what the steps print is shown while it comes */
+	int output;
+};
+
+/* Without another name it has the file's, as far as the first dot. */
+static int find_name(struct making *m)
+{
+	struct lxe_err *err = &m->cli->err;
+	const char *given = m->cli->argc ? m->cli->argv[0] : NULL;
+	const char *base = strrchr(m->file, '/');
+	int r;
+
+	if (m->cli->argc > 1) {
+		lxe_hint(err, "a recipe makes one image");
+		return lxe_fail_msg(err, -EINVAL, "image build: too many words");
+	}
+	base = base ? base + 1 : m->file;
+	r = lxe_format(m->name, sizeof(m->name), "%.*s",
+		given ? (int)strlen(given) : (int)strcspn(base, "."), given ? given : base);
+	if (r == 0)
+		r = lxe_image_check_name(m->name, err);
+	if (r == 0 && strcmp(m->name, "host") == 0)
+		r = lxe_fail_msg(err, -EINVAL, "image 'host' is this machine's own");
+	if (r < 0 && !given)
+		lxe_hint(err, "lxc-exec image build -f %s NAME", m->file);
+	return r;
+}
+
+static int read_recipe(struct making *m)
+{
+	LXE_AUTOCLOSE int fd = open(m->file, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	LXE_AUTOFREE char *text = NULL, *path = realpath(m->file, NULL);
+	struct lxe_err *err = &m->cli->err;
+	char *slash;
+	size_t len = 0;
+	int r = fd < 0 || !path ? -errno : sys_read_whole(fd, LXE_INI_SIZE_MAX, &text, &len);
+
+	if (r < 0 || !path)
+		return lxe_fail(err, r, "read the recipe '%s'", m->file);
+	slash = strrchr(path, '/');
+	if (slash)
+		*slash = '\0';
+	r = lxe_recipe_parse(&m->recipe, m->file, *path ? path : "/", text, len, err);
+	if (r == 0 && strcmp(m->recipe.from, "host") == 0) {
+		lxe_hint(err, "what it shows is this machine's own: from = debian or busybox");
+		r = lxe_fail_msg(err, -EINVAL, "%s: image 'host' has no files of its own", m->file);
+	}
+	/* It runs on that one: it could not be exchanged with what becomes of it. */
+	if (r == 0 && strcmp(m->recipe.from, m->name) == 0) {
+		lxe_hint(err, "lxc-exec image build -f %s ANOTHER-NAME", m->file);
+		r = lxe_fail_msg(err, -EINVAL, "%s: image '%s' cannot be made from itself", m->file,
+			m->name);
+	}
+	return r;
+}
+
+static void begins(void *arg, const struct lxe_step *step, size_t number)
+{
+	const struct making *m = arg;
+
+	if (m->live)
+		lxe_print_note("step %zu of %zu: %s", number, m->recipe.n,
+			step->kind == LXE_STEP_RUN ? step->text : step->dst);
+}
+
+/* What failed has to be seen; what went well only by who looks on. */
+static void show_output(const struct making *m)
+{
+	char text[65536];
+	off_t end = m->live ? 0 : lseek(m->output, 0, SEEK_END);
+	off_t begin = end > (off_t)sizeof(text) ? end - (off_t)sizeof(text) : 0;
+	ssize_t n = end > 0 ? pread(m->output, text, sizeof(text), begin) : 0;
+
+	if (n > 0 && m->cli->req.spec.verbose >= 0)
+		sys_write_all(STDERR_FILENO, text, (size_t)n);
+}
+
+static int open_output(struct making *m)
+{
+	int verbose = m->cli->req.spec.verbose;
+
+	m->live = verbose > 0 || (verbose == 0 && isatty(STDERR_FILENO));
+	m->output = m->live ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)
+			    : memfd_create("lxe-steps", MFD_CLOEXEC);
+	return m->output < 0 ? lxe_fail(&m->cli->err, -errno, "keep what the steps print") : 0;
+}
+
+static json_t *list_of(const struct lxe_strv *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < list->n; i++)
+		json_array_append_new(array, json_string(list->v[i]));
+	return array;
+}
+
+/* The other image's, and then the recipe's: the last of a name wins. */
+static json_t *env_of(const struct lxe_strv *before, const struct lxe_strv *more)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < before->n; i++) {
+		size_t len = strcspn(before->v[i], "=") + 1;
+		bool again = false;
+
+		for (size_t k = 0; k < more->n && !again; k++)
+			again = strncmp(before->v[i], more->v[k], len) == 0;
+		if (!again)
+			json_array_append_new(array, json_string(before->v[i]));
+	}
+	for (size_t i = 0; i < more->n; i++)
+		json_array_append_new(array, json_string(more->v[i]));
+	return array;
+}
+
+static int write_config(const struct lxe_image_config *c, const struct lxe_strv *more)
+{
+	LXE_AUTOCLOSE int fd = memfd_create("lxe-config", MFD_CLOEXEC);
+	LXE_AUTOFREE char *text = NULL;
+	json_t *json = json_pack("{s:{s:o, s:s?, s:s?, s:o, s:o}}", "config", "Env",
+		env_of(&c->env, more), "User", c->user, "WorkingDir", c->cwd, "Entrypoint",
+		list_of(&c->entrypoint), "Cmd", list_of(&c->cmd));
+	int r = fd < 0 ? -errno : 0;
+
+	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	if (r == 0)
+		r = text ? sys_write_all(fd, text, strlen(text)) : -EILSEQ;
+	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		r = -errno;
+	return r < 0 ? r : take_fd(&fd);
+}
+
+/* What it was made from it says as well, and what the recipe adds. */
+static int make_config(struct making *m)
+{
+	struct lxe_image_config config = { 0 };
+	int r = lxe_image_config_of(&config, m->cli->dirs.state, m->recipe.from);
+
+	if (r == 0 || r == -ENOENT)
+		r = write_config(&config, &m->recipe.env);
+	lxe_image_config_release(&config);
+	return r < 0 ? lxe_fail(&m->cli->err, r, "say what image '%s' says", m->recipe.from) : r;
+}
+
+static int add_words(struct lxe_strv *words, const char *path)
+{
+	const char *const all[] = { "recipe", path, "", "force" };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(all) / sizeof(all[0]); i++)
+		r = lxe_strv_add(words, all[i]);
+	return r;
+}
+
+/* The sandbox lives as long as it is read. */
+static int publish(struct making *m, struct lxe_cook *cook, int *signal)
+{
+	LXE_AUTOCLOSE int config = make_config(m);
+	struct lxe_image_task task = {
+		.job = LXE_JOB_IMPORT, .name = m->name, .config = config, .output = -EBADF
+	};
+	struct lxe_err *err = &m->cli->err, said = { 0 };
+	struct lxe_archive archive;
+	int r = config;
+
+	if (r < 0)
+		return r;
+	r = lxe_cook_archive(cook, &archive, err);
+	task.source = archive.output;
+	if (r == 0 && (r = add_words(&task.words, m->file)) < 0)
+		lxe_fail(err, r, "ask for the image");
+	if (r == 0)
+		r = lxe_client_image(&m->cli->dirs, &task, signal, err);
+	/* Whoever could not write says why nothing was to be read. */
+	if (lxe_archive_end(&archive, &said) == -EIO && r < 0 && !*signal)
+		*err = said;
+	lxe_strv_release(&task.words);
+	return r;
+}
+
+static int make(struct making *m, int *signal)
+{
+	struct lxe_cook cook = {
+		.recipe = &m->recipe,
+		.name = m->file,
+		.dirs = &m->cli->dirs,
+		.req = &m->cli->req,
+		.output = m->output,
+		.begins = begins,
+		.arg = m,
+	};
+	int r = lxe_cook(&cook, signal, &m->cli->err);
+
+	if (r < 0 && !*signal) {
+		show_output(m);
+		lxe_fail(&m->cli->err, r, "build image '%s'", m->name);
+	}
+	if (r == 0)
+		r = publish(m, &cook, signal);
+	lxe_cook_end(&cook);
+	return r;
+}
+
+int lxe_cli_image_recipe(struct lxe_cli *cli, int *signal)
+{
+	struct making m = { .cli = cli, .file = cli->req.recipe, .output = -EBADF };
+	int r = find_name(&m);
+
+	if (r == 0)
+		r = read_recipe(&m);
+	if (r == 0)
+		r = open_output(&m);
+	if (r == 0)
+		r = make(&m, signal);
+	if (r == 0 && cli->req.spec.verbose >= 0)
+		lxe_print_note("image '%s' built", m.name);
+	lxe_recipe_release(&m.recipe);
+	lxe_close(m.output);
+	return r;
+}

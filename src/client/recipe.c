@@ -1,0 +1,272 @@
+#include "client/recipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "client/api.h"
+#include "sys/fd.h"
+#include "sys/proc.h"
+
+#define END_MS 30000
+
+static const int fatal[] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT };
+#define FATAL (sizeof(fatal) / sizeof(fatal[0]))
+
+static int block_signals(struct lxe_cook *cook, struct lxe_err *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < FATAL; i++)
+		sigaddset(&set, fatal[i]);
+	/* A caller that ignores SIGCHLD would have the kernel reap our children. */
+	signal(SIGCHLD, SIG_DFL);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return lxe_fail(err, -errno, "block signals");
+	cook->signals = sys_signalfd(fatal, FATAL);
+	return cook->signals < 0 ? lxe_fail(err, cook->signals, "receive signals") : 0;
+}
+
+static int take_signal(struct lxe_cook *cook, int *signal)
+{
+	struct signalfd_siginfo info;
+
+	if (sys_read(cook->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return 0;
+	*signal = (int)info.ssi_signo;
+	return -ECANCELED;
+}
+
+/* Until the command has ended, or a signal says that it is to. */
+static int await(struct lxe_cook *cook, lxe_process *p, int *signal, struct lxe_err *err)
+{
+	struct lxe_error error = { 0 };
+	int r;
+
+	while ((r = lxe_try_wait(p, &error)) == 0) {
+		struct pollfd polled[] = {
+			{ .fd = lxe_fd(p), .events = POLLIN },
+			{ .fd = cook->signals, .events = POLLIN },
+		};
+
+		if (poll(polled, 2, -1) < 0 && errno != EINTR)
+			return lxe_fail(err, -errno, "wait for a step");
+		if (polled[1].revents && take_signal(cook, signal) < 0)
+			return -ECANCELED;
+	}
+	return r < 0 ? lxe_fail_msg(err, r, "%s", error.err.msg) : 0;
+}
+
+static int fail_public(struct lxe_err *err, int r, const struct lxe_error *error)
+{
+	if (err)
+		*err = error->err;
+	return r;
+}
+
+/* It reads from a pipe that nobody writes to: it is there for as long as this process. */
+static int make_sandbox(struct lxe_cook *cook, struct lxe_err *err)
+{
+	char *words[] = { "sh", "-c", "read x", NULL }, root[] = "0";
+	const struct lxe_spec *from = &cook->req->spec;
+	struct lxe_options o = { .dirs = *cook->dirs };
+	struct lxe_error error = { 0 };
+	int ends[2], r;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return lxe_fail(err, -errno, "make a pipe");
+	/* Of what profiles say only this: what they mount would be missing in the image, or its place be there. */
+	o.req.spec = (struct lxe_spec){ .memory = from->memory,
+		.pids = from->pids,
+		.pids_asked = from->pids_asked,
+		.caps = from->caps,
+		.limits = from->limits,
+		.net = from->net,
+		.user = root };
+	o.req.spec.argv = (struct lxe_strv){ .v = words, .n = 3 };
+	o.req.spec.image = cook->recipe->from;
+	o.req.spec.env = cook->recipe->env;
+	o.req.spec.tty = LXE_TTY_OFF;
+	o.stdio[0] = ends[0];
+	o.stdio[1] = o.stdio[2] = cook->output;
+	r = lxe_run(&o, -1, &cook->sandbox, &error);
+	lxe_close(ends[0]);
+	cook->stdin_end = ends[1];
+	if (r == 0)
+		return 0;
+	fail_public(err, r, &error);
+	if (r == -ENOENT && error.err.msg[0])
+		lxe_hint(err,
+			"steps are run by a shell: the image needs a sh, and lxc-exec image ls lists images");
+	return r;
+}
+
+static int judge(const struct lxe_cook *cook, const struct lxe_step *step, const lxe_process *p,
+	struct lxe_err *err)
+{
+	const char *what = lxe_result_message(p);
+	int code = lxe_result_exit_code(p);
+
+	if (code == 0)
+		return 0;
+	lxe_hint(err, "nothing was built; lxc-exec shell --image %s is a place to try it",
+		cook->recipe->from);
+	return lxe_fail_msg(err, -EIO, "%s:%u: step '%s' failed with status %d%s%s", cook->name,
+		step->line, step->label, code, what[0] ? ": " : "", what);
+}
+
+static int run_words(struct lxe_cook *cook, const struct lxe_step *step, char **words, size_t n,
+	int input, int *signal, struct lxe_err *err)
+{
+	struct lxe_options o = { .dirs = *cook->dirs };
+	struct lxe_error error = { 0 };
+	lxe_process *p = NULL;
+	int r;
+
+	lxe_request_init(&o.req);
+	o.req.spec.argv = (struct lxe_strv){ .v = words, .n = n };
+	o.req.spec.tty = LXE_TTY_OFF;
+	o.stdio[0] = input;
+	o.stdio[1] = o.stdio[2] = cook->output;
+	r = lxe_exec(cook->sandbox, &o, -1, &p, &error);
+	o.req.spec.argv = (struct lxe_strv){ 0 };
+	lxe_request_release(&o.req);
+	if (r < 0)
+		return fail_public(err, r, &error);
+	r = await(cook, p, signal, err);
+	if (r == 0)
+		r = judge(cook, step, p, err);
+	lxe_process_close(p);
+	return r;
+}
+
+static int run(struct lxe_cook *cook, const struct lxe_step *step, int *signal, struct lxe_err *err)
+{
+	char *words[] = { "sh", "-c", step->text };
+
+	return run_words(cook, step, words, 3, -1, signal, err);
+}
+
+/* What the caller may read goes in as bytes: inside it is root's, whatever it was. */
+static int copy_file(struct lxe_cook *cook, const struct lxe_step *step, int file, mode_t mode,
+	int *signal, struct lxe_err *err)
+{
+	static const char script[] = "set -e; umask 022; mkdir -p \"${1%/*}/\"; rm -f \"$1\"; "
+				     "cat >\"$1\"; chmod \"$2\" \"$1\"";
+	char octal[16];
+	char *words[] = { "sh", "-c", (char *)script, "copy", step->dst, octal };
+
+	snprintf(octal, sizeof(octal), "%o", step->mode ? step->mode : mode & 0777);
+	return run_words(cook, step, words, 6, file, signal, err);
+}
+
+static pid_t start_tar(int dir, int output)
+{
+	static const char *const argv[] = { "tar", "--create", "--file=-", "--format=gnu",
+		"--owner=0", "--group=0", "--numeric-owner", ".", NULL };
+	char *const envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", NULL };
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid < 0 ? -errno : pid;
+	signal(SIGPIPE, SIG_DFL);
+	if (fchdir(dir) == 0 && dup2(output, STDOUT_FILENO) >= 0) {
+		execve("/usr/bin/tar", (char *const *)argv, envp);
+		execve("/bin/tar", (char *const *)argv, envp);
+	}
+	_exit(127);
+}
+
+static int copy_directory(struct lxe_cook *cook, const struct lxe_step *step, int dir, int *signal,
+	struct lxe_err *err)
+{
+	static const char script[] =
+		"set -e; umask 022; mkdir -p \"$1\"; cd \"$1\"; exec tar -x -o -f -";
+	char *words[] = { "sh", "-c", (char *)script, "copy", step->dst };
+	int ends[2], status = 0, r;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return lxe_fail(err, -errno, "make a pipe");
+	pid = start_tar(dir, ends[1]);
+	close(ends[1]);
+	r = pid < 0 ? lxe_fail(err, pid, "start tar")
+		    : run_words(cook, step, words, 5, ends[0], signal, err);
+	close(ends[0]);
+	if (pid > 0 && sys_wait(pid, &status) == 0 && status != 0 && r == 0)
+		r = lxe_fail_msg(err, -EIO, "%s:%u: step '%s': '%s' cannot be read", cook->name,
+			step->line, step->label, step->src);
+	return r;
+}
+
+static int copy(
+	struct lxe_cook *cook, const struct lxe_step *step, int *signal, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int fd = open(step->src, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return lxe_fail(err, -errno, "%s:%u: step '%s': open '%s'", cook->name, step->line,
+			step->label, step->src);
+	if (S_ISDIR(st.st_mode))
+		return copy_directory(cook, step, fd, signal, err);
+	if (S_ISREG(st.st_mode))
+		return copy_file(cook, step, fd, st.st_mode, signal, err);
+	return lxe_fail_msg(err, -EINVAL,
+		"%s:%u: step '%s': '%s' is neither a file nor a directory", cook->name, step->line,
+		step->label, step->src);
+}
+
+int lxe_cook(struct lxe_cook *cook, int *signal, struct lxe_err *err)
+{
+	int r;
+
+	cook->signals = cook->stdin_end = -EBADF;
+	cook->sandbox = NULL;
+	r = block_signals(cook, err);
+	if (r == 0)
+		r = make_sandbox(cook, err);
+	for (size_t i = 0; r == 0 && i < cook->recipe->n; i++) {
+		const struct lxe_step *step = &cook->recipe->v[i];
+
+		if (cook->begins)
+			cook->begins(cook->arg, step, i + 1);
+		switch (step->kind) {
+		case LXE_STEP_RUN:
+			r = run(cook, step, signal, err);
+			break;
+		case LXE_STEP_COPY:
+			r = copy(cook, step, signal, err);
+			break;
+		}
+	}
+	return r;
+}
+
+int lxe_cook_archive(struct lxe_cook *cook, struct lxe_archive *ret, struct lxe_err *err)
+{
+	pid_t pid = lxe_pid(lxe_sandbox_process(cook->sandbox));
+
+	*ret = (struct lxe_archive){ .output = -EBADF, .said = -EBADF };
+	if (pid <= 0)
+		return lxe_fail_msg(err, -ECANCELED, "the sandbox of the steps has ended");
+	return lxe_archive_begin(ret, pid, err);
+}
+
+void lxe_cook_end(struct lxe_cook *cook)
+{
+	if (cook->sandbox) {
+		lxe_destroy(cook->sandbox, END_MS, NULL);
+		lxe_sandbox_close(cook->sandbox);
+	}
+	cook->sandbox = NULL;
+	lxe_drop_fd(&cook->stdin_end);
+	lxe_drop_fd(&cook->signals);
+}
