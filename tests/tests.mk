@@ -48,12 +48,18 @@ integration: all tools
 # The same files once more, as an ordinary user who is made for it: what is his is to be no different.
 USER_TESTS ?= binds cow script_mode confinement escapes images recipes readiness output secrets denials seccomp library metrics \
 	profiles stats attach life sandboxes start_again layers ways_out terminal edges hostile limits watching causes faults
+USER_FILES = $(USER_TESTS:%=tests/integration/test_%.py)
 # Long tables of which the user's part is no other than root's.
 USER_NOT ?= first_words or each_verb_in_each_state or no_failed_step or made_of_many
 .PHONY: integration-user
 integration-user: all
 	LXE_AS_USER=1 LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B -m pytest -p no:cacheprovider -q \
-		-n $(PYTEST_JOBS) $(USER_TESTS:%=tests/integration/test_%.py) -k 'not ($(USER_NOT))' $(PYTEST_ARGS)
+		-n $(PYTEST_JOBS) $(USER_FILES) -k 'not ($(USER_NOT))' $(PYTEST_ARGS)
+
+# What of them there is to be run by others: as root, or with USER=1.
+.PHONY: list-tests
+list-tests:
+	@echo "$(if $(USER),$(USER_FILES) -k 'not ($(USER_NOT))',tests/integration)"
 
 .PHONY: asan
 asan:
