@@ -88,7 +88,8 @@ static int check(struct lxe_image_config *c, struct lxe_err *err)
 	if (c->cwd && c->cwd[0] != '/')
 		return refuse(err, "working directory", c->cwd);
 	/* A group by name is the one that the user's line in passwd names, or nothing that we could look up. */
-	if (colon && (!colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+	if (colon && (colon == c->user || !colon[1] ||
+			     strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
 			     strspn(c->user, "0123456789") != (size_t)(colon - c->user)))
 		*colon = '\0';
 	if (c->user && (!*c->user || lxe_has_controls(c->user, strlen(c->user))))
