@@ -73,6 +73,8 @@ int lxe_cli_image_build(int argc, char **argv)
 	int r, signal = 0;
 
 	r = lxe_cli_begin(&cli, LXE_VERB_IMAGE_BUILD, false, argc, argv);
+	if (r == 0)
+		r = lxe_cli_image_recipe_check(&cli);
 	if (r == 0 && cli.req.recipe) {
 		r = lxe_cli_image_recipe(&cli, &signal);
 		return end(&cli, r, signal);

@@ -231,6 +231,29 @@ static int make(struct making *m, int *signal)
 	return r;
 }
 
+int lxe_cli_image_recipe_check(struct lxe_cli *cli)
+{
+	static const struct {
+		const char *name;
+		bool recipe;
+	} options[] = { { "network", true }, { "allow", true }, { "deny-net", true },
+		{ "proxy", true }, { "memory", true }, { "pids", true }, { "cpus", true },
+		{ "include", false }, { "mirror", false } };
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		bool given = lxe_args_have(&cli->args, options[i].name, NULL);
+
+		if (!given || options[i].recipe == (cli->req.recipe != NULL))
+			continue;
+		lxe_hint(&cli->err, options[i].recipe
+					    ? "the steps of a recipe have a sandbox: -f FILE"
+					    : "what is installed is said in the recipe's steps");
+		return lxe_fail_msg(&cli->err, -EINVAL, "image build: --%s is not for %s",
+			options[i].name, options[i].recipe ? "templates" : "recipes");
+	}
+	return 0;
+}
+
 int lxe_cli_image_recipe(struct lxe_cli *cli, int *signal)
 {
 	struct making m = { .cli = cli, .file = cli->req.recipe, .output = -EBADF };

@@ -230,9 +230,10 @@ int lxe_cook(struct lxe_cook *cook, int *signal, struct lxe_err *err)
 
 	cook->signals = cook->stdin_end = -EBADF;
 	cook->sandbox = NULL;
-	r = block_signals(cook, err);
+	/* Its image may have to be built first: until then a signal ends us, and with us all of it. */
+	r = make_sandbox(cook, err);
 	if (r == 0)
-		r = make_sandbox(cook, err);
+		r = block_signals(cook, err);
 	for (size_t i = 0; r == 0 && i < cook->recipe->n; i++) {
 		const struct lxe_step *step = &cook->recipe->v[i];
 

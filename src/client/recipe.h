@@ -27,7 +27,7 @@ struct lxe_cook {
 };
 
 /*
- * Do all steps. HUP, INT, TERM and QUIT are blocked, for good: one that comes is -ECANCELED, with its number in *signal.
+ * Do all steps. HUP, INT, TERM and QUIT are blocked once the sandbox is there, for good: one that comes is -ECANCELED, with its number in *signal.
  * -EIO, described, when a step fails. Ended with lxe_cook_end() in any case, which removes the sandbox.
  */
 int lxe_cook(struct lxe_cook *cook, int *signal, struct lxe_err *err);

@@ -132,6 +132,8 @@ def test_what_cannot_be_begins_nothing(world, busybox, tmp_path):
     refused(good, "two words|too many words", "a", "b")
     refused(good, "'-x y' is no name of an image", name="-x y.recipe")
     refusal(world.run("image", "build", "-f", str(tmp_path / "no"), "x"), says="read the recipe '.*/no': no such file")
+    refusal(world.run("image", "build", "--network", "open", "busybox"), says="--network is not for templates\nhint: ")
+    refused(good, "--include is not for recipes\nhint: ", "--include", "git")
     assert names(world) <= {"busybox", "host"}
 
 
