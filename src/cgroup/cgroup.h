@@ -173,6 +173,12 @@ uint64_t lxe_cgroup_cpu_us(const struct lxe_cgroup *cg);
 uint64_t lxe_cgroup_oom_kills(const struct lxe_cgroup *cg); /* 0 where they are not counted */
 uint64_t lxe_cgroup_pids_hits(const struct lxe_cgroup *cg); /* forks that the limit has refused */
 
+/*
+ * Let nothing in the group run, or let it go on: -ENODEV where there is no v2 hierarchy. What runs stops within
+ * microseconds, but is not waited for.
+ */
+int lxe_cgroup_freeze(const struct lxe_cgroup *cg, bool on);
+
 /* Take away the limits that would make the end of the sandbox slow: of processor and disks. */
 void lxe_cgroup_let_end(const struct lxe_cgroup *cg);
 

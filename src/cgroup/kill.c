@@ -1,4 +1,4 @@
-#include "cgroup/hierarchy.h"
+#include "cgroup/group.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -83,4 +83,12 @@ int lxe_cgroup_kill_tree(int dir)
 	r = lxe_cgroup_signal_tree(dir, SIGKILL);
 	/* Again, for children that were in the middle of their birth. */
 	return r < 0 ? r : lxe_cgroup_signal_tree(dir, SIGKILL);
+}
+
+int lxe_cgroup_freeze(const struct lxe_cgroup *cg, bool on)
+{
+	for (size_t i = 0; i < cg->n; i++)
+		if (cg->dir[i].v2)
+			return sys_write_file(cg->dir[i].fd, "cgroup.freeze", on ? "1" : "0");
+	return -ENODEV;
 }

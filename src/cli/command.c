@@ -19,7 +19,10 @@ int lxe_command_set(struct lxe_cli *cli, char *const *words, size_t n)
 
 int lxe_command_check(struct lxe_cli *cli)
 {
-	int r = lxe_stdio_check(&cli->err);
+	int r = lxe_spec_settle(&cli->req.spec, &cli->err);
+
+	if (r == 0)
+		r = lxe_stdio_check(&cli->err);
 
 	if (r == 0)
 		r = lxe_stdio_check_writable("--result", cli->req.spec.result, &cli->err);

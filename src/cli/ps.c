@@ -12,6 +12,7 @@
 #include "cli/mounts_json.h"
 #include "cli/net_json.h"
 #include "cli/print.h"
+#include "client/cow.h"
 #include "client/layers.h"
 #include "client/registry.h"
 
@@ -237,6 +238,19 @@ int lxe_cli_ps(int argc, char **argv)
 	return lxe_cli_end(&cli, r, 0);
 }
 
+/* What is written in its copy-on-write binds; nothing where there are none, or nobody can tell. */
+static json_t *changes_of(struct lxe_cli *cli, const struct lxe_info *i)
+{
+	const struct lxe_cow_how how = { .act = LXE_COW_COUNT, .out = -EBADF, .conflicts = -EBADF };
+	struct lxe_cow_told told = { 0 };
+
+	if (!lxe_mounts_count_cow(&i->spec.mounts) ||
+		lxe_client_cow(&i->place, &cli->dirs, &how, &told, NULL) < 0)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I}", "added", (json_int_t)told.added, "modified",
+		(json_int_t)told.modified, "deleted", (json_int_t)told.deleted);
+}
+
 static int inspect(struct lxe_cli *cli, const char *word)
 {
 	struct lxe_place place;
@@ -257,6 +271,7 @@ static int inspect(struct lxe_cli *cli, const char *word)
 			place.id);
 	} else {
 		details = details_of(&info);
+		json_object_set_new(details, "changes", changes_of(cli, &info));
 		json_object_set_new(details, "layers", layers_of(cli, &info));
 		r = lxe_print_json(with_disk(cli, details, &info));
 	}

@@ -159,6 +159,7 @@ static const struct lxe_verb_info table[] = {
 		.examples = { { "lxc-exec destroy box", "remove it" } },
 		.main = lxe_cli_destroy,
 	},
+#include "cli/verbs_changes.inc"
 	{
 		.name = "snapshot",
 		.verb = LXE_VERB_SNAPSHOT,

@@ -8,6 +8,7 @@
 #include "client/api.h"
 #include "client/defaults.h"
 #include "client/client.h"
+#include "client/cow.h"
 #include "client/make.h"
 #include "client/network.h"
 #include "client/secrets.h"
@@ -77,6 +78,10 @@ static int check(const struct lxe_options *o, struct lxe_err *err)
 {
 	if (!o->req.spec.argv.n)
 		return lxe_fail_msg(err, -EINVAL, "the command is missing");
+	if (lxe_spec_settles(&o->req.spec)) {
+		lxe_hint(err, "they are the command line's: lxc-exec diff, commit and discard");
+		return lxe_fail_msg(err, -EOPNOTSUPP, "dry-run, on-success or on-failure");
+	}
 	return 0;
 }
 
@@ -109,6 +114,7 @@ static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint6
 		.control = -EBADF,
 	};
 
+	spec.settling.on_disk = lxe_client_needs_disk(&spec);
 	r = lxe_defaults_read(&defaults, &spec, &o->dirs, err);
 	if (r < 0)
 		return r;

@@ -1,5 +1,6 @@
 /* A session's way to its keeper: a new one, or that of a sandbox that is there. See session.h. */
 #include "base/cleanup.h"
+#include "client/cow.h"
 #include "client/join.h"
 #include "client/make.h"
 #include "client/session.h"
@@ -19,6 +20,7 @@ int lxe_session_make(struct lxe_session *s, struct lxe_err *err)
 	};
 	int r;
 
+	s->spec->settling.on_disk = lxe_client_needs_disk(s->spec);
 	lxe_msg_init(&m.request, LXE_MSG_CREATE);
 	m.request.flags = s->kind == LXE_SESSION_RUN ? LXE_CREATE_START
 			  : m.again		     ? LXE_CREATE_AGAIN

@@ -155,6 +155,9 @@ static void take_message(struct lxe_session *s)
 		take_started(s, &msg);
 	} else if (msg.type == LXE_MSG_EXITED) {
 		command_exited(s);
+	} else if (msg.type == LXE_MSG_SETTLE) {
+		lxe_session_settle(s, &msg.outcome);
+		enter(s, LXE_PHASE_ENDING);
 	} else if (msg.type == LXE_MSG_DONE) {
 		*s->outcome = msg.outcome;
 		s->has_outcome = true;

@@ -151,7 +151,8 @@ static void ignore_report(void *arg, const char *id, const char *residue)
 
 int lxe_make_directory(struct lxe_make *m, struct lxe_err *err)
 {
-	int r = lxe_sandbox_new(&m->sandbox, m->spec->keep ? m->dirs->state : m->dirs->run, err);
+	int r = lxe_sandbox_new(
+		&m->sandbox, lxe_spec_on_disk(m->spec) ? m->dirs->state : m->dirs->run, err);
 
 	return r < 0 ? r : take_name(m, err);
 }

@@ -224,9 +224,10 @@ static void tear_down(struct lxe_session *s)
 
 	memcpy(id, s->sandbox.id, sizeof(id));
 	lxe_sandbox_release(&s->sandbox);
-	r = lxe_sandbox_claim(
-		&s->sandbox, s->spec->keep ? s->dirs->state : s->dirs->run, id, CLAIM_MS, NULL);
+	r = lxe_sandbox_claim(&s->sandbox,
+		lxe_spec_on_disk(s->spec) ? s->dirs->state : s->dirs->run, id, CLAIM_MS, NULL);
 	if (r == 0) {
+		t.keep |= lxe_session_is_marked(s);
 		lxe_teardown(&t);
 		return;
 	}
@@ -244,6 +245,7 @@ static void close_all(struct lxe_session *s)
 	lxe_drop_fd(&s->signals);
 	lxe_drop_fd(&s->result);
 	lxe_drop_fd(&s->learn);
+	lxe_drop_fd(&s->changes);
 	lxe_drop_fd(&s->deadline);
 	lxe_drop_fd(&s->probe);
 	lxe_drop_fd(&s->secrets);
@@ -258,6 +260,7 @@ static void finish(struct lxe_session *s, const struct lxe_err *err)
 	if (s->leave)
 		s->leave(s);
 	lxe_session_close_terminal(s);
+	lxe_session_show_changes(s);
 	lxe_msg_init(&bye, LXE_MSG_BYE);
 	if (s->detached) {
 		lxe_msg_send(s->control, &bye);
@@ -301,7 +304,7 @@ int lxe_session_run(struct lxe_session *s, struct lxe_err *err)
 	s->sandbox = LXE_SANDBOX_NONE;
 	s->control = s->signals = s->result = s->deadline = s->probe = -EBADF;
 	s->in = s->out = s->master = s->procs = s->tty.fd = s->bell = s->secrets = s->spill =
-		s->learn = -EBADF;
+		s->learn = s->changes = -EBADF;
 	*s->outcome = (struct lxe_outcome){
 		.cause = LXE_CAUSE_ERROR, .bytes_out = -1, .teardown_ok = true
 	};

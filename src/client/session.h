@@ -70,6 +70,7 @@ struct lxe_session {
 	int probe;    /* timerfd: the gate's next look */
 
 	int secrets;		       /* memfd with their values */
+	int changes;		       /* memfd: what there is to be said of changes at the end */
 	int learn;		       /* the file that gets what is learnt */
 	int spill;		       /* the file that gets all output */
 	struct lxe_governor *governor; /* of the output, where a limit was asked for */
@@ -104,6 +105,12 @@ int lxe_session_prepare_output(struct lxe_session *s, struct lxe_err *err);
 int lxe_session_take_governor(struct lxe_session *s, struct lxe_msg *started);
 void lxe_session_save_output(struct lxe_session *s);
 void lxe_session_close_output(struct lxe_session *s);
+
+/* settle.c: do with its changes what was asked for, and say so; what there is to read about it. */
+void lxe_session_settle(struct lxe_session *s, const struct lxe_outcome *ended);
+/* Had a commit begun that was not finished? */
+bool lxe_session_is_marked(const struct lxe_session *s);
+void lxe_session_show_changes(const struct lxe_session *s);
 
 /* run.c: the caller's files, or its terminal, as part of a request. */
 void lxe_session_give_stdio(const struct lxe_session *s, struct lxe_msg *msg);

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "keeper/cow.h"
 #include "keeper/keeper.h"
 #include "keeper/seat.h"
 #include "sys/fd.h"
@@ -40,6 +41,8 @@ void lxe_channel_free(struct lxe_channel *c)
 	*at = c->next;
 	lxe_loop_remove(k->loop, &c->source);
 	lxe_loop_clear_timer(k->loop, &c->hello);
+	if (c->freezes)
+		lxe_cow_thaw(k);
 	lxe_close(c->fd);
 	if (c->attach)
 		lxe_msg_release(c->attach);

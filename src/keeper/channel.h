@@ -32,6 +32,8 @@ struct lxe_channel {
 	bool behind;	   /* a watcher who does not take more for now */
 	uint64_t position; /* in the ring: what a watcher has */
 	bool starts;	   /* it wants to know whether the start succeeds */
+	bool layers;	   /* it has layers of ours, and what it does with them is waited for */
+	bool freezes;	   /* nothing inside runs until its end */
 	bool detached;	   /* its end means nothing any more */
 	bool over; /* what it talked about is: nothing that it says is meant for anything else */
 };

@@ -304,8 +304,8 @@ static int make_rootfs(struct lxe_keeper *k, struct lxe_sources *sources, struct
 	const struct lxe_spec *spec = &k->main->spec;
 	int r;
 
-	r = lxe_rootfs_mount(&k->image, LXE_VIEW_DIR, &k->idmap, spec->keep ? LXE_VIEW_KEPT : NULL,
-		spec->limits.disk, err);
+	r = lxe_rootfs_mount(&k->image, LXE_VIEW_DIR, &k->idmap,
+		lxe_spec_on_disk(spec) ? LXE_VIEW_KEPT : NULL, spec->limits.disk, err);
 	if (r < 0)
 		return r;
 	r = lxe_keeper_place(k, sources, err);
@@ -331,7 +331,8 @@ static int create(struct lxe_keeper *k, int init, struct lxe_sources *sources, s
 	lxe_keeper_lap(k, LXE_SPAN_CGROUP);
 	r = lxe_image_take(&k->image, err);
 	if (r == 0)
-		r = lxe_view_enter(k->main->spec.keep ? &k->sandbox : NULL, &k->host_view, err);
+		r = lxe_view_enter(
+			lxe_spec_on_disk(&k->main->spec) ? &k->sandbox : NULL, &k->host_view, err);
 	if (r == 0)
 		r = make_rootfs(k, sources, err);
 	if (r < 0)

@@ -68,9 +68,12 @@ static enum find look_at(int dir, const char **why)
 	struct lxe_record record = { 0 };
 	struct lxe_live live;
 	int r = lxe_record_read(&record, dir);
+	bool keep;
 
+	keep = record.keep;
 	lxe_record_release(&record);
-	if (r == -ENOENT)
+	/* On a disk for other reasons than that it is kept. */
+	if (r == -ENOENT || (r == 0 && !keep))
 		return FIND_ORPHAN;
 	if (r == 0) {
 		r = lxe_live_read(dir, &live);

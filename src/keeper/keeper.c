@@ -129,6 +129,7 @@ static int serve(struct lxe_keeper *k, struct lxe_err *err)
 	if (k->state == LXE_CREATED)
 		lxe_keeper_move(k, LXE_STOPPED);
 	lxe_keeper_lap(k, LXE_SPAN_EXEC);
+	lxe_cow_settle(k);
 	return lxe_keeper_write_learnt(k, err);
 }
 
@@ -195,7 +196,8 @@ static void tear_down(struct lxe_keeper *k)
 		.arg = k,
 		.outcome = &k->outcome,
 		.begun_us = sys_now_us(),
-		.keep = k->main && k->main->spec.keep && k->established && !k->destroy,
+		.keep = k->main && (k->main->spec.keep || k->cow.keep) && k->established &&
+			!k->destroy,
 		.result = k->main ? k->main->request.fds[LXE_FD_RESULT] : -EBADF,
 	};
 	if (t.keep)
@@ -261,6 +263,7 @@ static void release(struct lxe_keeper *k)
 	lxe_cgroup_free(k->cgroup);
 	lxe_cgroup_host_free(k->cgroups);
 	lxe_filter_release(&k->filter);
+	lxe_cow_release(&k->cow);
 	free(k->learnt);
 	lxe_drop_fd(&k->host_view);
 	lxe_drop_fd(&k->live);

@@ -17,6 +17,7 @@
 #include "confine/watch.h"
 #include "container/container.h"
 #include "keeper/channel.h"
+#include "keeper/cow.h"
 #include "keeper/life.h"
 #include "keeper/limits.h"
 #include "keeper/loop.h"
@@ -80,6 +81,7 @@ struct lxe_keeper {
 	struct lxe_idmap idmap;
 	struct lxe_image image;
 	struct lxe_strv denied; /* with binds: what is denied, under all its paths */
+	struct lxe_keeper_cow cow;
 	struct lxe_keeper_resolver resolver;
 	struct lxe_keeper_blocked *blocked; /* NULL: nothing is */
 	struct lxe_container *container;

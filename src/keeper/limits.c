@@ -90,7 +90,7 @@ int lxe_limits_prepare(struct lxe_keeper *k, struct lxe_err *err)
 	};
 	for (size_t i = 0; r == 0 && i < from->io.n; i++)
 		r = add_io(k, from->io.v[i], err);
-	if (r == 0 && from->disk && spec->keep && lxe_is_rootless())
+	if (r == 0 && from->disk && lxe_spec_on_disk(spec) && lxe_is_rootless())
 		r = refuse_disk(err);
 	if (r == 0)
 		r = lxe_cgroup_host_need(k->cgroups, &k->limits.cgroup, err);

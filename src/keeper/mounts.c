@@ -179,6 +179,8 @@ int lxe_keeper_place(struct lxe_keeper *k, struct lxe_sources *sources, struct l
 	if (!sources->n)
 		return 0;
 	r = place(k, sources, err);
+	if (r == 0)
+		r = lxe_cow_take(k, sources, err);
 	if (r < 0 || (!sources->n_hidden && !k->main->spec.deny.n))
 		return r;
 	r = sys_mounts_read(&mounts);

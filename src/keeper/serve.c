@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "keeper/cow.h"
 #include "keeper/keeper.h"
 #include "keeper/seat.h"
 #include "sys/fd.h"
@@ -257,6 +258,13 @@ static void take_control(struct lxe_channel *c, struct lxe_msg *msg)
 		if (c->process)
 			lxe_seat_yielded(c, msg);
 		break;
+	case LXE_MSG_LAYER:
+		lxe_cow_give(c, msg);
+		break;
+	case LXE_MSG_SETTLED:
+		lxe_cow_settled(c, msg);
+		break;
+	case LXE_MSG_SETTLE:
 	case LXE_MSG_HELLO:
 	case LXE_MSG_BUILDING:
 	case LXE_MSG_CREATED:

@@ -9,10 +9,11 @@
 #define HANDLES                                                                              \
 	(LXE_VERB_START | LXE_VERB_WAIT | LXE_VERB_KILL | LXE_VERB_STOP | LXE_VERB_DESTROY | \
 		LXE_VERB_ATTACH | LXE_VERB_LOGS | LXE_VERB_SNAPSHOT | LXE_VERB_RESTORE |     \
-		LXE_VERB_FORK)
+		LXE_VERB_FORK | LXE_VERB_COMMIT | LXE_VERB_DISCARD)
 #define WITH_OUTPUT                                                                   \
 	(LXE_VERB_IMAGE_LS | LXE_VERB_IMAGE_INSPECT | LXE_VERB_GC | LXE_VERB_DOCTOR | \
-		LXE_VERB_VERSION | LXE_VERB_PS | LXE_VERB_STATS | LXE_VERB_SNAPSHOT)
+		LXE_VERB_VERSION | LXE_VERB_PS | LXE_VERB_STATS | LXE_VERB_SNAPSHOT | \
+		LXE_VERB_DIFF)
 #define ANY                                                                       \
 	(RUNS | HANDLES | LXE_VERB_INSPECT | WITH_OUTPUT | LXE_VERB_IMAGE_BUILD | \
 		LXE_VERB_IMAGE_RM | LXE_VERB_IMAGE_IMPORT | LXE_VERB_IMAGE_EXPORT | LXE_VERB_HELP)

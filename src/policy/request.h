@@ -27,6 +27,7 @@ struct lxe_request {
 	enum lxe_output output;
 	bool dry_run;
 	bool fix;
+	bool patch;
 	bool force;
 	bool rm, size;
 	bool read_only, take_over;

@@ -91,3 +91,30 @@ LXE_SETTER(lxe_set_disk_in_profile)
 	r = strchr(value, ':') ? needs_absolute(as, value, err) : 0;
 	return r < 0 ? r : lxe_set_disk(req, o, as, value, err);
 }
+
+LXE_SETTER(lxe_set_dry_run)
+{
+	struct lxe_option flag = *o;
+	int r;
+
+	flag.offset = offsetof(struct lxe_request, dry_run);
+	r = lxe_set_flag(req, &flag, as, text, err);
+	req->spec.settling.dry_run = req->dry_run;
+	return r;
+}
+
+LXE_SETTER(lxe_set_settle)
+{
+	enum lxe_settle *field = (enum lxe_settle *)((char *)req + o->offset);
+
+	if (strcmp(text, "commit") == 0)
+		*field = LXE_SETTLE_COMMIT;
+	else if (strcmp(text, "discard") == 0)
+		*field = LXE_SETTLE_DISCARD;
+	else if (strcmp(text, "none") == 0)
+		*field = LXE_SETTLE_NONE;
+	else
+		return lxe_fail_msg(
+			err, -EINVAL, "%s '%.64s' is neither commit nor discard", as, text);
+	return 0;
+}

@@ -27,6 +27,15 @@ enum lxe_tty { LXE_TTY_AUTO, LXE_TTY_ON, LXE_TTY_OFF };
 /* Enough for a parallel build, far too little for a fork bomb. */
 #define LXE_DEFAULT_PIDS 2048
 
+/* What becomes of the changes in copy-on-write binds when the command has ended. */
+enum lxe_settle { LXE_SETTLE_NONE, LXE_SETTLE_COMMIT, LXE_SETTLE_DISCARD };
+
+struct lxe_settling {
+	bool dry_run; /* they are shown and dropped */
+	enum lxe_settle on_success, on_failure;
+	bool on_disk; /* their layers need a disk, although nothing is kept */
+};
+
 struct lxe_spec {
 	char *name; /* NULL: none asked for */
 	char *image;
@@ -56,6 +65,7 @@ struct lxe_spec {
 	bool pids_asked;     /* somebody has said how many: that holds, or nothing runs */
 	bool no_explain;     /* what it is denied is not told, whoever asks */
 	bool keep;	     /* it stays when its command has ended */
+	struct lxe_settling settling;
 	uint16_t rows, cols; /* terminal size, 0: unknown */
 	int verbose;	     /* -1 quiet, 0, 1.. */
 
@@ -69,6 +79,15 @@ struct lxe_spec {
 
 void lxe_spec_init(struct lxe_spec *spec); /* the built-in defaults */
 void lxe_spec_release(struct lxe_spec *spec);
+
+/* Is anything to be done with its changes at its end? */
+bool lxe_spec_settles(const struct lxe_spec *spec);
+
+/* Is what it writes on a disk, because it is kept, or may have to be? */
+bool lxe_spec_on_disk(const struct lxe_spec *spec);
+
+/* What --dry-run, --on-success and --on-failure mean for the binds, or contradict. */
+int lxe_spec_settle(struct lxe_spec *spec, struct lxe_err *err);
 
 /* Encode into allocated memory (the caller frees *ret). */
 int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *ret_len);

@@ -44,6 +44,10 @@ enum tag {
 	TAG_PIDS_ASKED,
 	TAG_APPARMOR,
 	TAG_MOUNT,
+	TAG_DRY_RUN,
+	TAG_ON_SUCCESS,
+	TAG_ON_FAILURE,
+	TAG_ON_DISK,
 };
 
 #define VERBOSE_BIAS 1 /* numbers on the wire have no sign, and -1 is quiet */
@@ -53,6 +57,18 @@ static void put_list(struct lxe_writer *w, enum tag tag, const struct lxe_strv *
 {
 	for (size_t i = 0; i < list->n; i++)
 		lxe_put_text(w, (uint8_t)tag, list->v[i]);
+}
+
+static void put_settling(struct lxe_writer *w, const struct lxe_settling *s)
+{
+	if (s->dry_run)
+		lxe_put_u64(w, TAG_DRY_RUN, 1);
+	if (s->on_success)
+		lxe_put_u64(w, TAG_ON_SUCCESS, s->on_success);
+	if (s->on_failure)
+		lxe_put_u64(w, TAG_ON_FAILURE, s->on_failure);
+	if (s->on_disk)
+		lxe_put_u64(w, TAG_ON_DISK, 1);
 }
 
 int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *ret_len)
@@ -81,6 +97,7 @@ int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *re
 	lxe_limits_encode(&w, TAG_LIMITS, &spec->limits);
 	lxe_net_encode(&w, TAG_NET, &spec->net);
 	lxe_put_u64(&w, TAG_KEEP, spec->keep);
+	put_settling(&w, &spec->settling);
 	lxe_put_text(&w, TAG_APPARMOR, spec->apparmor);
 	lxe_put_text(&w, TAG_SECCOMP, spec->seccomp);
 	lxe_put_text(&w, TAG_SECCOMP_TEXT, spec->seccomp_text);
@@ -133,6 +150,23 @@ static int get_env(const struct lxe_field *f, struct lxe_strv *list)
 	if (!equals || equals == f->bytes)
 		return -EBADMSG;
 	return get_item(f, list);
+}
+
+static int get_settling(struct lxe_settling *s, const struct lxe_field *f)
+{
+	bool how = f->tag == TAG_ON_SUCCESS || f->tag == TAG_ON_FAILURE;
+	uint64_t value = 0;
+	int r = get_number(f, how ? LXE_SETTLE_DISCARD : 1, &value);
+
+	if (f->tag == TAG_DRY_RUN)
+		s->dry_run = value;
+	else if (f->tag == TAG_ON_DISK)
+		s->on_disk = value;
+	else if (f->tag == TAG_ON_SUCCESS)
+		s->on_success = (enum lxe_settle)value;
+	else
+		s->on_failure = (enum lxe_settle)value;
+	return r;
 }
 
 static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
@@ -211,6 +245,10 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_SECCOMP:
 	case TAG_SECCOMP_TEXT:
 	case TAG_LEARN:
+	case TAG_DRY_RUN:
+	case TAG_ON_SUCCESS:
+	case TAG_ON_FAILURE:
+	case TAG_ON_DISK:
 		break;
 	}
 	return -EBADMSG;
@@ -253,6 +291,11 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 		return lxe_field_text(f, &spec->seccomp_text);
 	case TAG_LEARN:
 		return lxe_field_text(f, &spec->learn);
+	case TAG_DRY_RUN:
+	case TAG_ON_SUCCESS:
+	case TAG_ON_FAILURE:
+	case TAG_ON_DISK:
+		return get_settling(&spec->settling, f);
 	case TAG_VERSION:
 	case TAG_SECCOMP_LOG:
 	case TAG_NO_EXPLAIN:

@@ -33,6 +33,10 @@
  *     WATCH                             ───►   role watch
  *             ◄───  SNAPSHOT modes, size       the next `size` bytes of DATA are what is there already
  *             ◄───  DATA     bytes
+ *     LAYER   index, flags              ───►   of a copy-on-write mount, answered by LAYER with its directories, or
+ *                                              DONE; FREEZE: nothing inside runs until the connection ends
+ *             ◄───  SETTLE   outcome           its command has ended, nothing of it runs, and its layers are there
+ *     SETTLED outcome, flags            ───►   what has become of them: it goes on to the end
  *     BUILD   image, job, words         ───►   instead of CREATE: make or read an image, answered by DONE
  *             ◄───  DATA     bytes              what is printed meanwhile
  */
@@ -73,9 +77,12 @@ enum lxe_msg_type {
 	LXE_MSG_WATCH,
 	LXE_MSG_SNAPSHOT,
 	LXE_MSG_DATA,
+	LXE_MSG_LAYER,
+	LXE_MSG_SETTLE,
+	LXE_MSG_SETTLED,
 };
 
-#define LXE_MSG_LAST LXE_MSG_DATA
+#define LXE_MSG_LAST LXE_MSG_SETTLED
 
 /* What a connection may do. */
 enum lxe_role {
@@ -94,6 +101,10 @@ enum lxe_role {
 #define LXE_EXEC_TELL 1u
 /* Of STOP: remove the sandbox as well, also one that is kept. */
 #define LXE_STOP_DESTROY 1u
+/* Of LAYER: nothing inside runs until this connection ends, where there is a cgroup that can do that. */
+#define LXE_LAYER_FREEZE 1u
+/* Of SETTLED: the sandbox is kept, with its layers. */
+#define LXE_SETTLED_KEEP 1u
 /* Of ATTACH: whoever drives now is asked to leave. */
 #define LXE_ATTACH_TAKE_OVER 1u
 
@@ -125,9 +136,11 @@ enum lxe_fd_role {
 	LXE_FD_OUTPUT, /* memfd of the output's governor */
 	LXE_FD_SECRET, /* memfd (policy/secret.h) */
 	LXE_FD_LEARN,  /* the file that gets the profile of what is used */
+	LXE_FD_SOURCE, /* the directory below a copy-on-write mount, as the caller has it */
+	LXE_FD_LAYER,  /* that of its layer: rootfs/cow.h */
 };
 
-#define LXE_FD_ROLES 17
+#define LXE_FD_ROLES 19
 
 struct lxe_msg {
 	enum lxe_msg_type type;
@@ -145,7 +158,8 @@ struct lxe_msg {
 	/* HELLO */
 	unsigned char nonce[LXE_NONCE_LEN]; /* the sandbox's */
 	enum lxe_role role;
-	uint32_t process; /* its number: 0 is the sandbox's command */
+	/* HELLO: its number, 0 is the sandbox's command; LAYER: of the mount, in the order of the spec */
+	uint32_t process;
 	/* CREATED, STARTED */
 	pid_t pid;
 	/* STOP, SIGNAL */

@@ -93,7 +93,12 @@ uint32_t lxe_msg_fields_of(enum lxe_msg_type type)
 	case LXE_MSG_SIGNAL:
 		return always | BIT(FIELD_SIGNAL);
 	case LXE_MSG_DONE:
+	case LXE_MSG_SETTLE:
 		return always | BIT(FIELD_OUTCOME);
+	case LXE_MSG_SETTLED:
+		return always | BIT(FIELD_OUTCOME) | BIT(FIELD_FLAGS);
+	case LXE_MSG_LAYER:
+		return always | BIT(FIELD_PROCESS) | BIT(FIELD_FLAGS);
 	case LXE_MSG_BUILDING:
 	case LXE_MSG_EXITED:
 	case LXE_MSG_DRAINED:

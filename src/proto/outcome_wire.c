@@ -56,6 +56,11 @@ static const struct member {
 	MEMBER(FLAG, teardown_ok),
 	MEMBER(TEXT, residue),
 	MEMBER(TEXT, blocked),
+	MEMBER(NUMBER_32, settled),
+	MEMBER(NUMBER_64, added),
+	MEMBER(NUMBER_64, modified),
+	MEMBER(NUMBER_64, deleted),
+	MEMBER(NUMBER_64, conflicts),
 #undef MEMBER
 };
 

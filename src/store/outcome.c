@@ -219,6 +219,27 @@ static json_t *json_output(const struct lxe_outcome *o)
 	return output;
 }
 
+static json_t *json_changes(const struct lxe_outcome *o)
+{
+	static const char *const names[] = {
+		[LXE_SETTLED_SHOWN] = "shown",
+		[LXE_SETTLED_COMMITTED] = "committed",
+		[LXE_SETTLED_DISCARDED] = "discarded",
+		[LXE_SETTLED_KEPT] = "kept",
+	};
+	json_t *changes;
+
+	if (o->settled == LXE_SETTLED_NONE || o->settled > LXE_SETTLED_KEPT)
+		return json_null();
+	changes = json_object();
+	json_object_set_new(changes, "result", json_string(names[o->settled]));
+	json_object_set_new(changes, "added", json_integer((json_int_t)o->added));
+	json_object_set_new(changes, "modified", json_integer((json_int_t)o->modified));
+	json_object_set_new(changes, "deleted", json_integer((json_int_t)o->deleted));
+	json_object_set_new(changes, "conflicts", json_integer((json_int_t)o->conflicts));
+	return changes;
+}
+
 static json_t *to_json(const struct lxe_outcome *o)
 {
 	json_t *root = json_object(), *usage = json_object(), *teardown = json_object();
@@ -257,6 +278,7 @@ static json_t *to_json(const struct lxe_outcome *o)
 	json_object_set_new(root, "truncated", json_boolean(o->truncated));
 	json_object_set_new(root, "output", o->output_limit ? json_output(o) : json_null());
 	json_object_set_new(root, "blocked", lxe_blocked_json(o->blocked));
+	json_object_set_new(root, "changes", json_changes(o));
 	json_object_set_new(root, "teardown", teardown);
 	return root;
 }

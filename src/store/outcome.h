@@ -51,6 +51,14 @@ enum lxe_stream { LXE_STREAM_OUT, LXE_STREAM_ERR };
 
 #define LXE_STREAMS 2
 
+enum lxe_settled {
+	LXE_SETTLED_NONE,  /* nobody has asked */
+	LXE_SETTLED_SHOWN, /* and dropped */
+	LXE_SETTLED_COMMITTED,
+	LXE_SETTLED_DISCARDED,
+	LXE_SETTLED_KEPT, /* they could not be committed */
+};
+
 struct lxe_outcome {
 	char id[LXE_ID_LEN + 1];
 	char name[129]; /* empty: none */
@@ -77,7 +85,9 @@ struct lxe_outcome {
 	char blocked[LXE_BLOCKED_TEXT]; /* what it may not reach and wanted to (blocked.h) */
 	/* A line for each: call, path or nothing, rule, option or nothing; by tabs. */
 	char denials[1536];
-	uint64_t denied; /* how often something was denied; not all of it may be listed */
+	uint64_t denied;	  /* how often something was denied; not all of it may be listed */
+	enum lxe_settled settled; /* what became of changes in copy-on-write binds */
+	uint64_t added, modified, deleted, conflicts; /* there were, then */
 	bool teardown_ok;
 	char residue[1024]; /* what could not be removed, one a line */
 };

@@ -177,3 +177,292 @@ if not os.environ.get("LXE_AS_USER"):  # only root mounts
         words = [str(world.binary), "run", "--bind", f"{project}:/p:cow", "--", "true"]
         result = subprocess.run(outer + words, env=world.env(), capture_output=True, timeout=lxe.DEADLINE)
         refusal(result, says=f"another is mounted at '{project}/sub'\nhint: ")
+
+
+def box(world, project, *options, command=("sleep", "1000")):
+    """A sandbox that runs, with a layer over the project, and CHANGE done in it."""
+    name = f"lxe-cow-{os.urandom(4).hex()}"
+    ok(world.run("create", *options, "--workdir", f"{project}:cow", name, "--", *command))
+    ok(world.run("start", name))
+    ok(world.run("exec", name, "--", "sh", "-c", CHANGE))
+    return name
+
+
+def lines(result):
+    return stdout_of(result).splitlines()
+
+
+LIST = [
+    "A deep/",
+    "A deep/er/",
+    "M file",
+    "A forest/",
+    "A forest/of/",
+    "A forest/of/files",
+    "D gone",
+    "A link",
+    "A made",
+    "D mode",
+    "A moved",
+    "m owned (owner 0:0 -> 5:6)",
+    "m run (mode 0644 -> 0700)",
+    "A sparse",
+    "D sub/inner",
+    "A sub/new",
+    "D tree/",
+]
+
+
+def expected(world, found):
+    """Owners are the caller's: as an ordinary user his ids have other numbers in the list."""
+    return [line.split(" (owner")[0] if line.startswith("m owned") else line for line in found]
+
+
+def test_diff_commit_and_on(world, project):
+    name = box(world, project)
+    before = seen(project)
+    assert expected(world, lines(world.run("diff", name))) == expected(world, LIST)
+    untouched(before, project)
+    assert lines(world.run("diff", name, "sub", f"{project}/made", cwd=project)) == ["A made", "D sub/inner", "A sub/new"]
+    assert lines(world.run("diff", name, "new", cwd=project / "sub")) == ["A sub/new"]
+    entries = json.loads(stdout_of(world.run("diff", "--format", "json", name)))
+    assert [entry["source"] for entry in entries] == [str(project)]
+    assert len(entries[0]["changes"]) == len(LIST)
+    inspected = json.loads(stdout_of(world.run("inspect", name)))
+    assert inspected["changes"] == {"added": 10, "modified": 3, "deleted": 4}
+    # A part of it, while a shell inside goes on.
+    assert lines(world.run("commit", name, "sub", "made", cwd=project)) == ["A made", "D sub/inner", "A sub/new"]
+    assert (project / "made").read_text() == "new\n" and os.listdir(project / "sub") == ["new"]
+    assert (project / "file").read_text() == "file\n" and (project / "gone").exists()
+    left = lines(world.run("diff", name))
+    assert expected(world, left) == [line for line in expected(world, LIST) if line not in ("A made", "D sub/inner", "A sub/new")]
+    assert lines(world.run("commit", "--dry-run", name)) == left
+    assert (project / "gone").exists()
+    ok(world.run("commit", "-q", name))
+    for path, text in AFTER.items():
+        assert (project / path).read_text() == text, path
+    assert owner(project / "made") == callers(world) and stat.S_IMODE((project / "run").stat().st_mode) == 0o700
+    assert lines(world.run("diff", name)) == []
+    # It goes on, and what it does then can be committed, too.
+    ok(world.run("exec", name, "--", "sh", "-c", "echo again >>file; rm made; echo x >sub/later"))
+    assert lines(world.run("commit", name)) == ["M file", "D made", "A sub/later"]
+    assert (project / "file").read_text() == "file\nmore\nagain\n" and not (project / "made").exists()
+    ok(world.run("destroy", "--force", name))
+
+
+def callers(world):
+    return (world.user.uid, world.user.gid) if world.user else (0, 0)
+
+
+def owner(path):
+    st = os.lstat(path)
+    return (st.st_uid, st.st_gid)
+
+
+def test_a_patch_can_be_applied(world, project, tmp_path):
+    name = f"lxe-cow-{os.urandom(4).hex()}"
+    ok(world.run("create", "--workdir", f"{project}:cow", name, "--", "sleep", "1000"))
+    ok(world.run("start", name))
+    ok(world.run("exec", name, "--", "sh", "-c", "echo more >>file; echo new >sub/made; rm gone; head -c 100 /dev/zero >binary"))
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-a", project, copy], check=True)
+    patch = stdout_of(world.run("diff", "--patch", name))
+    assert "+more" in patch and "binary" in patch.lower()
+    subprocess.run(["patch", "-p1", "-s", "-d", copy], input=patch.encode(), check=True)
+    assert (copy / "file").read_text() == "file\nmore\n" and (copy / "sub" / "made").read_text() == "new\n"
+    assert not (copy / "gone").exists()
+    ok(world.run("destroy", "--force", name))
+
+
+def test_stopped_discarded_and_started_again(world, project):
+    name = box(world, project)
+    ok(world.run("stop", "--stop-timeout", "100ms", name))
+    before = seen(project)
+    assert expected(world, lines(world.run("diff", name))) == expected(world, LIST)
+    untouched(before, project)
+    ok(world.run("start", name))
+    assert stdout_of(world.run("exec", name, "--", "cat", "made")) == "new\n"
+    says = "discard: sandbox '.*' is running\nhint: lxc-exec stop .* first"
+    refusal(world.run("discard", name), says=says)
+    ok(world.run("stop", "--stop-timeout", "100ms", name))
+    ok(world.run("discard", name))
+    untouched(before, project)
+    assert lines(world.run("diff", name)) == []
+    ok(world.run("start", name))
+    assert stdout_of(world.run("exec", name, "--", "sh", "-c", "cat file; ls made || true")) == "file\n"
+    ok(world.run("exec", name, "--", "sh", "-c", "echo other >>file; rm -r tree"))
+    ok(world.run("stop", "--stop-timeout", "100ms", name))
+    assert lines(world.run("commit", name)) == ["M file", "D tree/"]
+    assert (project / "file").read_text() == "file\nother\n" and not (project / "tree").exists()
+    ok(world.run("destroy", name))
+
+
+def test_a_source_that_has_changed_is_not_overwritten(world, project):
+    name = box(world, project)
+    (project / "file").write_text("others\n")
+    world.give(project / "file")
+    before = seen(project)
+    result = world.run("commit", name)
+    assert result.returncode == 125 and not result.stdout
+    found = result.stderr.decode().splitlines()
+    assert found[0] == "conflict: file: it was changed in the source as well"
+    assert found[1].startswith("lxc-exec: commit: nothing was committed") and found[2].startswith("hint: ")
+    untouched(before, project)
+    ok(world.run("commit", name, "made"))
+    assert (project / "made").exists() and (project / "file").read_text() == "others\n"
+    refusal(world.run("commit", name, "nothing/here"), says="nothing has changed at")
+    refusal(world.run("diff", name, "/etc/passwd"), says="'/etc/passwd' is in no copy-on-write bind")
+    ok(world.run("destroy", "--force", name))
+
+
+def test_a_commit_stays_in_the_source(world, project, tmp_path):
+    """What was a directory is a symlink now, inside or outside: nothing is written through it."""
+    other = tmp_path / "other"
+    other.mkdir()
+    world.give(other)
+    name = f"lxe-cow-{os.urandom(4).hex()}"
+    ok(world.run("create", "--workdir", f"{project}:cow", name, "--", "sleep", "1000"))
+    ok(world.run("start", name))
+    ok(world.run("exec", name, "--", "sh", "-c", f"echo evil >sub/planted; ln -s {other} way; rm -r tree; ln -s {other} tree"))
+    (project / "sub").rename(project / "elsewhere")
+    (project / "sub").symlink_to(other)
+    assert world.run("commit", name).returncode == 125
+    assert os.listdir(other) == [] and sorted(os.listdir(project / "elsewhere")) == ["inner"]
+    (project / "sub").unlink()
+    (project / "elsewhere").rename(project / "sub")
+    result = world.run("commit", name, "tree", "way")
+    assert result.returncode in (0, 125)
+    assert os.listdir(other) == []
+    ok(world.run("destroy", "--force", name))
+
+
+def test_another_directory_in_the_place_of_the_source(world, project):
+    name = box(world, project)
+    ok(world.run("stop", "--stop-timeout", "100ms", name))
+    project.rename(project.parent / "moved")
+    refusal(world.run("commit", name), says="open '.*': no such file")
+    project.mkdir()
+    world.give(project)
+    refusal(world.run("commit", name), says="is another directory by now")
+    assert os.listdir(project) == []
+    project.rmdir()
+    (project.parent / "moved").rename(project)
+    ok(world.run("commit", name))
+    ok(world.run("destroy", name))
+
+
+def test_a_one_shot_can_be_looked_at(world, project):
+    run = world.popen("run", "--workdir", f"{project}:cow", "--", "sh", "-c", "touch made; echo up; read x", stdin=subprocess.PIPE)
+    assert run.stdout.readline() == b"up\n"
+    run_id = world.sandbox_id()
+    assert lines(world.run("diff", run_id)) == ["A made"]
+    ok(world.run("stop", "--stop-timeout", "100ms", run_id))
+    run.communicate(timeout=lxe.DEADLINE)
+    assert not (project / "made").exists()
+
+
+def test_what_has_no_such_bind(world, project):
+    name = f"lxe-cow-{os.urandom(4).hex()}"
+    ok(world.run("create", "--workdir", str(project), name, "--", "sleep", "1000"))
+    assert stdout_of(world.run("diff", name)) == ""
+    for verb in ("commit", "discard"):
+        refusal(world.run(verb, name), says="has no copy-on-write bind\nhint: .*--workdir DIR:cow")
+    refusal(world.run("diff", "--patch", "--format", "json", name), says="--patch and --format json")
+    ok(world.run("destroy", name))
+
+
+def result_of(path):
+    return json.loads(path.read_text())["changes"]
+
+
+def test_a_dry_run_says_what_it_would_do(world, project, tmp_path):
+    before, record = seen(project), tmp_path / "result"
+    result = ok(sh(world, f"{CHANGE} echo out", "--dry-run", "--workdir", str(project), "--result", str(record)))
+    assert result.stdout == b"out\n"
+    assert expected(world, result.stderr.decode().splitlines()) == expected(world, LIST)
+    untouched(before, project)
+    assert result_of(record)["result"] == "shown" and result_of(record)["deleted"] == 4
+    result = sh(world, "rm file; exit 3", "--dry-run", "--bind", f"{project}:/p", "--workdir", str(project))
+    assert result.returncode == 3 and result.stderr == b"D %b/file\n" % os.fsencode(project)
+    with world.pty("run", "--dry-run", "--workdir", str(project), "--", "sh", "-c", "rm gone; tty") as terminal:
+        terminal.expect(b"/dev/pts/[0-9]+\r\nD gone\r\n")
+        assert terminal.wait() == 0
+    untouched(before, project)
+
+
+def test_on_success_and_on_failure(world, project, tmp_path):
+    record, options = tmp_path / "result", ["--workdir", f"{project}:cow", "--result", str(tmp_path / "result")]
+    both = [*options, "--on-success", "commit", "--on-failure", "discard"]
+    assert stdout_of(sh(world, "rm gone; echo more >>file; (sleep 1000 &); echo out", *both)) == "out\n"
+    assert not (project / "gone").exists() and (project / "file").read_text() == "file\nmore\n"
+    assert result_of(record) == {"result": "committed", "added": 0, "modified": 1, "deleted": 1, "conflicts": 0}
+    before = seen(project)
+    for script, status in (("rm file; exit 1", 1), ("rm file; kill -9 $$", 137), ("rm file; sleep 1000", 124)):
+        timeout = ["--timeout", lxe.span(400)] if status == 124 else []
+        ok(sh(world, script, *both, *timeout), status)
+        assert result_of(record)["result"] == "discarded"
+        untouched(before, project)
+    ok(sh(world, "touch failed; exit 1", *options, "--on-failure", "commit"), 1)
+    assert (project / "failed").exists() and result_of(record)["result"] == "committed"
+    ok(sh(world, "touch well", *options, "--on-failure", "commit"))
+    assert not (project / "well").exists() and result_of(record)["result"] == "discarded"
+
+
+def test_what_cannot_be_committed_is_kept(world, project, tmp_path):
+    record = tmp_path / "result"
+    options = ["--workdir", f"{project}:cow", "--result", str(record), "--on-success", "commit"]
+    run = world.popen("run", *options, "--", "sh", "-c", "echo inside >>file; touch made; echo up; read x", stdin=subprocess.PIPE)
+    assert run.stdout.readline() == b"up\n"
+    (project / "file").write_text("outside\n")
+    world.give(project / "file")
+    _, errors = run.communicate(b"\n", timeout=lxe.DEADLINE)
+    assert run.returncode == 125
+    found = errors.decode().splitlines()
+    assert found[0] == "conflict: file: it was changed in the source as well" and "is kept" in found[2], found
+    assert result_of(record)["result"] == "kept" and result_of(record)["conflicts"] == 1
+    assert (project / "file").read_text() == "outside\n" and not (project / "made").exists()
+    kept = json.loads(record.read_text())["id"]
+    assert lines(world.run("diff", kept)) == ["M file", "A made"]
+    ok(world.run("commit", kept, f"{project}/made"))
+    assert (project / "made").exists()
+    ok(world.run("destroy", kept))
+
+
+@pytest.mark.parametrize("who", ["client", "keeper"])
+def test_a_run_that_is_killed_commits_nothing_and_leaves_nothing(world, project, who):
+    before = seen(project)
+    options = ["--workdir", f"{project}:cow", "--on-success", "commit", "--on-failure", "commit"]
+    run = world.popen("run", *options, "--", "sh", "-c", "rm file; echo up; exec sleep 1000")
+    assert run.stdout.readline() == b"up\n"
+    os.kill(run.pid if who == "client" else world.keeper(), signal.SIGKILL)
+    run.communicate(timeout=lxe.DEADLINE)
+    lxe.poll_until(lambda: not world.keepers(), what="the keeper's end")
+    ok(world.run("gc"))
+    assert not os.listdir(world.kept)
+    untouched(before, project)
+
+
+WRONG_RUNS = [
+    (["--on-success", "commit", "--workdir", "{p}"], "--on-success is about copy-on-write binds.*\nhint: --workdir DIR:cow"),
+    (["--dry-run"], "--dry-run is about copy-on-write binds"),
+    (["--dry-run", "--on-failure", "commit", "--workdir", "{p}:cow"], "--dry-run and --on-success"),
+    (["--on-success", "maybe", "--workdir", "{p}:cow"], "'maybe' is neither commit nor discard"),
+    (["--keep", "--on-success", "commit", "--workdir", "{p}:cow"], "--keep and"),
+    (["--dry-run", "--bind", "{p}/file:/x"], "copy-on-write is for directories"),
+]
+
+
+@pytest.mark.parametrize("words, says", WRONG_RUNS)
+def test_what_a_run_cannot_do(world, project, words, says):
+    refusal(sh(world, "echo ran", *[word.format(p=project) for word in words]), says=says)
+
+
+if not os.environ.get("LXE_AS_USER"):  # only root mounts a disk
+
+    def test_a_layer_on_a_disk_of_its_own(world, project):
+        name = box(world, project, "--disk", "64M")
+        ok(world.run("stop", "--stop-timeout", "100ms", name))
+        assert lines(world.run("diff", name)) == LIST
+        ok(world.run("commit", name))
+        assert (project / "made").exists() and lines(world.run("diff", name)) == []
+        ok(world.run("destroy", name))

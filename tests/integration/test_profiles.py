@@ -133,7 +133,7 @@ def test_a_timeout_of_a_profile_holds(world, tmp_path):
         ("[run]\nformat = xml\n", 2, "xml"),
         ("[run]\ndetach-keys = ctrl\n", 2, "detach"),
         ("[run]\nhelp = yes\n", 2, "cannot set 'help'"),
-        ("[run]\ndry-run = yes\n", 2, "cannot set 'dry-run'"),
+        ("[run]\npatch = yes\n", 2, "cannot set 'patch'"),
         ("[run]\nprofile = no-such-profile\n", 2, "no-such-profile"),
         ("[run]\npids = 9\nprofile = ./none.conf\n", 3, "none.conf"),
         ("[run]\nprofile = ./test.conf\n", 2, "build on itself"),

@@ -51,7 +51,7 @@ Test(api, options_are_those_of_the_command_line)
 Test(api, what_is_wrong_with_an_option_is_said)
 {
 	static const char *const bad[][2] = { { "memory", "1X" }, { "memory", NULL },
-		{ "memory", "" }, { "help", NULL }, { "dry-run", "yes" }, { "", "x" },
+		{ "memory", "" }, { "help", NULL }, { "patch", "yes" }, { "", "x" },
 		{ "tty", "yes" }, { "keep", "perhaps" }, { "profile", NULL } };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -110,7 +110,7 @@ Test(options, usage_errors)
 		done(&f);
 	}
 	fails("option '-tx' is not known", WORDS("-tx"));
-	fails("option '--dry-run' is not known", WORDS("--dry-run"));
+	fails("option '--patch' is not known", WORDS("--patch"));
 	fails("option '--format' is not known", WORDS("--format", "json"));
 	fails("option '--name' wants a value", WORDS("--name"));
 	fails("option '-e' wants a value", WORDS("-qe"));

@@ -152,7 +152,7 @@ Test(profile, errors_name_file_and_line)
 	fails("p.conf:2: there is no key 'Memory'", "[run]\nMemory = 1G\n");
 	fails("p.conf:2: there is no key 'cores'", "[run]\ncores = 1\n");
 	fails("p.conf:2: a profile cannot set 'help'", "[run]\nhelp = yes\n");
-	fails("p.conf:2: a profile cannot set 'dry-run'", "[run]\ndry-run = yes\n");
+	fails("p.conf:2: a profile cannot set 'patch'", "[run]\npatch = yes\n");
 	fails("p.conf:2: no-tty 'auto' is neither yes nor no", "[run]\nno-tty = auto\n");
 	fails("p.conf:2: verbose '2' is neither yes nor no", "[run]\nverbose = 2\n");
 	fails("p.conf:2: format 'xml' is neither table nor json", "[run]\nformat = xml\n");

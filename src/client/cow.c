@@ -1,0 +1,346 @@
+#include "client/cow.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "client/cow_paths.h"
+#include "rootfs/cow.h"
+#include "store/rootless.h"
+#include "sys/proc.h"
+#include "sys/tree.h"
+
+#define DROPPED "dropped"
+
+/* What the child tells, in memory that it shares with us. */
+struct report {
+	int r;
+	bool told;
+	struct lxe_cow_told what;
+	struct lxe_err err;
+};
+
+struct work {
+	const struct lxe_cow_how *how;
+	struct lxe_cow_layers *layers;
+	struct lxe_changes *changes; /* of each layer */
+	struct report *report;
+	FILE *out;
+	size_t shown; /* layers in `out` */
+};
+
+static const char *const verbs[] = {
+	[LXE_COW_DIFF] = "diff",
+	[LXE_COW_COUNT] = "inspect",
+	[LXE_COW_COMMIT] = "commit",
+	[LXE_COW_DISCARD] = "discard",
+};
+
+static void count(struct lxe_cow_told *told, const struct lxe_changes *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		if (!c->v[i].selected || c->v[i].kind == LXE_CHANGE_NONE)
+			continue;
+		told->added += c->v[i].kind == LXE_CHANGE_ADDED;
+		told->deleted += c->v[i].kind == LXE_CHANGE_DELETED;
+		told->modified +=
+			c->v[i].kind != LXE_CHANGE_ADDED && c->v[i].kind != LXE_CHANGE_DELETED;
+	}
+}
+
+static int scan(struct work *w, size_t i, struct lxe_err *err)
+{
+	struct lxe_cow_one *one = &w->layers->v[i];
+	int r;
+
+	r = one->empty ? 0 : lxe_changes_scan(&w->changes[i], &one->layer, err);
+	if (r == 0 && w->how->n_paths)
+		r = lxe_cow_select(&w->changes[i], w->layers, i, w->how, err);
+	if (r == 0)
+		count(&w->report->what, &w->changes[i]);
+	return r;
+}
+
+static bool has_some(const struct lxe_changes *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->v[i].selected && c->v[i].kind != LXE_CHANGE_NONE)
+			return true;
+	return false;
+}
+
+static int write_list(struct work *w, struct lxe_err *err)
+{
+	static const enum lxe_changes_format formats[] = {
+		[LXE_COW_TEXT] = LXE_CHANGES_TEXT,
+		[LXE_COW_JSON] = LXE_CHANGES_JSON,
+		[LXE_COW_PATCH] = LXE_CHANGES_PATCH,
+	};
+	bool json = w->how->form == LXE_COW_JSON;
+	int r = 0;
+
+	if (json)
+		fprintf(w->out, "[");
+	for (size_t i = 0; r == 0 && i < w->layers->n; i++) {
+		if (w->layers->v[i].empty || (!json && !has_some(&w->changes[i])))
+			continue;
+		/* In JSON it is said which source it is. */
+		w->changes[i].layer.where =
+			json ? w->layers->v[i].mount->src : w->layers->v[i].layer.where;
+		if (json && w->shown++)
+			fprintf(w->out, ",");
+		r = lxe_changes_write(&w->changes[i], formats[w->how->form], w->out, err);
+	}
+	if (json)
+		fprintf(w->out, "]\n");
+	if (r == 0 && fflush(w->out) != 0)
+		r = lxe_fail(err, -errno, "write the list of changes");
+	return r;
+}
+
+static const char *conflict_words(enum lxe_conflict conflict)
+{
+	switch (conflict) {
+	case LXE_CONFLICT_CHANGED:
+		return "was changed in the source as well";
+	case LXE_CONFLICT_GONE:
+		return "is gone from the source";
+	case LXE_CONFLICT_REPLACED:
+		return "is another one in the source by now";
+	case LXE_CONFLICT_NONE:
+		break;
+	}
+	return "";
+}
+
+static void tell_conflicts(const struct work *w, const struct lxe_changes *c)
+{
+	char path[1024], culprit[1024] = "";
+
+	for (size_t i = 0; i < c->n && w->how->conflicts >= 0; i++) {
+		const struct lxe_change *one = &c->v[i];
+
+		if (!one->selected || one->conflict == LXE_CONFLICT_NONE)
+			continue;
+		lxe_escape(path, sizeof(path), one->path, strlen(one->path));
+		culprit[0] = '\0';
+		if (one->culprit)
+			lxe_escape(culprit, sizeof(culprit), one->culprit, strlen(one->culprit));
+		dprintf(w->how->conflicts, "conflict: %s%s%s: %s%s%s\n", c->layer.where,
+			*c->layer.where ? "/" : "", path, culprit[0] ? culprit : "it", " ",
+			conflict_words(one->conflict));
+	}
+}
+
+static int check(struct work *w, struct lxe_err *err)
+{
+	struct lxe_cow_told *told = &w->report->what;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < w->layers->n; i++) {
+		size_t conflicts = 0;
+
+		if (w->layers->v[i].empty)
+			continue;
+		r = lxe_changes_check(&w->changes[i], &conflicts, err);
+		if (conflicts)
+			tell_conflicts(w, &w->changes[i]);
+		told->conflicts += conflicts;
+	}
+	if (r < 0 || !told->conflicts)
+		return r;
+	lxe_hint(err, "lxc-exec diff shows what there is; name the paths that are to be "
+		      "committed all the same, or take the source's into the sandbox first");
+	return lxe_fail_msg(err, -ESTALE,
+		"commit: nothing was committed, because of %llu that the source has changed as well",
+		(unsigned long long)told->conflicts);
+}
+
+/*
+ * Whoever finds a sandbox that nobody owns keeps what is on record as kept: so a commit that was begun can be completed,
+ * whoever was killed. Such a one is as if it had been made to be kept.
+ */
+static int mark(const struct lxe_place *place, bool keep, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int dir = lxe_sandbox_open(place->base, place->id);
+	LXE_AUTOFREE unsigned char *bytes = NULL;
+	struct lxe_record record = { 0 };
+	struct lxe_spec spec = { 0 };
+	size_t len = 0;
+	int r = dir < 0 ? dir : lxe_record_read(&record, dir);
+
+	if (r == 0)
+		r = lxe_spec_decode(&spec, record.spec, record.spec_len);
+	if (r == 0) {
+		spec.keep = record.keep = keep;
+		spec.settling = (struct lxe_settling){ 0 };
+		free(take_ptr(record.spec));
+		r = lxe_spec_encode(&spec, &record.spec, &record.spec_len);
+	}
+	if (r == 0)
+		r = lxe_record_encode(&record, &bytes, &len);
+	if (r == 0)
+		r = lxe_sandbox_put(dir, LXE_SANDBOX_RECORD, bytes, len);
+	lxe_spec_release(&spec);
+	lxe_record_release(&record);
+	return r < 0 ? lxe_fail(err, r, "write the record of sandbox '%s'", place->id) : 0;
+}
+
+static int commit(struct work *w, struct lxe_err *err)
+{
+	int r = check(w, err);
+
+	for (size_t i = 0; r == 0 && !w->how->dry && i < w->layers->n; i++)
+		if (!w->layers->v[i].empty)
+			r = lxe_changes_apply(&w->changes[i], err);
+	if (r == 0 && w->how->marks)
+		r = mark(&w->layers->info.place, false, err);
+	return r == 0 && w->out ? write_list(w, err) : r;
+}
+
+/* By another name first: what is dropped is dropped as a whole. */
+static int drop(const struct lxe_cow_one *one, struct lxe_err *err)
+{
+	int r;
+
+	if (one->empty)
+		return 0;
+	r = lxe_changes_recover(&one->layer, err);
+	if (r < 0)
+		return r;
+	r = sys_tree_remove(one->dir, DROPPED);
+	if (r == 0 && renameat(one->dir, LXE_COW_UPPER, one->dir, DROPPED) < 0)
+		r = -errno;
+	if (r == 0)
+		r = sys_tree_remove(one->dir, DROPPED);
+	/* Overlayfs's own, of what is no more; and what commits have noted of it. */
+	if (r == 0)
+		r = sys_tree_remove(one->dir, "w");
+	if (r == 0)
+		r = sys_tree_remove(one->dir, "record");
+	return r < 0 ? lxe_fail(err, r, "drop what was written over '%s'", one->mount->src) : 0;
+}
+
+static int act(struct work *w, struct lxe_err *err)
+{
+	int r = lxe_cow_layers_open(w->layers, err);
+
+	for (size_t i = 0; r == 0 && i < w->layers->n; i++)
+		r = scan(w, i, err);
+	if (r < 0)
+		return r;
+	switch (w->how->act) {
+	case LXE_COW_COUNT:
+		return 0;
+	case LXE_COW_DIFF:
+		return write_list(w, err);
+	case LXE_COW_COMMIT:
+		return commit(w, err);
+	case LXE_COW_DISCARD:
+		for (size_t i = 0; r == 0 && i < w->layers->n; i++)
+			r = drop(&w->layers->v[i], err);
+		return r;
+	}
+	return r;
+}
+
+static int work(struct work *w, struct lxe_err *err)
+{
+	int r = 0;
+
+	if (w->how->out >= 0) {
+		w->out = fdopen(w->how->out, "w");
+		if (!w->out)
+			return lxe_fail(err, -errno, "write the list of changes");
+	}
+	w->changes = calloc(w->layers->n + 1, sizeof(*w->changes));
+	if (!w->changes)
+		return lxe_fail(err, -ENOMEM, "list the changes");
+	if (lxe_is_rootless())
+		r = lxe_rootless_enter(err);
+	if (r == 0)
+		r = act(w, err);
+	for (size_t i = 0; i < w->layers->n; i++)
+		lxe_changes_release(&w->changes[i]);
+	free(w->changes);
+	return r;
+}
+
+/* Whoever kills the caller's processes by their group or by its terminal does not stop a commit half-way. */
+static void run_child(struct work *w)
+{
+	struct report *report = w->report;
+
+	if (w->how->act == LXE_COW_COMMIT || w->how->act == LXE_COW_DISCARD)
+		setsid();
+	else
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	report->r = work(w, &report->err);
+	report->told = true;
+	_exit(0);
+}
+
+static int fork_work(struct work *w, struct lxe_err *err)
+{
+	int status = 0, r;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return lxe_fail(err, -errno, "start a process");
+	if (pid == 0)
+		run_child(w);
+	r = sys_wait(pid, &status);
+	if (r < 0)
+		return lxe_fail(err, r, "wait for a process");
+	if (!w->report->told)
+		return lxe_fail_msg(err,
+			WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE ? -EPIPE : -EINTR,
+			"%s: it was killed by signal %d", verbs[w->how->act], WTERMSIG(status));
+	if (w->report->r < 0 && err)
+		*err = w->report->err;
+	return w->report->r;
+}
+
+static int refuse_none(const struct lxe_cow_layers *layers, const char *verb, struct lxe_err *err)
+{
+	lxe_hint(err, "such binds are made with the sandbox: --workdir DIR:cow");
+	return lxe_fail_msg(err, -ENOENT, "%s: sandbox '%s' has no copy-on-write bind", verb,
+		lxe_info_name(&layers->info));
+}
+
+int lxe_client_cow(const struct lxe_place *place, const struct lxe_dirs *dirs,
+	const struct lxe_cow_how *how, struct lxe_cow_told *told, struct lxe_err *err)
+{
+	bool writes = how->act == LXE_COW_COMMIT || how->act == LXE_COW_DISCARD;
+	struct lxe_cow_layers layers;
+	struct work w = { .how = how, .layers = &layers };
+	int r;
+
+	r = lxe_cow_layers_find(&layers, place, dirs, verbs[how->act], how->act == LXE_COW_DISCARD,
+		how->act == LXE_COW_COMMIT, err);
+	if (r == 0 && !layers.n && (writes || how->n_paths))
+		r = refuse_none(&layers, verbs[how->act], err);
+	w.report = mmap(
+		NULL, sizeof(*w.report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (r == 0 && w.report == MAP_FAILED)
+		r = lxe_fail(err, -ENOMEM, "list the changes");
+	if (r == 0 && how->marks)
+		r = mark(place, true, err);
+	if (r == 0)
+		r = fork_work(&w, err);
+	if (w.report != MAP_FAILED) {
+		*told = w.report->what;
+		munmap(w.report, sizeof(*w.report));
+	}
+	lxe_cow_layers_release(&layers);
+	return r;
+}

@@ -1,0 +1,179 @@
+#include "keeper/cow.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "keeper/keeper.h"
+#include "proto/record.h"
+#include "sys/proc.h"
+
+#define END_MS 10000 /* for all that runs inside, once it was killed */
+
+int lxe_cow_take(struct lxe_keeper *k, struct lxe_sources *sources, struct lxe_err *err)
+{
+	size_t n = lxe_mounts_count_cow(&k->main->spec.mounts);
+
+	if (!n)
+		return 0;
+	k->cow.v = calloc(n, sizeof(*k->cow.v));
+	if (!k->cow.v)
+		return lxe_fail(err, -ENOMEM, "remember the copy-on-write layers");
+	for (size_t i = 0; i < sources->n; i++) {
+		struct lxe_cow_origin *cow = sources->v[i].cow;
+
+		if (cow)
+			k->cow.v[k->cow.n++] = (struct lxe_keeper_layer){
+				.index = i,
+				.source = take_fd(&cow->source),
+				.layer = take_fd(&cow->layer),
+			};
+	}
+	return 0;
+}
+
+void lxe_cow_release(struct lxe_keeper_cow *cow)
+{
+	for (size_t i = 0; i < cow->n; i++) {
+		lxe_close(cow->v[i].source);
+		lxe_close(cow->v[i].layer);
+	}
+	free(cow->v);
+	*cow = (struct lxe_keeper_cow){ 0 };
+}
+
+static void freeze(struct lxe_channel *c)
+{
+	struct lxe_keeper *k = c->keeper;
+
+	if (c->freezes || !k->cgroup || k->stopping)
+		return;
+	/* Where it cannot be had, what changes meanwhile is noticed by who carries it over. */
+	if (k->cow.freezers == 0 && lxe_cgroup_freeze(k->cgroup, true) < 0)
+		return;
+	c->freezes = true;
+	k->cow.freezers++;
+}
+
+void lxe_cow_thaw(struct lxe_keeper *k)
+{
+	if (--k->cow.freezers == 0 && k->cgroup)
+		lxe_cgroup_freeze(k->cgroup, false);
+}
+
+static const struct lxe_keeper_layer *layer_of(const struct lxe_keeper *k, size_t index)
+{
+	for (size_t i = 0; i < k->cow.n; i++)
+		if (k->cow.v[i].index == index)
+			return &k->cow.v[i];
+	return NULL;
+}
+
+void lxe_cow_give(struct lxe_channel *c, const struct lxe_msg *msg)
+{
+	const struct lxe_keeper_layer *layer = layer_of(c->keeper, msg->process);
+	struct lxe_err err = { 0 };
+	struct lxe_msg answer;
+
+	if (!layer) {
+		lxe_fail_msg(&err, -ENOENT, "its copy-on-write layers are not there yet");
+		lxe_hint(&err, "try again");
+		lxe_channel_send_refusal(c, &err);
+		return;
+	}
+	if (msg->flags & LXE_LAYER_FREEZE)
+		freeze(c);
+	c->layers = true;
+	lxe_msg_init(&answer, LXE_MSG_LAYER);
+	answer.process = msg->process;
+	answer.fds[LXE_FD_SOURCE] = layer->source;
+	answer.fds[LXE_FD_LAYER] = layer->layer;
+	lxe_channel_send(c, &answer);
+}
+
+static void end_all(struct lxe_keeper *k)
+{
+	LXE_AUTOCLOSE int init = -EBADF;
+	pid_t pid = k->container ? lxe_container_init(k->container) : 0;
+
+	if (pid > 0)
+		init = sys_pidfd_open(pid);
+	lxe_keeper_kill_container(k);
+	/* With pid 1 all of its namespace has ended. */
+	if (init >= 0)
+		lxe_keeper_wait(k, init, END_MS);
+}
+
+static bool is_in_use(const struct lxe_keeper *k)
+{
+	for (const struct lxe_channel *c = k->channels; c; c = c->next)
+		if (c->layers)
+			return true;
+	return false;
+}
+
+/* A client that was killed may have left somebody behind who still carries over. */
+static bool is_settled(const struct lxe_keeper *k)
+{
+	if (!k->cow.settling)
+		return true;
+	return (k->stopping || !k->main->client) && !is_in_use(k);
+}
+
+/* He has noted what is to become of it before he began, and again at his end. */
+static bool is_to_be_kept(const struct lxe_keeper *k)
+{
+	struct lxe_record record = { 0 };
+	bool keep = lxe_record_read(&record, k->sandbox.dir) == 0 && record.keep;
+
+	lxe_record_release(&record);
+	return keep;
+}
+
+void lxe_cow_settle(struct lxe_keeper *k)
+{
+	struct lxe_process *p = k->main;
+	struct lxe_msg msg;
+
+	if (!lxe_spec_settles(&p->spec) || !k->cow.n || k->stopping || !p->client ||
+		p->client->detached || !p->started)
+		return;
+	k->cow.settling = true;
+	end_all(k);
+	lxe_process_judge(p);
+	lxe_msg_init(&msg, LXE_MSG_SETTLE);
+	msg.outcome = p->outcome;
+	msg.outcome.teardown_ok = true;
+	if (p->client)
+		lxe_channel_send(p->client, &msg);
+	lxe_keeper_wait_until(k, is_settled, -1);
+	if (k->cow.settling)
+		k->cow.keep = is_to_be_kept(k);
+	k->cow.settling = false;
+}
+
+void lxe_cow_settled(struct lxe_channel *c, const struct lxe_msg *msg)
+{
+	struct lxe_keeper *k = c->keeper;
+	const struct lxe_outcome *from = &msg->outcome;
+	struct lxe_outcome *to;
+
+	if (!k->cow.settling || c->process != k->main) {
+		lxe_channel_refuse(c, "SETTLED, and nothing is to be");
+		return;
+	}
+	to = &k->main->outcome;
+	to->settled = from->settled;
+	to->added = from->added;
+	to->modified = from->modified;
+	to->deleted = from->deleted;
+	to->conflicts = from->conflicts;
+	if (from->error == LXE_EXIT_ERROR) {
+		to->error = from->error;
+		memcpy(to->message, from->message, sizeof(to->message));
+		memcpy(to->hint, from->hint, sizeof(to->hint));
+	}
+	k->cow.keep = msg->flags & LXE_SETTLED_KEEP;
+	k->cow.settling = false;
+}
