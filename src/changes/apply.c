@@ -52,12 +52,12 @@ static int remove_stages(
 int lxe_changes_recover(const struct lxe_cow_layer *layer, struct lxe_err *err)
 {
 	struct lxe_record rec = { 0 };
-	int r = lxe_record_read(&rec, layer->record);
+	int r = lxe_commits_read(&rec, layer->record);
 
 	if (r < 0)
 		return lxe_fail(err, r, "read what earlier commits have done");
 	r = remove_stages(&rec, layer, err);
-	lxe_record_release(&rec);
+	lxe_commits_release(&rec);
 	return r;
 }
 
@@ -246,7 +246,7 @@ static void release(struct lxe_commit *k)
 	for (size_t i = 0; k->ops && i < k->c->n; i++)
 		lxe_xattrs_release(&k->ops[i].old);
 	free(k->ops);
-	lxe_record_release(&k->rec);
+	lxe_commits_release(&k->rec);
 }
 
 int lxe_changes_apply(struct lxe_changes *c, struct lxe_err *err)
@@ -257,7 +257,7 @@ int lxe_changes_apply(struct lxe_changes *c, struct lxe_err *err)
 
 	if (r < 0)
 		return r;
-	r = lxe_record_read(&k.rec, c->layer.record);
+	r = lxe_commits_read(&k.rec, c->layer.record);
 	if (r < 0)
 		return lxe_fail(err, r, "read what earlier commits have done");
 	r = lxe_changes_check_with(c, &k.rec, &conflicts, err);

@@ -243,11 +243,11 @@ int lxe_changes_check_with(
 int lxe_changes_check(struct lxe_changes *c, size_t *ret_conflicts, struct lxe_err *err)
 {
 	struct lxe_record rec = { 0 };
-	int r = lxe_record_read(&rec, c->layer.record);
+	int r = lxe_commits_read(&rec, c->layer.record);
 
 	if (r < 0)
 		return lxe_fail(err, r, "read what earlier commits have done");
 	r = lxe_changes_check_with(c, &rec, ret_conflicts, err);
-	lxe_record_release(&rec);
+	lxe_commits_release(&rec);
 	return r;
 }

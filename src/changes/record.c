@@ -76,7 +76,7 @@ static int add(struct lxe_record *rec, const struct head *h, const char *path)
 	return 0;
 }
 
-int lxe_record_read(struct lxe_record *ret, int fd)
+int lxe_commits_read(struct lxe_record *ret, int fd)
 {
 	LXE_AUTOFREE char *bytes = NULL;
 	struct lxe_record rec = { 0 };
@@ -95,14 +95,14 @@ int lxe_record_read(struct lxe_record *ret, int fd)
 	if (r == 0)
 		r = sort(&rec);
 	if (r < 0) {
-		lxe_record_release(&rec);
+		lxe_commits_release(&rec);
 		return r;
 	}
 	*ret = rec;
 	return 0;
 }
 
-void lxe_record_release(struct lxe_record *rec)
+void lxe_commits_release(struct lxe_record *rec)
 {
 	for (size_t i = 0; i < rec->n; i++)
 		free(rec->v[i].path);

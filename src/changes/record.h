@@ -31,8 +31,8 @@ struct lxe_record {
 	size_t n;
 };
 
-int lxe_record_read(struct lxe_record *ret, int fd);
-void lxe_record_release(struct lxe_record *rec);
+int lxe_commits_read(struct lxe_record *ret, int fd);
+void lxe_commits_release(struct lxe_record *rec);
 
 /*
  * Has nobody but a commit changed this inode since the overlay was mounted? Where it is does not matter: whoever
