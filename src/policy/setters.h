@@ -54,7 +54,7 @@ LXE_SETTER(lxe_set_deny_list); /* several, with ':' between them */
 /* setters_mounts.c: one more of spec.mounts, of the kind that `value` is */
 LXE_SETTER(lxe_set_mount);
 LXE_SETTER(lxe_set_mount_labelled); /* the same: LABEL=, and from no relative path */
-LXE_SETTER(lxe_set_dry_run); /* of whatever it is said */
+LXE_SETTER(lxe_set_dry_run);	    /* of whatever it is said */
 LXE_SETTER(lxe_set_settle);	    /* enum lxe_settle at offset */
 LXE_SETTER(lxe_set_workdir);	    /* also spec.cwd */
 LXE_SETTER(lxe_set_workdir_in_profile);
