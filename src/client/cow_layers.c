@@ -212,7 +212,7 @@ static void set_ids(struct lxe_cow_layers *layers, struct lxe_cow_one *one)
 
 static int open_layer(struct lxe_cow_layers *layers, struct lxe_cow_one *one, struct lxe_err *err)
 {
-	struct lxe_cow_about about;
+	struct lxe_cow_about about = { 0 };
 	int r;
 
 	one->layer.upper =

@@ -43,6 +43,11 @@ void lxe_cow_release(struct lxe_keeper_cow *cow)
 	*cow = (struct lxe_keeper_cow){ 0 };
 }
 
+bool lxe_cow_keeps(const struct lxe_keeper *k)
+{
+	return k->main && (k->main->spec.keep || k->cow.keep);
+}
+
 static void freeze(struct lxe_channel *c)
 {
 	struct lxe_keeper *k = c->keeper;

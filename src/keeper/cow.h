@@ -38,6 +38,9 @@ void lxe_cow_release(struct lxe_keeper_cow *cow);
 void lxe_cow_give(struct lxe_channel *c, const struct lxe_msg *msg);
 void lxe_cow_settled(struct lxe_channel *c, const struct lxe_msg *msg);
 
+/* Does the sandbox stay, because it was made to, or because of what could not be carried over? */
+bool lxe_cow_keeps(const struct lxe_keeper *k);
+
 /* A connection has ended that had asked for a freeze. */
 void lxe_cow_thaw(struct lxe_keeper *k);
 

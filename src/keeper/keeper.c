@@ -196,8 +196,7 @@ static void tear_down(struct lxe_keeper *k)
 		.arg = k,
 		.outcome = &k->outcome,
 		.begun_us = sys_now_us(),
-		.keep = k->main && (k->main->spec.keep || k->cow.keep) && k->established &&
-			!k->destroy,
+		.keep = lxe_cow_keeps(k) && k->established && !k->destroy,
 		.result = k->main ? k->main->request.fds[LXE_FD_RESULT] : -EBADF,
 	};
 	if (t.keep)
@@ -263,7 +262,6 @@ static void release(struct lxe_keeper *k)
 	lxe_cgroup_free(k->cgroup);
 	lxe_cgroup_host_free(k->cgroups);
 	lxe_filter_release(&k->filter);
-	lxe_cow_release(&k->cow);
 	free(k->learnt);
 	lxe_drop_fd(&k->host_view);
 	lxe_drop_fd(&k->live);

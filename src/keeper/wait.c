@@ -147,6 +147,7 @@ void lxe_keeper_clean_up(struct lxe_keeper *k)
 	lxe_watchers_close(k);
 	while (k->channels)
 		lxe_channel_free(k->channels);
+	lxe_cow_release(&k->cow);
 	forget_early(k);
 	lxe_blocked_close(k);
 	lxe_channels_close(k);

@@ -44,10 +44,7 @@ enum tag {
 	TAG_PIDS_ASKED,
 	TAG_APPARMOR,
 	TAG_MOUNT,
-	TAG_DRY_RUN,
-	TAG_ON_SUCCESS,
-	TAG_ON_FAILURE,
-	TAG_ON_DISK,
+	TAG_SETTLING,
 };
 
 #define VERBOSE_BIAS 1 /* numbers on the wire have no sign, and -1 is quiet */
@@ -59,16 +56,14 @@ static void put_list(struct lxe_writer *w, enum tag tag, const struct lxe_strv *
 		lxe_put_text(w, (uint8_t)tag, list->v[i]);
 }
 
+/* Two bits for each of what is done, one for each of the others. */
 static void put_settling(struct lxe_writer *w, const struct lxe_settling *s)
 {
-	if (s->dry_run)
-		lxe_put_u64(w, TAG_DRY_RUN, 1);
-	if (s->on_success)
-		lxe_put_u64(w, TAG_ON_SUCCESS, s->on_success);
-	if (s->on_failure)
-		lxe_put_u64(w, TAG_ON_FAILURE, s->on_failure);
-	if (s->on_disk)
-		lxe_put_u64(w, TAG_ON_DISK, 1);
+	uint64_t all = s->on_success | (unsigned int)s->on_failure << 2 |
+		       (unsigned int)s->dry_run << 4 | (unsigned int)s->on_disk << 5;
+
+	if (all)
+		lxe_put_u64(w, TAG_SETTLING, all);
 }
 
 int lxe_spec_encode(const struct lxe_spec *spec, unsigned char **ret, size_t *ret_len)
@@ -154,19 +149,16 @@ static int get_env(const struct lxe_field *f, struct lxe_strv *list)
 
 static int get_settling(struct lxe_settling *s, const struct lxe_field *f)
 {
-	bool how = f->tag == TAG_ON_SUCCESS || f->tag == TAG_ON_FAILURE;
-	uint64_t value = 0;
-	int r = get_number(f, how ? LXE_SETTLE_DISCARD : 1, &value);
+	uint64_t all = 0;
 
-	if (f->tag == TAG_DRY_RUN)
-		s->dry_run = value;
-	else if (f->tag == TAG_ON_DISK)
-		s->on_disk = value;
-	else if (f->tag == TAG_ON_SUCCESS)
-		s->on_success = (enum lxe_settle)value;
-	else
-		s->on_failure = (enum lxe_settle)value;
-	return r;
+	if (get_number(f, 0x3f, &all) < 0 || (all & 3) > LXE_SETTLE_DISCARD ||
+		(all >> 2 & 3) > LXE_SETTLE_DISCARD)
+		return -EBADMSG;
+	s->on_success = (enum lxe_settle)(all & 3);
+	s->on_failure = (enum lxe_settle)(all >> 2 & 3);
+	s->dry_run = all >> 4 & 1;
+	s->on_disk = all >> 5;
+	return 0;
 }
 
 static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
@@ -245,10 +237,7 @@ static int get_numeric(struct lxe_spec *spec, const struct lxe_field *f)
 	case TAG_SECCOMP:
 	case TAG_SECCOMP_TEXT:
 	case TAG_LEARN:
-	case TAG_DRY_RUN:
-	case TAG_ON_SUCCESS:
-	case TAG_ON_FAILURE:
-	case TAG_ON_DISK:
+	case TAG_SETTLING:
 		break;
 	}
 	return -EBADMSG;
@@ -291,10 +280,7 @@ static int get_field(struct lxe_spec *spec, const struct lxe_field *f)
 		return lxe_field_text(f, &spec->seccomp_text);
 	case TAG_LEARN:
 		return lxe_field_text(f, &spec->learn);
-	case TAG_DRY_RUN:
-	case TAG_ON_SUCCESS:
-	case TAG_ON_FAILURE:
-	case TAG_ON_DISK:
+	case TAG_SETTLING:
 		return get_settling(&spec->settling, f);
 	case TAG_VERSION:
 	case TAG_SECCOMP_LOG:

@@ -67,6 +67,7 @@ struct lxe_outcome {
 	int status;		       /* its wait status, when has_status */
 	int signal;		       /* LXE_CAUSE_KILLED: the signal that the client got */
 	int error;		       /* LXE_CAUSE_ERROR: LXE_EXIT_ERROR, _NOEXEC or _NOTFOUND */
+	enum lxe_settled settled;      /* what became of changes in copy-on-write binds */
 	char message[LXE_ERR_MSG_MAX]; /* LXE_CAUSE_ERROR, _TIMEOUT, _POLICY, _LIMIT */
 	char rule[LXE_ERR_HINT_MAX];   /* of ours, that the command ran into; empty: none */
 	char hint[LXE_ERR_HINT_MAX];   /* what to do about it: the option that lifts the rule */
@@ -85,8 +86,7 @@ struct lxe_outcome {
 	char blocked[LXE_BLOCKED_TEXT]; /* what it may not reach and wanted to (blocked.h) */
 	/* A line for each: call, path or nothing, rule, option or nothing; by tabs. */
 	char denials[1536];
-	uint64_t denied;	  /* how often something was denied; not all of it may be listed */
-	enum lxe_settled settled; /* what became of changes in copy-on-write binds */
+	uint64_t denied; /* how often something was denied; not all of it may be listed */
 	uint64_t added, modified, deleted, conflicts; /* there were, then */
 	bool teardown_ok;
 	char residue[1024]; /* what could not be removed, one a line */

@@ -94,6 +94,10 @@ static inline void random_msg(struct lxe_msg *msg, enum lxe_msg_type type, uint6
 		msg->cols = (uint16_t)rnd(state);
 		msg->size = rnd(state);
 		break;
+	case LXE_MSG_LAYER:
+		msg->process = (uint32_t)rnd_below(state, INT32_MAX);
+		msg->flags = (uint32_t)rnd_below(state, 2);
+		break;
 	case LXE_MSG_DATA:
 		msg->n_bytes = rnd_below(state, sizeof(msg->bytes) + 1);
 		random_bytes(msg->bytes, msg->n_bytes, state);
@@ -110,6 +114,11 @@ static inline void random_msg(struct lxe_msg *msg, enum lxe_msg_type type, uint6
 	case LXE_MSG_SIGNAL:
 		msg->signal = (int)rnd_below(state, 65);
 		break;
+	case LXE_MSG_SETTLED:
+		msg->flags = (uint32_t)rnd_below(state, 2);
+		random_outcome(&msg->outcome, state);
+		break;
+	case LXE_MSG_SETTLE:
 	case LXE_MSG_DONE:
 		random_outcome(&msg->outcome, state);
 		break;
