@@ -259,6 +259,21 @@ def owner(path):
     return (st.st_uid, st.st_gid)
 
 
+def test_a_patch_can_be_applied(world, project, tmp_path):
+    name = f"lxe-cow-{os.urandom(4).hex()}"
+    ok(world.run("create", "--workdir", f"{project}:cow", name, "--", "sleep", "1000"))
+    ok(world.run("start", name))
+    ok(world.run("exec", name, "--", "sh", "-c", "echo more >>file; echo new >sub/made; rm gone; head -c 100 /dev/zero >binary"))
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-a", project, copy], check=True)
+    patch = stdout_of(world.run("diff", "--patch", name))
+    assert "+more" in patch and "binary" in patch.lower()
+    subprocess.run(["patch", "-p1", "-s", "-d", copy], input=patch.encode(), check=True)
+    assert (copy / "file").read_text() == "file\nmore\n" and (copy / "sub" / "made").read_text() == "new\n"
+    assert not (copy / "gone").exists()
+    ok(world.run("destroy", "--force", name))
+
+
 def test_stopped_discarded_and_started_again(world, project):
     name = box(world, project)
     ok(world.run("stop", "--stop-timeout", "100ms", name))
