@@ -212,8 +212,8 @@ static int new_layer(int layers, const struct lxe_layer *layer)
 	LXE_AUTOCLOSE int dir = -EBADF;
 	char text[64];
 
-	/* For a mapped root to pass, whatever the umask says. */
-	if (mkdirat(layers, layer->id, 0711) < 0 || fchmodat(layers, layer->id, 0711, 0) < 0)
+	/* Nobody has to pass but who mounts it. */
+	if (mkdirat(layers, layer->id, 0700) < 0)
 		return -errno;
 	dir = open_dir(layers, layer->id);
 	if (dir < 0)

@@ -71,6 +71,8 @@ def test_a_fork_has_the_files_and_owners_of_its_own(world):
     seen = "/srv/f 644 33 44\n/srv/setuid 4755 1000 1000\none\n"
     assert restart(world, look + "; echo mine >>/srv/f; rm /srv/setuid", "other") == seen
     assert restart(world, look) == seen
+    ids = {(world.kept / inspect(world, name)["id"] / "rw" / "u").stat().st_uid for name in (NAME, "other")}
+    assert len(ids) == (1 if world.user else 2)
     # What it writes over is its own, whoever had it: and both end without the other.
     assert restart(world, "cat /srv/f; stat -c %u /srv/f; ls /srv", "other") == "one\nmine\n33\nf\n"
     lxe.ok(world.run("fork", "other", "third"))
@@ -367,11 +369,11 @@ def test_whoever_is_killed_leaves_what_was_or_what_is_to_be(world, victim):
 @pytest.mark.roots("strace, and files of others")
 def test_it_ends_well_at_any_system_call(world):
     """Some of the points; `make layersweep` takes all."""
-    tried, wrong = layersweep.sweep(world, list(layersweep.VERBS), 8, random.Random(int(os.environ.get("LXE_SEED") or 1)))
-    assert tried == 48 and not wrong, "\n".join(wrong)
+    tried, wrong = layersweep.sweep(world, list(layersweep.VERBS), 4, random.Random(int(os.environ.get("LXE_SEED") or 1)))
+    assert tried == 24 and not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("n", [0, 3000])
+@pytest.mark.parametrize("n", [0, 1000])
 def test_a_fork_takes_no_time_with_the_number_of_files(world, n):
     stopped(world)
     box, = world.kept.iterdir()
