@@ -225,6 +225,24 @@ def test_a_hundred_thousand_entries(place):
     assert len(os.listdir(place.images / "it" / "rootfs" / "many" / "042")) == 1000
 
 
+@pytest.mark.roots("a user mounts nothing")
+def test_a_full_disk(place):
+    """A clear message, nothing is left, and there is room again."""
+    path = place.write("a.tar", archive([*small(), entry("./large", data=bytes(range(256)) * 32768)]))
+    fits = place.write("b.tar", archive(small()))
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m,mode=0711", "lxe-test-fixture", str(place.world.state)]
+    subprocess.run(mount, check=True)
+    try:
+        refusal(place.take(path), 125, "no space left|with shifted owners")
+        assert os.listdir(place.images) == []
+        # Before Linux 6.3 a tmpfs could not be shifted.
+        result = place.take(fits)
+        assert result.returncode == 0 or b"with shifted owners" in result.stderr
+        place.world.run("image", "rm", "it")
+    finally:
+        subprocess.run(["umount", str(place.world.state)], check=True)
+
+
 @functools.cache
 def broken():
     data = archive(small())
