@@ -38,7 +38,7 @@ bool lxe_client_has_ended(const struct lxe_place *place)
 }
 
 /* As nobody owns it, or as its owner has it: the state, and what is to be done about it. */
-static int look(const struct lxe_place *place, const struct lxe_dirs *dirs, const char *verb,
+int lxe_client_look(const struct lxe_place *place, const struct lxe_dirs *dirs, const char *verb,
 	struct lxe_err *err)
 {
 	struct lxe_info info = { 0 };
@@ -68,13 +68,13 @@ int lxe_client_hold(const struct lxe_place *place, const struct lxe_dirs *dirs, 
 {
 	struct lxe_sandbox s = LXE_SANDBOX_NONE;
 	struct lxe_live live = { 0 };
-	int r = look(place, dirs, verb, err);
+	int r = lxe_client_look(place, dirs, verb, err);
 
 	if (r < 0)
 		return r;
 	r = lxe_sandbox_claim(&s, place->base, place->id, CLAIM_MS, err);
 	if (r == -EWOULDBLOCK)
-		return look(place, dirs, verb, err) < 0 ? -EBUSY : r;
+		return lxe_client_look(place, dirs, verb, err) < 0 ? -EBUSY : r;
 	if (r < 0)
 		return r;
 	r = lxe_live_read(s.dir, &live);
@@ -141,38 +141,4 @@ int lxe_client_renew(const struct lxe_place *place, const struct lxe_dirs *dirs,
 	else
 		*ret = s;
 	return r;
-}
-
-static void take_secrets(struct lxe_spec *spec, struct lxe_strv *secrets)
-{
-	lxe_strv_release(&spec->secrets);
-	spec->secrets = *secrets;
-	*secrets = (struct lxe_strv){ 0 };
-}
-
-int lxe_client_start_again(const struct lxe_place *place, const struct lxe_dirs *dirs,
-	struct lxe_strv *secrets, struct lxe_outcome *outcome, struct lxe_err *err)
-{
-	struct lxe_info info = { 0 };
-	pid_t pid;
-	int r = look(place, dirs, "start", err);
-
-	if (r == 0) {
-		r = lxe_registry_read(place, &info);
-		if (r < 0)
-			lxe_fail(err, r, "start: open sandbox '%s'", place->id);
-	}
-	if (r < 0)
-		return r;
-	take_secrets(&info.spec, secrets);
-	/* The descriptor was its creator's. */
-	if (info.spec.result && lxe_starts_with(info.spec.result, "fd:"))
-		lxe_str_set(&info.spec.result, NULL);
-	pid = lxe_client_create_again(&info.spec, dirs, place, outcome, err);
-	lxe_info_release(&info);
-	if (pid > 0)
-		return 0;
-	if (pid < 0)
-		return pid;
-	return lxe_outcome_fail(outcome, -EIO, err);
 }

@@ -11,6 +11,10 @@
 /* Is it stopped, or has it failed? */
 bool lxe_client_has_ended(const struct lxe_place *place);
 
+/* 0 for one that has, when nobody ends it any more; otherwise as below. */
+int lxe_client_look(const struct lxe_place *place, const struct lxe_dirs *dirs, const char *verb,
+	struct lxe_err *err);
+
 /*
  * Take the lock of one that is stopped, or has failed: *ret is released by the caller. Otherwise -EBUSY with its
  * state and what helps. What a restart of the machine has left of it is ended first.

@@ -172,11 +172,11 @@ static int furnish(const struct view *v)
 	if (r == 0)
 		r = attach(v->null, "dev/null", false);
 	if (r == 0)
-		r = attach(v->target, LXE_CONFINED_TARGET + 1, true);
+		r = attach(v->target, &LXE_CONFINED_TARGET[1], true);
 	if (r == 0)
-		r = attach(v->work, LXE_CONFINED_WORK + 1, true);
+		r = attach(v->work, &LXE_CONFINED_WORK[1], true);
 	if (r == 0)
-		r = attach(v->source, LXE_CONFINED_SOURCE + 1, true);
+		r = attach(v->source, &LXE_CONFINED_SOURCE[1], true);
 	if (r < 0)
 		return r;
 	if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL) < 0)
