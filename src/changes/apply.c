@@ -114,6 +114,8 @@ static void record_all(struct lxe_commit *k, bool done, FILE *memory)
 		if (!is_ours(k, i, done) ||
 			lxe_layer_stat(k->c->layer.lower, k->c->v[i].path, &st) < 0)
 			continue;
+		if (!done && st.st_ino != k->c->v[i].before.ino)
+			continue;
 		lxe_side_set(&side, &st, NULL);
 		lxe_record_put(memory, LXE_RECORD_DONE, k->c->v[i].path, &side);
 	}

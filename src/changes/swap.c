@@ -260,6 +260,8 @@ static void undo_all(struct lxe_commit *k)
 		if (r < 0)
 			k->keep_stage = true;
 		op->done = false;
+		/* It has been renamed twice: the same, and yet changed by us. */
+		op->touched = true;
 	}
 }
 

@@ -262,6 +262,9 @@ class World:
         for path in (self.lower, self.upper, self.work, self.merged):
             os.mkdir(path)
         self.since = "0.0"
+        # The sandbox goes on after a commit, instead of being started again.
+        self.live = not shifted and rng.random() < 0.5
+        self.mounted = False
 
     def settle(self):  # 5: CLOCK_REALTIME_COARSE
         """Until what has been done has other times than what will be."""
@@ -313,11 +316,14 @@ class World:
 
     def inside(self, count):
         """Operations in the sandbox; what is there then."""
-        self.mount()
+        if not self.mounted:
+            self.mount()
         was = identities(self.lower)
         Operations(self.merged, self.rng, self.log).do(count)
         seen = snapshot(self.merged)
-        self.umount()
+        self.mounted = self.live
+        if not self.live:
+            self.umount()
         now = identities(self.lower)
         if was != now:
             raise Failure(f"touched: { {p: (was.get(p), now.get(p)) for p in was if was.get(p) != now.get(p)} }")
@@ -409,6 +415,8 @@ def commit_all(w, before, seen):
     # To copy a file up takes it from its other names, which alone is no change.
     w.compare("after commit", got, {p: e._replace(group=got[p].group) if p in got and same_thing(before.get(p), e)
                                     else e for p, e in seen.items()})
+    if w.mounted:
+        w.compare("seen after commit", snapshot(w.merged), seen)
     w.check_tidy()
     w.check_sparse()
     left = w.run("text").stdout
@@ -518,8 +526,10 @@ def one(tool, top, seed, ops):
             w.compare("untouched", snapshot(w.lower), before)
             scenario(w, before, seen)
             w.settle()
+        if w.mounted:
+            w.umount()
     except Failure as e:
-        print(f"seed {seed}, {ops} operations, shifted {w.shifted}, userxattr {w.userxattr}: {e}\n"
+        print(f"seed {seed}, {ops} operations, live {w.live}, shifted {w.shifted}, userxattr {w.userxattr}: {e}\n"
               f"{w.log[-3 * ops:]}")
         return False
     shutil.rmtree(top)

@@ -170,3 +170,21 @@ def test_a_commit_that_is_killed_is_completed_by_the_next(tmp_path):
         done
     """, env={"DELAYS": " ".join(f"{random.uniform(0.0005, 0.012):.4f}" for _ in range(12))})
     assert out.count("done") == 12
+
+
+def test_a_failure_in_the_middle_is_undone(tmp_path):
+    """One name that cannot be exchanged, because something is mounted on it: those before it get their old files back."""
+    layers = Layers(
+        tmp_path, "echo other >../other; mkdir d t; for i in a b c d/x m n t/x; do echo old >$i; done; touch -d @1000000000 d",
+        "for i in a b c d/x m n; do echo new >$i; done; rm -r t; echo file >t; mkdir fresh; chmod 700 d; rm c")
+    for env in ({}, {"LXE_NO_EXCHANGE": "1"}):
+        done = layers.run("""
+            look() { (cd l; find . -printf '%P %y %m %T@ %s %i\\n' | sort; cat a b c d/x n t/x); }
+            mount --bind other l/m; before=$(look)
+            changes apply && exit 9
+            [ "$before" = "$(look)" ] || { look; exit 8; }
+            umount l/m; changes apply; changes text; cat l/a l/b l/d/x l/m l/n l/t; stat -c %a l/d; ls l
+        """, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.split() == "new new new new new file 700 a b d fresh m n t".split()
+        assert "put in place 'm'" in done.stderr
