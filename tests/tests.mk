@@ -181,5 +181,5 @@ test:
 
 # BENCH_ARGS: see docs/BENCH.md and scripts/bench --help.
 .PHONY: bench
-bench: all
+bench: all tools
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec scripts/bench $(BENCH_ARGS)

@@ -2,6 +2,7 @@
 
 import random
 import re
+import subprocess
 
 import measure
 from report import Section
@@ -9,6 +10,7 @@ from report import Section
 BINDS = 10
 SIZE_MIB = 256
 MANY = 100_000
+CHANGED = 1_000
 COPIED = re.compile(r"copied, ([\d.e-]+) s")
 
 
@@ -103,7 +105,40 @@ def forks(work, options):
     return section
 
 
+def source_and_changes(work):
+    """A source of so many files, and an upper layer of an overlay in which a hundredth of them have changed."""
+    lower, upper = (work.subdirectory(work.disk, name) for name in ("lower", "upper"))
+    for d in range(100):
+        (lower / str(d)).mkdir()
+        for f in range(MANY // 100):
+            (lower / str(d) / str(f)).write_text("as it was\n")
+    for d in range(CHANGED // 100):
+        (upper / str(d)).mkdir()
+        for f in range(100):
+            (upper / str(d) / str(f)).write_text("as it is \n" if f % 2 else "longer than it was\n")
+    return lower, upper
+
+
+def diffs(work, options):
+    """What the engine of `diff` takes to list the changes, without the start of a program."""
+    lower, upper = source_and_changes(work)
+    record = work.subdirectory(work.disk, "record") / "record"
+    tool = work.binary.parent / "test-changes"
+    words = [str(p) for p in (tool, lower, upper, record)] + ["0.0", "0,0,0", "text"]
+    values = []
+    for _ in range(options.count):
+        done = subprocess.run(words, env={"LXE_TIMED": "1"}, capture_output=True, text=True, check=True)
+        if done.stdout.count("\nM ") + done.stdout.startswith("M ") != CHANGED:
+            raise measure.Failed(f"{tool} lists other changes than there are")
+        values.append(float(done.stderr))
+    section = Section("diff", f"{CHANGED} changes among {MANY} files listed, ms")
+    section.row("list and compare", measure.summary(values))
+    section.target("p50 of the list", measure.summary(values)["p50"], 50.0, "ms")
+    return section
+
+
 def files(work, options):
     yield adds(work, options)
     yield forks(work, options)
+    yield diffs(work, options)
     yield throughput(work, options)
