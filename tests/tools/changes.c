@@ -75,7 +75,7 @@ static void no_exchange(void)
 
 	if (!ctx ||
 		seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(renameat2), 1,
-			SCMP_A4(SCMP_CMP_NE, 0)) < 0 ||
+			(struct scmp_arg_cmp){ .arg = 4, .op = SCMP_CMP_NE }) < 0 ||
 		seccomp_load(ctx) < 0)
 		abort();
 	seccomp_release(ctx);
