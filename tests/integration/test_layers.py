@@ -160,7 +160,7 @@ def test_what_is_refused(world):
     for bad in ("a/b", "", "..", "x\ny", "n" * 129):
         refused("snapshot", NAME, bad, says="name")
         refused("fork", NAME, bad, says="name")
-    refused("image", "rm", "host", says=f"image 'host' is in use: what sandbox '{NAME}' has kept lies on it")
+    refused("image", "rm", "host", says=f"image 'host' is in use by '{NAME}'")
     assert [one["name"] for one in json.loads(world.run("ps", "--format", "json").stdout)] == [NAME]
     destroy(world, NAME)
 
