@@ -42,6 +42,46 @@ def adds(work, options):
     return section
 
 
+def copies(work, options):
+    """What a copy-on-write bind of a large directory costs, and to list what has changed in it."""
+    section = Section("cow", f"copy-on-write bind of {MANY} files and of none, ms", share="x run")
+    work_dirs = {n: work.subdirectory(work.disk, f"cow{n}") for n in (MANY, 0)}
+    for i in range(0, MANY, 1000):
+        part = work_dirs[MANY] / f"d{i}"
+        part.mkdir()
+        for k in range(1000):
+            (part / f"f{k}").touch()
+    candidates = {"run": work.lxc_exec("run", "--", "true")}
+    for n, path in work_dirs.items():
+        candidates[f"cow, {n} files"] = work.lxc_exec("run", "--bind", f"{path}:/p:cow", "--", "true")
+    samples = {name: [] for name in candidates}
+    for _ in range(options.count):
+        for name in random.sample(list(candidates), len(candidates)):
+            took, status = measure.one_shot(candidates[name], work.env)
+            if status:
+                raise measure.Failed(f"{name}: status {status}")
+            samples[name].append(took)
+    for name, values in samples.items():
+        section.row(name, measure.summary(values), share=measure.ratio(values, samples["run"]))
+    share = measure.ratio(samples[f"cow, {MANY} files"], samples["cow, 0 files"])
+    section.target(f"{MANY} files / none", share, 1.1, "x")
+    name = f"cow{work.disk.name[-4:]}"
+    work.call(*work.lxc_exec("create", "--bind", f"{work_dirs[MANY]}:/p:cow", name, "--", "sleep", "1000"))
+    work.call(*work.lxc_exec("start", name))
+    script = "cd /p; for d in $(seq 0 10000 90000); do for k in $(seq 100); do echo x >d$d/f$k; done; done"
+    work.call(*work.lxc_exec("exec", name, "--", "sh", "-c", script))
+    values = []
+    for _ in range(options.count):
+        took, status = measure.one_shot(work.lxc_exec("diff", name), work.env)
+        if status:
+            raise measure.Failed(f"diff: status {status}")
+        values.append(took)
+    section.row("diff of 1,000 changes", measure.summary(values))
+    section.target(f"diff of 1,000 changes among {MANY} files", measure.summary(values)["p50"], 50.0, "ms")
+    work.call(*work.lxc_exec("destroy", "--force", name))
+    return section
+
+
 def rate(work, prefix, words):
     """MiB/s as dd tells it, so that no start is in it."""
     script = "LC_ALL=C dd bs=1M " + words + " 2>&1"
@@ -139,6 +179,7 @@ def diffs(work, options):
 
 def files(work, options):
     yield adds(work, options)
+    yield copies(work, options)
     yield forks(work, options)
     yield diffs(work, options)
     yield throughput(work, options)
