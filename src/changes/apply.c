@@ -43,8 +43,8 @@ static int remove_stages(
 			r = note(layer, LXE_RECORD_STAGE_GONE, e->path);
 		if (r < 0)
 			return lxe_fail(err, r,
-				"remove '%s/%s', which a commit that was killed has left",
-				layer->where, e->path);
+				"remove '%s', which a commit that was killed has left in %s",
+				e->path, *layer->where ? layer->where : "the source");
 	}
 	return 0;
 }
@@ -220,8 +220,9 @@ static int refuse(const struct lxe_changes *c, size_t conflicts, struct lxe_err 
 		lxe_format(names + strlen(names), sizeof(names) - strlen(names), "%s'%s'",
 			named++ ? ", " : "", shown);
 	}
-	lxe_fail_msg(err, -ESTALE, "the source has changed since the sandbox began: %s%s in '%s'",
-		names, conflicts > named ? " and more" : "", c->layer.where);
+	lxe_fail_msg(err, -ESTALE, "the source has changed since the sandbox began: %s%s%s%s",
+		names, conflicts > named ? " and more" : "", *c->layer.where ? " in " : "",
+		c->layer.where);
 	lxe_hint(err, "nothing has been carried over; name other paths to commit these alone");
 	return -ESTALE;
 }

@@ -275,6 +275,7 @@ int lxe_commit_stage(struct lxe_commit *k, struct lxe_err *err)
 	int r = make_stage(k);
 
 	if (r < 0)
-		return lxe_fail(err, r, "make a directory in '%s'", k->c->layer.where);
+		return lxe_fail(err, r, "make a directory in %s",
+			*k->c->layer.where ? k->c->layer.where : "the source");
 	return stage_all(k, err);
 }
