@@ -240,8 +240,32 @@ int lxe_cli_image_import(int argc, char **argv)
 struct archive {
 	const char *path; /* NULL: it is written where it goes */
 	char work[PATH_MAX];
+	bool unnamed; /* until then it has none, where the filesystem can do that */
 	int fd;
 };
+
+static int open_unnamed(const char *path)
+{
+	char dir[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	int fd, r = lxe_format(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path) + 1 : 1,
+			slash ? path : ".");
+
+	if (r < 0)
+		return r;
+	fd = open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+	return fd < 0 ? -errno : fd;
+}
+
+static int name_archive(const struct archive *a)
+{
+	char own[32];
+
+	snprintf(own, sizeof(own), "/proc/self/fd/%d", a->fd);
+	if (a->unnamed && linkat(AT_FDCWD, own, AT_FDCWD, a->work, AT_SYMLINK_FOLLOW) < 0)
+		return -errno;
+	return rename(a->work, a->path) < 0 ? -errno : 0;
+}
 
 static int make_archive(struct archive *a, const char *path, struct lxe_err *err)
 {
@@ -257,6 +281,10 @@ static int make_archive(struct archive *a, const char *path, struct lxe_err *err
 	r = lxe_format(a->work, sizeof(a->work), "%s.part-%d", path, (int)getpid());
 	if (r < 0)
 		return lxe_fail(err, r, "make '%s'", path);
+	a->fd = open_unnamed(path);
+	a->unnamed = a->fd >= 0;
+	if (a->unnamed)
+		return 0;
 	a->fd = open(a->work, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
 	return a->fd < 0 ? lxe_fail(err, -errno, "make '%s'", a->work) : 0;
 }
@@ -275,8 +303,11 @@ static int open_archive(struct archive *a, const char *path, struct lxe_err *err
 
 static int close_archive(struct archive *a, int r, struct lxe_err *err)
 {
-	if (a->path && r == 0 && (fsync(a->fd) < 0 || rename(a->work, a->path) < 0))
-		r = lxe_fail(err, -errno, "write '%s'", a->path);
+	if (a->path && r == 0) {
+		r = fsync(a->fd) < 0 ? -errno : name_archive(a);
+		if (r < 0)
+			lxe_fail(err, r, "write '%s'", a->path);
+	}
 	if (a->path && r < 0)
 		unlink(a->work);
 	lxe_drop_fd(&a->fd);

@@ -536,6 +536,21 @@ def test_export_to_a_file(place):
         refusal(place.world.run("image", "export", "it", stdout=full), 125, "export image 'it': ")
 
 
+def test_an_export_that_is_killed_leaves_nothing(place):
+    ok(place.take(place.write("a.tar", archive(small()))))
+    out = place.top / "out"
+    out.mkdir()
+    place.world.give(out)
+    (out / "a.tar").write_text("old")
+    for i in range(5):
+        process = place.world.popen("image", "export", "it", str(out / "a.tar"))
+        lxe.pause(0.01 * i)
+        process.kill()
+        process.communicate()
+        assert os.listdir(out) == ["a.tar"]
+        assert (out / "a.tar").read_bytes()[:3] in (b"old", b"./P", b"./\0")
+
+
 def test_no_archive_on_a_terminal_and_none_of_the_host(place):
     ok(place.take(place.write("a.tar", archive(small()))))
     with place.world.pty("image", "export", "it") as pty:
