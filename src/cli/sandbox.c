@@ -10,6 +10,7 @@
 #include "cli/print.h"
 #include "client/again.h"
 #include "client/client.h"
+#include "client/cow.h"
 #include "client/defaults.h"
 #include "client/manage.h"
 
@@ -86,9 +87,16 @@ static int stop_one(struct lxe_cli *cli, const struct lxe_place *place, int *sta
 
 static int destroy_one(struct lxe_cli *cli, const struct lxe_place *place, int *status)
 {
+	const struct lxe_cow_how tidy = { .act = LXE_COW_TIDY, .out = -EBADF, .conflicts = -EBADF };
 	struct lxe_outcome outcome;
+	struct lxe_info info = { 0 };
+	struct lxe_cow_told told;
 
 	(void)status;
+	/* Nobody else will know of it; where it cannot be done, it is no reason not to go on. */
+	if (lxe_registry_read(place, &info) == 0 && lxe_mounts_count_cow(&info.spec.mounts))
+		lxe_client_cow(place, &cli->dirs, &tidy, &told, NULL);
+	lxe_info_release(&info);
 	return lxe_client_destroy(place, cli->req.force, &outcome, &cli->err);
 }
 

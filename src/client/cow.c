@@ -43,6 +43,7 @@ static const char *const verbs[] = {
 	[LXE_COW_COUNT] = "inspect",
 	[LXE_COW_COMMIT] = "commit",
 	[LXE_COW_DISCARD] = "discard",
+	[LXE_COW_TIDY] = "destroy",
 };
 
 static void count(struct lxe_cow_told *told, const struct lxe_changes *c)
@@ -230,11 +231,26 @@ static int drop(const struct lxe_cow_one *one, struct lxe_err *err)
 	return r < 0 ? lxe_fail(err, r, "drop what was written over '%s'", one->mount->src) : 0;
 }
 
-static int act(struct work *w, struct lxe_err *err)
+static int tidy(const struct work *w, struct lxe_err *err)
 {
-	int r = lxe_cow_layers_open(w->layers, err);
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < w->layers->n; i++)
+		if (!w->layers->v[i].empty)
+			r = lxe_changes_recover(&w->layers->v[i].layer, err);
+	return r;
+}
+
+static bool is_alone(enum lxe_cow_act act)
+{
+	return act == LXE_COW_COMMIT || act == LXE_COW_DISCARD || act == LXE_COW_TIDY;
+}
+
+static int act(struct work *w, struct lxe_err *err)
+{
+	int r = lxe_cow_layers_open(w->layers, is_alone(w->how->act), err);
+
+	for (size_t i = 0; r == 0 && w->how->act != LXE_COW_TIDY && i < w->layers->n; i++)
 		r = scan(w, i, err);
 	if (r < 0)
 		return r;
@@ -243,6 +259,8 @@ static int act(struct work *w, struct lxe_err *err)
 		return 0;
 	case LXE_COW_DIFF:
 		return write_list(w, err);
+	case LXE_COW_TIDY:
+		return tidy(w, err);
 	case LXE_COW_COMMIT:
 		return commit(w, err);
 	case LXE_COW_DISCARD:
@@ -280,7 +298,7 @@ static void run_child(struct work *w)
 {
 	struct report *report = w->report;
 
-	if (w->how->act == LXE_COW_COMMIT || w->how->act == LXE_COW_DISCARD)
+	if (is_alone(w->how->act))
 		setsid();
 	else
 		prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -13,7 +13,13 @@
 
 #include "client/registry.h"
 
-enum lxe_cow_act { LXE_COW_DIFF, LXE_COW_COUNT, LXE_COW_COMMIT, LXE_COW_DISCARD };
+enum lxe_cow_act {
+	LXE_COW_DIFF,
+	LXE_COW_COUNT,
+	LXE_COW_COMMIT,
+	LXE_COW_DISCARD,
+	LXE_COW_TIDY, /* take away from the source what a commit that was killed has left there */
+};
 enum lxe_cow_form { LXE_COW_TEXT, LXE_COW_JSON, LXE_COW_PATCH };
 
 struct lxe_cow_how {

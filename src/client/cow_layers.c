@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -237,7 +238,7 @@ static int open_layer(struct lxe_cow_layers *layers, struct lxe_cow_one *one, st
 	return 0;
 }
 
-int lxe_cow_layers_open(struct lxe_cow_layers *layers, struct lxe_err *err)
+int lxe_cow_layers_open(struct lxe_cow_layers *layers, bool alone, struct lxe_err *err)
 {
 	int r = mount_disk(layers, err);
 
@@ -249,6 +250,9 @@ int lxe_cow_layers_open(struct lxe_cow_layers *layers, struct lxe_err *err)
 		one->real = realpath(one->mount->src, NULL);
 		if (r == 0 && !one->empty)
 			r = open_layer(layers, one, err);
+		/* Not the layer's directory: of one that runs all have the keeper's open file. */
+		if (r == 0 && alone && !one->empty && flock(one->layer.record, LOCK_EX) < 0)
+			r = lxe_fail(err, -errno, "lock the layer over '%s'", one->mount->src);
 	}
 	return r;
 }

@@ -34,8 +34,8 @@ int lxe_cow_layers_find(struct lxe_cow_layers *ret, const struct lxe_place *plac
 	const struct lxe_dirs *dirs, const char *verb, bool ended, bool freeze,
 	struct lxe_err *err);
 
-/* In the child. */
-int lxe_cow_layers_open(struct lxe_cow_layers *layers, struct lxe_err *err);
+/* In the child. `alone`: whoever else has asked for that is waited for. */
+int lxe_cow_layers_open(struct lxe_cow_layers *layers, bool alone, struct lxe_err *err);
 
 void lxe_cow_layers_release(struct lxe_cow_layers *layers);
 

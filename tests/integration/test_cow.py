@@ -1,5 +1,6 @@
 """Copy-on-write: the source stays as it is, what was written is shown, kept or dropped."""
 
+import contextlib
 import json
 import os
 import signal
@@ -467,3 +468,36 @@ if not os.environ.get("LXE_AS_USER"):  # only root mounts a disk
         ok(world.run("commit", name))
         assert (project / "made").exists() and lines(world.run("diff", name)) == []
         ok(world.run("destroy", name))
+
+
+@pytest.mark.parametrize("how", ["again", "destroy"])
+def test_a_commit_that_is_killed_is_completed_or_tidied_up(world, project, how):
+    for i in range(200):
+        (project / f"old{i}").write_text("old\n")
+        world.give(project / f"old{i}")
+    name = f"lxe-cow-{os.urandom(4).hex()}"
+    ok(world.run("create", "--workdir", f"{project}:cow", name, "--", "sleep", "1000"))
+    ok(world.run("start", name))
+    ok(world.run("exec", name, "--", "sh", "-c", "for f in old*; do echo new >$f; done; rm gone"))
+    commit = world.popen("commit", "-q", name)
+
+    def has_begun():
+        return commit.poll() is not None or any(entry.startswith(".lxe-") for entry in os.listdir(project))
+
+    lxe.poll_until(has_begun, what="the commit")
+    children = [pid for pid in lxe.all_pids() if lxe.parent_of(pid) == commit.pid]
+    for pid in [*children, commit.pid]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    commit.communicate(timeout=lxe.DEADLINE)
+    for pid in children:
+        lxe.poll_until(lambda: not lxe.is_alive(pid), what="the end of the commit")
+    assert {(project / f"old{i}").read_text() for i in range(200)} <= {"old\n", "new\n"}
+    # What runs inside goes on, whoever was killed.
+    assert stdout_of(world.run("exec", "--timeout", "10s", name, "--", "echo", "on")) == "on\n"
+    if how == "again":
+        ok(world.run("commit", "-q", name))
+        assert {(project / f"old{i}").read_text() for i in range(200)} == {"new\n"} and not (project / "gone").exists()
+        assert lines(world.run("diff", name)) == []
+    ok(world.run("destroy", "--force", name))
+    assert not [entry for entry in os.listdir(project) if entry.startswith(".lxe-")]
