@@ -185,6 +185,9 @@ def test_changes_of_a_copy_on_write_bind_are_no_layers_to_keep(world, tmp_path):
     assert restart(world, "cat /mnt/it/f") == "theirs\n"
     lxe.ok(world.run("fork", f"{NAME}/before", "other"))
     assert restart(world, "ls /mnt/it; cat /srv/f", "other") == "own\n"
+    lxe.ok(world.run("discard", NAME))
+    lxe.ok(world.run("snapshot", NAME, "one"))
+    assert restart(world, "ls /mnt/it; cat /srv/f") == "own\n"
     destroy(world, NAME, "other")
 
 
