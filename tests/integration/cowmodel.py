@@ -417,6 +417,11 @@ def commit_all(w, before, seen):
                                     else e for p, e in seen.items()})
     if w.mounted:
         w.compare("seen after commit", snapshot(w.merged), seen)
+        # Somebody else's idea of the same: contents, times, links, lists, attributes.
+        args = ["rsync", "-nacHAXi", "--delete", "--devices", "--specials", "m/", "l/"]
+        other = subprocess.run(args, cwd=w.top, capture_output=True, timeout=60)
+        if other.returncode or other.stdout:
+            raise Failure(f"rsync: {other.stdout} {other.stderr}")
     w.check_tidy()
     w.check_sparse()
     left = w.run("text").stdout
