@@ -37,7 +37,7 @@ unit: $(UNIT_BINS)
 	tests/run-unit $(UNIT_BINS)
 
 # Tests mostly wait, so more of them than cores run at once; each worker has a world of its own.
-PYTEST_JOBS ?= 3
+PYTEST_JOBS ?= 4
 # One file or one test: make integration PYTEST_ARGS='-k bytes'; another build: VARIANT=asan.
 .PHONY: integration
 integration: all tools
