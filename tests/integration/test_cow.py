@@ -501,3 +501,24 @@ def test_a_commit_that_is_killed_is_completed_or_tidied_up(world, project, how):
         assert lines(world.run("diff", name)) == []
     ok(world.run("destroy", "--force", name))
     assert not [entry for entry in os.listdir(project) if entry.startswith(".lxe-")]
+
+
+@pytest.mark.parametrize("who", ["client", "keeper", "both"])
+def test_a_run_that_is_killed_while_it_commits(world, project, who):
+    """Whoever commits goes on, and is waited for; what he cannot finish stays on record."""
+    for i in range(200):
+        (project / f"old{i}").write_text("old\n")
+        world.give(project / f"old{i}")
+    script = "for f in old*; do echo new >$f; done; rm gone"
+    run = world.popen("run", "--workdir", f"{project}:cow", "--on-success", "commit", "--", "sh", "-c", script)
+    keeper = world.keeper()
+    lxe.poll_until(lambda: run.poll() is not None or any(entry.startswith(".lxe-") for entry in os.listdir(project)), what="the commit")
+    for pid in {"client": [run.pid], "keeper": [keeper], "both": [keeper, run.pid]}[who]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    run.communicate(timeout=lxe.DEADLINE)
+    lxe.poll_until(lambda: not list(world.our_processes()), what="the end of all")
+    ok(world.run("gc"))
+    assert {(project / f"old{i}").read_text() for i in range(200)} == {"new\n"} and not (project / "gone").exists()
+    assert not [entry for entry in os.listdir(project) if entry.startswith(".lxe-")]
+    assert not os.listdir(world.kept), who

@@ -20,6 +20,10 @@ static inline void fill_spec(struct lxe_spec *spec)
 	lxe_strv_add(&spec->env, "A=");
 	lxe_strv_add(&spec->env, "A=\xfe=x");
 	spec->tty = LXE_TTY_OFF;
+	spec->settling = (struct lxe_settling){ .dry_run = true,
+		.on_success = LXE_SETTLE_COMMIT,
+		.on_failure = LXE_SETTLE_DISCARD,
+		.on_disk = true };
 	spec->memory = UINT64_MAX;
 	spec->pids = 7;
 	spec->pids_asked = true;

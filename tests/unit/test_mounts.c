@@ -172,6 +172,10 @@ Test(mounts, what_was_not_parsed_is_not_taken_from_the_wire)
 	cr_assert_eq(decodes(&bad), 0);
 	bad.ro = true;
 	cr_assert_eq(decodes(&bad), -EBADMSG);
+	bad = good, bad.cow = true;
+	cr_assert_eq(decodes(&bad), 0);
+	bad.ro = true;
+	cr_assert_eq(decodes(&bad), -EBADMSG);
 	bad = good, bad.mode = 01000;
 	cr_assert_eq(decodes(&bad), -EBADMSG);
 }

@@ -21,6 +21,7 @@ static void assert_same_mount(const struct lxe_mount *a, const struct lxe_mount 
 	cr_assert(!a->src || strcmp(a->src, b->src) == 0);
 	cr_assert_str_eq(a->dst, b->dst);
 	cr_assert_eq(a->ro, b->ro);
+	cr_assert_eq(a->cow, b->cow);
 	cr_assert_eq(a->unshifted, b->unshifted);
 	cr_assert_eq(a->size, b->size);
 	cr_assert_eq(a->mode, b->mode);
@@ -41,6 +42,10 @@ static void assert_same(const struct lxe_spec *a, const struct lxe_spec *b)
 	for (size_t i = 0; i < a->mounts.n; i++)
 		assert_same_mount(&a->mounts.v[i], &b->mounts.v[i]);
 	cr_assert_eq(a->tty, b->tty);
+	cr_assert_eq(a->settling.dry_run, b->settling.dry_run);
+	cr_assert_eq(a->settling.on_success, b->settling.on_success);
+	cr_assert_eq(a->settling.on_failure, b->settling.on_failure);
+	cr_assert_eq(a->settling.on_disk, b->settling.on_disk);
 	cr_assert_eq(a->memory, b->memory);
 	cr_assert_eq(a->pids, b->pids);
 	cr_assert_eq(a->pids_asked, b->pids_asked);
@@ -291,4 +296,52 @@ Test(spec, names)
 	longest[LXE_NAME_MAX] = 'n';
 	longest[LXE_NAME_MAX + 1] = '\0';
 	cr_assert_eq(lxe_name_validate(longest, NULL), -EINVAL);
+}
+
+static int settles(struct lxe_settling how, bool keep, const char *bind, bool *cow)
+{
+	struct lxe_spec spec = { .keep = keep, .settling = how };
+	struct lxe_err error = { 0 };
+	struct lxe_mount m = { 0 };
+	int r;
+
+	cr_assert_eq(lxe_mount_parse(&m, LXE_MOUNT_BIND, bind, NULL), 0);
+	cr_assert_eq(lxe_mounts_add(&spec.mounts, &m, NULL), 0);
+	r = lxe_spec_settle(&spec, &error);
+	cr_assert_eq(r < 0, error.hint[0] != '\0');
+	*cow = spec.mounts.v[0].cow;
+	lxe_mounts_release(&spec.mounts);
+	return r;
+}
+
+Test(spec, what_becomes_of_changes_has_to_be_about_some)
+{
+	const struct lxe_settling none = { 0 }, dry = { .dry_run = true },
+				  commits = { .on_success = LXE_SETTLE_COMMIT },
+				  both = { .dry_run = true, .on_failure = LXE_SETTLE_DISCARD };
+	bool cow;
+
+	cr_assert_eq(settles(none, true, "/a", &cow), 0);
+	cr_assert_not(cow);
+	cr_assert_eq(settles(dry, false, "/a", &cow), 0);
+	cr_assert(cow);
+	cr_assert_eq(settles(dry, false, "/a:ro", &cow), -EINVAL);
+	cr_assert_not(cow);
+	cr_assert_eq(settles(dry, true, "/a", &cow), -EINVAL);
+	cr_assert_eq(settles(commits, false, "/a", &cow), -EINVAL);
+	cr_assert_eq(settles(commits, false, "/a:cow", &cow), 0);
+	cr_assert_eq(settles(both, false, "/a:cow", &cow), -EINVAL);
+}
+
+Test(spec, what_may_have_to_be_kept_is_on_a_disk)
+{
+	struct lxe_spec spec = { 0 };
+
+	cr_assert_not(lxe_spec_on_disk(&spec));
+	spec.settling.on_success = LXE_SETTLE_DISCARD;
+	cr_assert_not(lxe_spec_on_disk(&spec));
+	spec.settling.on_failure = LXE_SETTLE_COMMIT;
+	cr_assert(lxe_spec_on_disk(&spec));
+	spec = (struct lxe_spec){ .keep = true };
+	cr_assert(lxe_spec_on_disk(&spec));
 }
