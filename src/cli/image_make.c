@@ -120,16 +120,22 @@ static int refuse_transport(const char *word, struct lxe_err *err)
 	return 0;
 }
 
-/* A path may hold a ':', so what is there as a whole has no tag. */
+/* Both may hold a ':': what is there as a whole has no tag, and else the first directory that is there ends at one. */
 static void split_tag(char *layout, const char **tag)
 {
-	char *colon = strrchr(layout, ':');
+	struct stat st;
 
 	*tag = "";
-	if (!colon || strchr(colon, '/') || access(layout, F_OK) == 0)
+	if (access(layout, F_OK) == 0)
 		return;
-	*colon = '\0';
-	*tag = colon + 1;
+	for (char *colon = strchr(layout, ':'); colon; colon = strchr(colon + 1, ':')) {
+		*colon = '\0';
+		if (stat(layout, &st) == 0 && S_ISDIR(st.st_mode)) {
+			*tag = colon + 1;
+			return;
+		}
+		*colon = ':';
+	}
 }
 
 static int refuse_own(const struct lxe_cli *cli, const char *path, struct lxe_err *err)

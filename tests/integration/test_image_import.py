@@ -467,6 +467,9 @@ def test_an_image_of_a_layout_is_chosen(place, layout):
     refusal(place.take(f"oci:{layout.top}:three"), 125, "no image 'three'[^$]*hint: it has one, two")
     ok(place.take(f"oci:{layout.top}:two"))
     assert place.sh("cat /two") == "2"
+    layout.add("some/where:1.0", [archive([*small(), entry("./three", data=b"3")])])
+    ok(place.take(f"oci:{layout.top}:some/where:1.0", "three"))
+    assert place.sh("cat /three", image="three") == "3"
 
 
 @pytest.mark.parametrize("which", ["manifest", "config", "layer"])
