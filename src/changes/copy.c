@@ -129,14 +129,18 @@ static int still_the_same(const struct lxe_change *change, const struct stat *st
 	return same ? 0 : -EBUSY;
 }
 
-/* What only root may give stays with a file of which only the rest has changed. */
-static int keep_capabilities(const struct lxe_copy *copy, int to)
+/*
+ * What only root may give stays with a file of which only the rest has changed, unless that has taken it away: a
+ * change of the owner does.
+ */
+static int keep_capabilities(const struct lxe_copy *copy, int from, int to)
 {
 	LXE_AUTOCLOSE int old = -EBADF;
 	char caps[64];
 	ssize_t n;
 
-	if (copy->change->kind != LXE_CHANGE_META)
+	if (copy->change->kind != LXE_CHANGE_META ||
+		fgetxattr(from, "security.capability", NULL, 0) < 0)
 		return 0;
 	old = lxe_layer_open(copy->layer->lower, copy->change->path, O_RDONLY | O_NONBLOCK);
 	n = old < 0 ? -1 : fgetxattr(old, "security.capability", caps, sizeof(caps));
@@ -167,7 +171,7 @@ static int copy_file(const struct lxe_copy *copy)
 	if (r == 0)
 		r = finish(copy, &st, from, to);
 	if (r == 0)
-		r = keep_capabilities(copy, to);
+		r = keep_capabilities(copy, from, to);
 	if (r == 0 && copy->sync && fsync(to) < 0)
 		r = -errno;
 	if (r == 0 && fstat(from, &st) < 0)

@@ -188,3 +188,14 @@ def test_a_failure_in_the_middle_is_undone(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.split() == "new new new new new file 700 a b d fresh m n t".split()
         assert "put in place 'm'" in done.stderr
+
+
+def test_capabilities_of_a_file_are_roots_to_give(tmp_path):
+    """They stay with a file of which only mode and time change, and go with its owner or content; none is carried over."""
+    cap = "python3 -c 'import os, sys; [os.setxattr(n, \"security.capability\", bytes.fromhex(sys.argv[1])) for n in sys.argv[2:]]' " \
+          "0100000200200000000000000000000000000000"
+    layers = Layers(tmp_path, f"for i in mode owner content; do echo x >$i; done; {cap} mode owner content",
+                    f"chmod 700 mode; touch mode; chown 7 owner; echo y >content; echo n >new; {cap} new")
+    out = layers.ok("""changes apply; cd l; python3 -c 'import os
+for n in sorted(os.listdir(".")): print(n, "security.capability" in os.listxattr(n))'""")
+    assert out == "content False\nmode True\nnew False\nowner False\n"
