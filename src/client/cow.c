@@ -196,18 +196,6 @@ static int mark(const struct lxe_place *place, bool keep, struct lxe_err *err)
 	return r < 0 ? lxe_fail(err, r, "write the record of sandbox '%s'", place->id) : 0;
 }
 
-static int commit(struct work *w, struct lxe_err *err)
-{
-	int r = check(w, err);
-
-	for (size_t i = 0; r == 0 && !w->how->dry && i < w->layers->n; i++)
-		if (!w->layers->v[i].empty)
-			r = lxe_changes_apply(&w->changes[i], err);
-	if (r == 0 && w->how->marks)
-		r = mark(&w->layers->info.place, false, err);
-	return r == 0 && w->out ? write_list(w, err) : r;
-}
-
 /* By another name first: what is dropped is dropped as a whole. */
 static int drop(const struct lxe_cow_one *one, struct lxe_err *err)
 {
@@ -229,6 +217,39 @@ static int drop(const struct lxe_cow_one *one, struct lxe_err *err)
 	if (r == 0)
 		r = sys_tree_remove(one->dir, "record");
 	return r < 0 ? lxe_fail(err, r, "drop what was written over '%s'", one->mount->src) : 0;
+}
+
+/* Of one that has ended: a layer that says the same as the source is none any more. */
+static int drop_empty(const struct work *w, struct lxe_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < w->layers->n; i++) {
+		const struct lxe_cow_one *one = &w->layers->v[i];
+		struct lxe_changes left = { 0 };
+
+		if (one->empty)
+			continue;
+		r = lxe_changes_scan(&left, &one->layer, err);
+		if (r == 0 && lxe_changes_count(&left) == 0)
+			r = drop(one, err);
+		lxe_changes_release(&left);
+	}
+	return r;
+}
+
+static int commit(struct work *w, struct lxe_err *err)
+{
+	int r = check(w, err);
+
+	for (size_t i = 0; r == 0 && !w->how->dry && i < w->layers->n; i++)
+		if (!w->layers->v[i].empty)
+			r = lxe_changes_apply(&w->changes[i], err);
+	if (r == 0 && !w->how->dry && w->layers->held.dir >= 0)
+		r = drop_empty(w, err);
+	if (r == 0 && w->how->marks)
+		r = mark(&w->layers->info.place, false, err);
+	return r == 0 && w->out ? write_list(w, err) : r;
 }
 
 static int tidy(const struct work *w, struct lxe_err *err)

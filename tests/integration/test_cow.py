@@ -295,6 +295,11 @@ def test_stopped_discarded_and_started_again(world, project):
     ok(world.run("stop", "--stop-timeout", "100ms", name))
     assert lines(world.run("commit", name)) == ["M file", "D tree/"]
     assert (project / "file").read_text() == "file\nother\n" and not (project / "tree").exists()
+    # Nothing is left that would stand in the way of another sandbox on the same layers.
+    ok(world.run("fork", name, f"{name}-2"))
+    ok(world.run("start", f"{name}-2"))
+    assert stdout_of(world.run("exec", f"{name}-2", "--", "cat", "file")) == "file\nother\n"
+    ok(world.run("destroy", "--force", f"{name}-2"))
     ok(world.run("destroy", name))
 
 
