@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -12,6 +13,8 @@ import lxe
 from lxe import ok, poll_until, refusal, stdout_of
 
 pytestmark = pytest.mark.roots("only root mounts disk images; a user's refusal is tested here as a user's")
+
+SQUASHFS_SHIFTS = tuple(map(int, re.match(r"(\d+)\.(\d+)", os.uname().release).groups())) >= (6, 2)
 
 
 def tool(*words, cwd):
@@ -55,6 +58,10 @@ def held(path):
 
 def test_each_kind_is_seen_with_its_owners(world, disks):
     for kind in ("ext4", "squashfs", "erofs"):
+        if kind == "squashfs" and not SQUASHFS_SHIFTS:
+            refused = sh(world, "true", "--disk", f"{disks / kind}:/d")
+            refusal(refused, says="cannot mount its file system with shifted owners[^$]*hint: .*shift=off")
+            continue
         out = stdout_of(sh(world, "cat /d/what; stat -c %u:%g /d /d/what; grep ' /d ' /proc/self/mountinfo", "--disk", f"{disks / kind}:/d"))
         what, top, inner, mount = out.splitlines()
         assert (what, top, inner) == (kind, "0:0", "1000:1000")
@@ -81,13 +88,13 @@ def test_what_is_written_is_in_the_image(world, disks):
 
 
 def test_several_one_in_another_and_with_a_limit(world, disks):
-    options = ["--disk", "8M", "--disk", f"{disks / 'squashfs'}:/s", "--disk", f"{disks / 'ext4'}:/e", "--tmpfs", "/s/none"]
+    options = ["--disk", "8M", "--disk", f"{disks / 'erofs'}:/s", "--disk", f"{disks / 'ext4'}:/e", "--tmpfs", "/s/none"]
     says = "it is not there, and lies in a part that is the host's"
     refusal(sh(world, "true", *options), says=says)
     ok(sh(world, "mkdir /d/sub", "--disk", f"{disks / 'ext4'}:/d"))
     options[-1] = "/e/sub"
     out = stdout_of(sh(world, "cat /s/what /e/what; echo >/e/sub/x; df --output=size / | tail -1", *options))
-    assert out.split() == ["squashfs", "ext4", "8192"]
+    assert out.split() == ["erofs", "ext4", "8192"]
     # Read by two places of one sandbox; written by one only.
     both = [f"{disks / 'ext4'}:/a:ro", f"{disks / 'ext4'}:/b:ro"]
     assert stdout_of(sh(world, "cat /a/what /b/what", "--disk", both[0], "--disk", both[1])) == "ext4\next4\n"
@@ -221,8 +228,8 @@ def test_in_a_profile(world, disks, tmp_path):
 
 
 def test_a_denied_path_of_an_image_is_denied(world, disks):
-    out = sh(world, "cat /d/what; ls /d", "--disk", f"{disks / 'squashfs'}:/d", "--deny", "/d/what")
-    assert b"squashfs\n" not in out.stdout and b"Permission denied" in out.stderr
+    out = sh(world, "cat /d/what; ls /d", "--disk", f"{disks / 'erofs'}:/d", "--deny", "/d/what")
+    assert b"erofs\n" not in out.stdout and b"Permission denied" in out.stderr
 
 
 @pytest.mark.parametrize("whom", ["client", "keeper", "both"])
