@@ -82,8 +82,10 @@ def prepare(world, text):
 
 def put_back(world, template):
     for kind in ("sandboxes", "names", "layers"):
-        shutil.rmtree(world.state / kind, ignore_errors=True)
-        shutil.copytree(template / kind, world.state / kind, symlinks=True)
+        # The directories themselves are watched, and stay.
+        for path in (world.state / kind).iterdir():
+            path.unlink() if path.is_symlink() or path.is_file() else shutil.rmtree(path)
+        shutil.copytree(template / kind, world.state / kind, symlinks=True, dirs_exist_ok=True)
 
 
 def look(world, verb, text, status):

@@ -35,9 +35,9 @@ static bool untouched(int fd, struct lxe_change_side side)
 	struct lxe_record rec = { 0 };
 	bool answer;
 
-	cr_assert_eq(lxe_record_read(&rec, fd), 0);
+	cr_assert_eq(lxe_commits_read(&rec, fd), 0);
 	answer = lxe_record_untouched(&rec, &layer, &side);
-	lxe_record_release(&rec);
+	lxe_commits_release(&rec);
 	return answer;
 }
 
@@ -46,9 +46,9 @@ static uint64_t inode(int fd, const char *path)
 	struct lxe_record rec = { 0 };
 	uint64_t answer;
 
-	cr_assert_eq(lxe_record_read(&rec, fd), 0);
+	cr_assert_eq(lxe_commits_read(&rec, fd), 0);
 	answer = lxe_record_inode(&rec, path);
-	lxe_record_release(&rec);
+	lxe_commits_release(&rec);
 	return answer;
 }
 
