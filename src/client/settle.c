@@ -29,7 +29,8 @@ static bool parse_part(const char **text, uint64_t *ret)
 
 /*
  * An overlay of an ordinary user's keeps in user.* attributes that a directory is a new one; a tmpfs has
- * none before Linux 6.6, and what is there instead is EIO.
+ * none before Linux 6.6, and who makes a directory anew that the image has gets EIO instead. A limit of its size is
+ * in force on a tmpfs only; with one it is left at that, but for binds.
  */
 bool lxe_client_needs_disk(const struct lxe_spec *spec)
 {
@@ -37,7 +38,9 @@ bool lxe_client_needs_disk(const struct lxe_spec *spec)
 	const char *text = name.release;
 	uint64_t major, minor;
 
-	if (!lxe_is_rootless() || spec->keep || !lxe_mounts_count_cow(&spec->mounts))
+	if (!lxe_is_rootless() || spec->keep)
+		return false;
+	if (spec->limits.disk && !lxe_mounts_count_cow(&spec->mounts))
 		return false;
 	if (uname(&name) < 0 || !parse_part(&text, &major) || !parse_part(&text, &minor))
 		return true;

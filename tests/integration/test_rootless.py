@@ -96,6 +96,11 @@ def test_a_terminal_is_one(user):
         assert pty.wait() == 0
 
 
+def test_a_directory_of_the_image_can_be_made_anew(user):
+    script = "rm -r /var/mail; mkdir /var/mail && touch /var/mail/new && ls -A /var/mail"
+    assert stdout_of(user.run("run", "--", "sh", "-c", script)) == "new\n"
+
+
 def test_a_sandbox_lives_and_dies(user):
     script = "echo kept >/etc/mine; mkdir -p /etc/d/e; sleep 1000"
     ok(user.run("create", "box", "--", "sh", "-c", script))
