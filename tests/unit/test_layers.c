@@ -67,12 +67,13 @@ static bool exists(int at, const char *layer, const char *rest)
 	return faccessat(at, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static int sweep(struct store *s)
+/* It takes the lock itself. */
+static int sweep(struct store *s, bool dry)
 {
 	int n;
 
 	close(s->layers);
-	n = lxe_layers_sweep(s->sandboxes, false);
+	n = lxe_layers_sweep(s->sandboxes, dry);
 	s->layers = lxe_layers_lock(s->state, NULL);
 	return n;
 }
@@ -136,7 +137,7 @@ Test(layers, there_is_an_end_to_them)
 	write_file(&s, "one");
 	cr_expect_eq(lxe_layer_freeze(s.layers, s.box, OWNER, &base), -E2BIG);
 	cr_expect(exists(s.box, ".", "rw/u/one"));
-	cr_expect_eq(sweep(&s), 0);
+	cr_expect_eq(sweep(&s, false), 0);
 	tear_down(&s);
 }
 
@@ -177,19 +178,19 @@ Test(layers, what_nobody_leads_to_is_removed)
 	cr_expect_eq(lxe_snapshots_write(s.box, &list), 0);
 	write_file(&s, "two");
 	cr_expect_eq(lxe_layer_freeze(s.layers, s.box, OWNER, &base), 0);
-	cr_expect_eq(sweep(&s), 0);
+	cr_expect_eq(sweep(&s, false), 0);
 	cr_expect_eq(lxe_base_write(s.box, &none), 0);
-	cr_expect_eq(sweep(&s), 1);
+	cr_expect_eq(sweep(&s, false), 1);
 	cr_expect(!exists(s.layers, base.top, "rw"));
 	cr_expect(exists(s.layers, one.top, "rw/u/one"));
 	/* What cannot be understood keeps everything. */
 	cr_expect_eq(lxe_sandbox_put(s.box, LXE_SANDBOX_BASE, "what\n", 5), 0);
-	cr_expect_lt(sweep(&s), 0);
+	cr_expect_lt(sweep(&s, false), 0);
 	cr_expect(exists(s.layers, one.top, "rw/u/one"));
 	cr_expect_eq(lxe_base_write(s.box, &none), 0);
 	list.n = 0;
 	cr_expect_eq(lxe_snapshots_write(s.box, &list), 0);
-	cr_expect_eq(lxe_layers_sweep(s.sandboxes, true), 1);
+	cr_expect_eq(sweep(&s, true), 1);
 	lxe_snapshots_release(&list);
 	tear_down(&s);
 }
