@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "cli/image_use.h"
 #include "cli/print.h"
 #include "client/client.h"
 #include "client/recipe.h"
@@ -261,6 +262,8 @@ int lxe_cli_image_recipe(struct lxe_cli *cli, int *signal)
 
 	if (r == 0)
 		r = read_recipe(&m);
+	if (r == 0)
+		r = lxe_image_refuse_used(cli, m.name); /* and not only when all steps are done */
 	if (r == 0)
 		r = open_output(&m);
 	if (r == 0)

@@ -67,4 +67,7 @@ struct lxe_image_task {
 int lxe_client_image(const struct lxe_dirs *dirs, const struct lxe_image_task *task, int *signal,
 	struct lxe_err *err);
 
+/* Block those signals, for good, but for the ones that the caller ignores: a descriptor to read them from, the caller's. */
+int lxe_client_watch_signals(int *ret, struct lxe_err *err);
+
 #endif

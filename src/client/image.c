@@ -26,7 +26,7 @@ struct build {
 };
 
 /* They stay blocked: what comes after the last build has nothing to end but our own exit. */
-static int watch_signals(struct build *b, struct lxe_err *err)
+int lxe_client_watch_signals(int *ret, struct lxe_err *err)
 {
 	static const int fatal[] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT };
 	struct sigaction action;
@@ -46,8 +46,8 @@ static int watch_signals(struct build *b, struct lxe_err *err)
 	signal(SIGCHLD, SIG_DFL);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return lxe_fail(err, -errno, "block signals");
-	b->signals = sys_signalfd(wanted, n);
-	return b->signals < 0 ? lxe_fail(err, b->signals, "receive signals") : 0;
+	*ret = sys_signalfd(wanted, n);
+	return *ret < 0 ? lxe_fail(err, *ret, "receive signals") : 0;
 }
 
 static int pack_words(struct lxe_msg *msg, const struct lxe_strv *words)
@@ -191,7 +191,7 @@ int lxe_client_image(const struct lxe_dirs *dirs, const struct lxe_image_task *t
 	struct build b = { .control = -EBADF, .signals = -EBADF };
 	int r;
 
-	r = watch_signals(&b, err);
+	r = lxe_client_watch_signals(&b.signals, err);
 	if (r == 0)
 		r = start(&b, dirs, err);
 	if (r == 0)

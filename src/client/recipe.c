@@ -11,28 +11,11 @@
 
 #include "base/cleanup.h"
 #include "client/api.h"
+#include "client/client.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
 #define END_MS 30000
-
-static const int fatal[] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT };
-#define FATAL (sizeof(fatal) / sizeof(fatal[0]))
-
-static int block_signals(struct lxe_cook *cook, struct lxe_err *err)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < FATAL; i++)
-		sigaddset(&set, fatal[i]);
-	/* A caller that ignores SIGCHLD would have the kernel reap our children. */
-	signal(SIGCHLD, SIG_DFL);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return lxe_fail(err, -errno, "block signals");
-	cook->signals = sys_signalfd(fatal, FATAL);
-	return cook->signals < 0 ? lxe_fail(err, cook->signals, "receive signals") : 0;
-}
 
 static int take_signal(struct lxe_cook *cook, int *signal)
 {
@@ -154,29 +137,24 @@ static int run(struct lxe_cook *cook, const struct lxe_step *step, int *signal, 
 	return run_words(cook, step, words, 3, -1, signal, err);
 }
 
-/* What the caller may read goes in as bytes: inside it is root's, whatever it was. */
-static int copy_file(struct lxe_cook *cook, const struct lxe_step *step, int file, mode_t mode,
-	int *signal, struct lxe_err *err)
+/* What the sandbox gets is a pipe: it could open a descriptor of a file that everybody may write to again. */
+__attribute__((noreturn)) static void feed_file(int file, int output)
 {
-	static const char script[] = "set -e; umask 022; mkdir -p \"${1%/*}/\"; rm -f \"$1\"; "
-				     "cat >\"$1\"; chmod \"$2\" \"$1\"";
-	char octal[16];
-	char *words[] = { "sh", "-c", (char *)script, "copy", step->dst, octal };
+	char buf[65536];
+	ssize_t n;
 
-	snprintf(octal, sizeof(octal), "%o", step->mode ? step->mode : mode & 0777);
-	return run_words(cook, step, words, 6, file, signal, err);
+	while ((n = sys_read(file, buf, sizeof(buf))) > 0)
+		if (sys_write_all(output, buf, (size_t)n) < 0)
+			_exit(1);
+	_exit(n < 0);
 }
 
-static pid_t start_tar(int dir, int output)
+__attribute__((noreturn)) static void feed_directory(int dir, int output)
 {
 	static const char *const argv[] = { "tar", "--create", "--file=-", "--format=gnu",
 		"--owner=0", "--group=0", "--numeric-owner", ".", NULL };
 	char *const envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", NULL };
-	pid_t pid = fork();
 
-	if (pid != 0)
-		return pid < 0 ? -errno : pid;
-	signal(SIGPIPE, SIG_DFL);
 	if (fchdir(dir) == 0 && dup2(output, STDOUT_FILENO) >= 0) {
 		execve("/usr/bin/tar", (char *const *)argv, envp);
 		execve("/bin/tar", (char *const *)argv, envp);
@@ -184,21 +162,38 @@ static pid_t start_tar(int dir, int output)
 	_exit(127);
 }
 
-static int copy_directory(struct lxe_cook *cook, const struct lxe_step *step, int dir, int *signal,
-	struct lxe_err *err)
+static pid_t start_feeder(int from, bool is_directory, int output)
 {
-	static const char script[] =
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid < 0 ? -errno : pid;
+	signal(SIGPIPE, SIG_DFL);
+	if (is_directory)
+		feed_directory(from, output);
+	feed_file(from, output);
+}
+
+static int copy_from(struct lxe_cook *cook, const struct lxe_step *step, int from,
+	const struct stat *st, int *signal, struct lxe_err *err)
+{
+	static const char file[] = "set -e; umask 022; mkdir -p \"${1%/*}/\"; rm -f \"$1\"; "
+				   "cat >\"$1\"; chmod \"$2\" \"$1\"";
+	static const char directory[] =
 		"set -e; umask 022; mkdir -p \"$1\"; cd \"$1\"; exec tar -x -o -f -";
-	char *words[] = { "sh", "-c", (char *)script, "copy", step->dst };
+	bool is_directory = S_ISDIR(st->st_mode);
+	char octal[16], *words[] = { "sh", "-c", (char *)(is_directory ? directory : file), "copy",
+		step->dst, octal };
 	int ends[2], status = 0, r;
 	pid_t pid;
 
+	snprintf(octal, sizeof(octal), "%o", step->mode ? step->mode : st->st_mode & 0777);
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return lxe_fail(err, -errno, "make a pipe");
-	pid = start_tar(dir, ends[1]);
+	pid = start_feeder(from, is_directory, ends[1]);
 	close(ends[1]);
-	r = pid < 0 ? lxe_fail(err, pid, "start tar")
-		    : run_words(cook, step, words, 5, ends[0], signal, err);
+	r = pid < 0 ? lxe_fail(err, pid, "start what reads it")
+		    : run_words(cook, step, words, 6, ends[0], signal, err);
 	close(ends[0]);
 	if (pid > 0 && sys_wait(pid, &status) == 0 && status != 0 && r == 0)
 		r = lxe_fail_msg(err, -EIO, "%s:%u: step '%s': '%s' cannot be read", cook->name,
@@ -215,10 +210,8 @@ static int copy(
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return lxe_fail(err, -errno, "%s:%u: step '%s': open '%s'", cook->name, step->line,
 			step->label, step->src);
-	if (S_ISDIR(st.st_mode))
-		return copy_directory(cook, step, fd, signal, err);
-	if (S_ISREG(st.st_mode))
-		return copy_file(cook, step, fd, st.st_mode, signal, err);
+	if (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode))
+		return copy_from(cook, step, fd, &st, signal, err);
 	return lxe_fail_msg(err, -EINVAL,
 		"%s:%u: step '%s': '%s' is neither a file nor a directory", cook->name, step->line,
 		step->label, step->src);
@@ -233,7 +226,7 @@ int lxe_cook(struct lxe_cook *cook, int *signal, struct lxe_err *err)
 	/* Its image may have to be built first: until then a signal ends us, and with us all of it. */
 	r = make_sandbox(cook, err);
 	if (r == 0)
-		r = block_signals(cook, err);
+		r = lxe_client_watch_signals(&cook->signals, err);
 	for (size_t i = 0; r == 0 && i < cook->recipe->n; i++) {
 		const struct lxe_step *step = &cook->recipe->v[i];
 

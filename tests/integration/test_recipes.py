@@ -82,7 +82,7 @@ def test_one_on_another_says_what_both_say(world, busybox, tmp_path):
     refusal_of_step(build(world, tmp_path, "run = false", "second"), "run", 1)
     assert inside(world, "cat /second", "second") == "third\n"
     ok(world.run("create", "--image", "second", "user", "--", "sleep", "1000"))
-    refusal(build(world, tmp_path, "run = true", "second"), says="image 'second'.*in use")
+    refusal(build(world, tmp_path, "run = false", "second"), says="image 'second' is in use by 'user'")
     ok(world.run("destroy", "--force", "user"))
     refusal(build(world, tmp_path, "", "first", head="[image]\nfrom = first\n"), says="cannot be made from itself\nhint: ")
 
@@ -143,6 +143,31 @@ def test_nothing_is_reached_from_a_step(world, busybox, tmp_path):
     ok(build(world, tmp_path, script))
     assert inside(world, "cat /links; ls /etc/lxe-test-recipe") == "lo\n/etc/lxe-test-recipe\n"
     assert not os.path.exists("/etc/lxe-test-recipe")
+
+
+def test_a_file_that_is_copied_stays_as_it_is(world, busybox, tmp_path):
+    """Everybody may write to it; the image's own programs read what is copied, whatever they are."""
+    source = tmp_path / "source"
+    source.write_text("mine\n")
+    source.chmod(0o666)
+    evil = tmp_path / "evil"
+    evil.write_text(
+        '#!/bin/busybox sh\ncase "$*" in *"cat >"*) cat >/dev/null; echo theirs >/proc/self/fd/0 ;; *) exec busybox sh "$@" ;; esac\n'
+    )
+    steps = 'copy = evil:/bin/new:755\nrun = "mv /bin/new /bin/sh"\ncopy-2 = source:/x'
+    build(world, tmp_path, steps)
+    assert source.read_text() == "mine\n"
+
+
+def test_a_signal_that_is_ignored_does_not_end_it(world, busybox, tmp_path):
+    """As with nohup(1)."""
+    path = recipe(world, tmp_path, '[image]\nfrom = busybox\n[steps]\nrun = "echo up; sleep 0.2"\n')
+    client = world.popen("image", "build", "-v", "-f", path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    while b"up" != (line := client.stderr.readline().strip()):
+        assert line, client.wait()
+    client.send_signal(signal.SIGHUP)
+    said = client.communicate(timeout=lxe.DEADLINE)[1]
+    assert client.returncode == 0 and b"image 'made' built" in said
 
 
 def test_what_runs_on_does_not_end_up_in_the_image_by_halves(world, busybox, tmp_path):
