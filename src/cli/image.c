@@ -101,12 +101,12 @@ int lxe_cli_image_ls(int argc, char **argv)
 	return lxe_cli_end(&cli, r, 0);
 }
 
-/* Kept sandboxes will run on it again; --force takes it from them, but from none that runs. */
+/* Kept sandboxes will run on it again. */
 static int rm(struct lxe_cli *cli, const char *name)
 {
 	int r = lxe_image_check_name(name, &cli->err);
 
-	if (r == 0 && !cli->req.force)
+	if (r == 0)
 		r = lxe_image_refuse_used(cli, name);
 	if (r == 0)
 		r = lxe_image_remove(cli->dirs.state, name, &cli->err);

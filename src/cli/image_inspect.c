@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "cli/cli.h"
@@ -59,10 +61,15 @@ static void list_users(const json_t *users, char *buf, size_t size)
 
 int lxe_image_refuse_used(struct lxe_cli *cli, const char *image)
 {
-	json_t *users = lxe_image_users(cli, image);
-	char names[300];
-	int r = 0;
+	char names[300], record[PATH_MAX];
+	json_t *users;
+	int r = lxe_format(
+		record, sizeof(record), "%s/images/%s/" LXE_IMAGE_RECORD, cli->dirs.state, image);
 
+	/* One that is half there has to go before it can be made again. */
+	if (r < 0 || access(record, F_OK) < 0)
+		return 0;
+	users = lxe_image_users(cli, image);
 	if (!users)
 		return cli->err.code;
 	if (json_array_size(users)) {

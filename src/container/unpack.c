@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,23 +17,42 @@
 
 /*
  * Names and links that would lead out of the directory are refused by tar(1) itself, or changed, which it says. What an
- * archive has in /dev is left out: a sandbox has its own.
+ * archive has in /dev is left out: a sandbox has its own. Block numbers are printed with how the archive has ended.
  */
 static const char *const tar[] = { "tar", "-x", "-f", "-", "-C", LXE_CONFINED_TARGET, "-p",
 	"--same-owner", "--numeric-owner", "--delay-directory-restore", "--xattrs",
 	"--xattrs-include=user.*", "--xattrs-include=security.capability", "--acls",
-	"--warning=no-timestamp", "--warning=no-unknown-keyword", "--anchored", "--exclude=./dev/*",
-	"--exclude=dev/*", NULL };
+	"--block-number", "--warning=no-timestamp", "--warning=no-unknown-keyword", "--anchored",
+	"--exclude=./dev/*", "--exclude=dev/*", NULL };
+
+/* tar takes one that was cut off between two files for whole. */
+static int check_end(int printed, struct lxe_err *err)
+{
+	char text[128];
+	ssize_t n = pread(printed, text, sizeof(text) - 1, 0);
+
+	if (n < 0)
+		return lxe_fail(err, -errno, "unpack the archive");
+	text[n] = '\0';
+	if (!strstr(text, "** End of File **"))
+		return 0;
+	lxe_hint(err, "fetch it again, or make it again");
+	return lxe_fail_msg(err, -EINVAL, "unpack the archive: unexpected EOF: it was cut off");
+}
 
 int lxe_unpack_tar(int archive, struct lxe_err *err)
 {
-	struct lxe_pipeline p = { .input = -EBADF, .output = -EBADF };
+	LXE_AUTOCLOSE int printed = memfd_create("lxe-tar", MFD_CLOEXEC);
+	struct lxe_pipeline p = { .input = -EBADF, .output = printed };
 	struct lxe_feed feed;
 	const char *package = NULL;
 	const char *const *unpacker;
 	char line[400];
-	int r = lxe_feed_begin(&feed, archive);
+	int r;
 
+	if (printed < 0)
+		return lxe_fail(err, -errno, "unpack the archive");
+	r = lxe_feed_begin(&feed, archive);
 	if (r < 0)
 		return lxe_fail(err, r, "read the archive");
 	if (feed.n == 0)
@@ -46,7 +66,7 @@ int lxe_unpack_tar(int archive, struct lxe_err *err)
 	if (r < 0)
 		return lxe_fail(err, r, "unpack the archive");
 	if (!strstr(line, ": Removing leading"))
-		return 0;
+		return check_end(printed, err);
 	lxe_hint(err, "make it in the directory itself: tar -C DIR -c .");
 	return lxe_fail_msg(err, -EINVAL, "unpack the archive: it has names that lead out of it");
 }

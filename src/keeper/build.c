@@ -10,6 +10,7 @@
 #include "container/export.h"
 #include "container/import.h"
 #include "keeper/keeper.h"
+#include "rootfs/images.h"
 #include "store/imageconfig.h"
 #include "store/rootless.h"
 #include "sys/fd.h"
@@ -115,6 +116,9 @@ static int import(const struct lxe_msg *request, const struct lxe_strv *words,
 	import.path = words->v[1];
 	import.tag = words->v[2];
 	import.replace = strcmp(words->v[3], "force") == 0;
+	r = import.replace ? lxe_image_refuse_kept(request->dirs.state, import.name, err) : 0;
+	if (r < 0)
+		return lxe_fail(err, r, "import image '%s'", import.name);
 	r = pick_ids(&map, err);
 	if (r == 0 && request->fds[LXE_FD_SPEC] >= 0)
 		r = sys_read_whole(request->fds[LXE_FD_SPEC], LXE_IMAGE_CONFIG_MAX, &config, &len);
@@ -158,6 +162,18 @@ static int export(
 	return r < 0 ? lxe_fail(err, r, "export image '%s'", request->image) : 0;
 }
 
+static int build(const struct lxe_msg *request, const struct lxe_strv *words,
+	const struct lxe_waiter *waiter, struct lxe_err *err)
+{
+	int r = lxe_image_check_name(request->image, err);
+
+	if (r == 0)
+		r = lxe_image_refuse_kept(request->dirs.state, request->image, err);
+	if (r < 0)
+		return lxe_fail(err, r, "build image '%s'", request->image);
+	return lxe_image_build(&request->dirs, request->image, words, true, waiter, err);
+}
+
 static int do_job(struct lxe_keeper *k, struct lxe_err *err)
 {
 	const struct lxe_waiter waiter = { .wait = wait_for_build, .say = say, .arg = k };
@@ -172,7 +188,7 @@ static int do_job(struct lxe_keeper *k, struct lxe_err *err)
 	else if (request->flags == LXE_JOB_EXPORT)
 		r = export(request, &waiter, err);
 	else
-		r = lxe_image_build(&request->dirs, request->image, &words, true, &waiter, err);
+		r = build(request, &words, &waiter, err);
 	lxe_strv_release(&words);
 	return r;
 }

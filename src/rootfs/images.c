@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "rootfs/imageusers.h"
 #include "store/rootless.h"
 
@@ -70,19 +72,28 @@ static int lock_for_removal(int images, const char *name)
 {
 	LXE_AUTOCLOSE int dir =
 		openat(images, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st, named;
 
 	if (dir < 0)
 		return -errno;
 	if (flock(dir, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
-	return take_fd(&dir);
+	/* A build may have put another there meanwhile, which nobody has locked. */
+	if (fstat(dir, &st) < 0 || fstatat(images, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return st.st_ino == named.st_ino ? take_fd(&dir) : -EBUSY;
 }
 
-static int refuse_kept(const char *state, const char *name, struct lxe_err *err)
+int lxe_image_refuse_kept(const char *state, const char *name, struct lxe_err *err)
 {
-	char sandbox[129];
-	int r = lxe_image_kept_by(state, name, sandbox, sizeof(sandbox));
+	char sandbox[129], record[PATH_MAX];
+	int r = lxe_format(record, sizeof(record), "%s/images/%s/" LXE_IMAGE_RECORD, state, name);
 
+	/* One that is half there has to go before it can be made again. */
+	if (r == 0 && access(record, F_OK) < 0)
+		return 0;
+	if (r == 0)
+		r = lxe_image_kept_by(state, name, sandbox, sizeof(sandbox));
 	if (r <= 0)
 		return r < 0 ? lxe_fail(err, r, "look who uses image '%s'", name) : 0;
 	lxe_hint(err, "lxc-exec destroy %s first", sandbox);
@@ -109,7 +120,7 @@ int lxe_image_remove(const char *state, const char *name, struct lxe_err *err)
 	}
 	if (dir < 0)
 		return lxe_fail(err, dir, "remove image '%s'", name);
-	r = refuse_kept(state, name, err);
+	r = lxe_image_refuse_kept(state, name, err);
 	if (r < 0)
 		return r;
 	r = remove_locked(images, dir, name);

@@ -31,6 +31,9 @@ typedef void (*lxe_image_report)(void *arg, const char *name, const char *residu
 int lxe_image_collect(
 	const char *state, bool dry_run, lxe_image_report report, void *arg, struct lxe_err *err);
 
+/* -EBUSY, described, when a sandbox that is kept lies on it: what that has written is changes to these very files. */
+int lxe_image_refuse_kept(const char *state, const char *name, struct lxe_err *err);
+
 /* Remove an image, complete or not: -EBUSY while it is in use, -ENOENT when there is none. */
 int lxe_image_remove(const char *state, const char *name, struct lxe_err *err);
 

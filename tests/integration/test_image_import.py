@@ -245,6 +245,11 @@ def test_a_full_disk(place):
         subprocess.run(["umount", str(place.world.state)], check=True)
 
 
+def offset_of_last(data):
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return tar.getmembers()[-1].offset
+
+
 @functools.cache
 def broken():
     data = archive(small())
@@ -252,6 +257,7 @@ def broken():
     middle = len(packed) // 2
     return {
         "truncated": data[: len(data) // 2],
+        "truncated between two files": data[: offset_of_last(data)],
         "truncated gzip": packed[:middle],
         "corrupt gzip": packed[:middle] + bytes(64) + packed[middle + 64 :],
         "truncated xz": lzma.compress(data, preset=0)[:100000],
@@ -266,6 +272,7 @@ def broken():
 
 BROKEN = {
     "truncated": "EOF|end of file",
+    "truncated between two files": "it was cut off[^$]*hint: ",
     "truncated gzip": "end of file|EOF",
     "corrupt gzip": "",
     "truncated xz": "",
@@ -290,6 +297,20 @@ def test_an_image_is_replaced_only_if_that_was_said(place):
     ok(place.world.run("image", "import", "--force", "it", path))
     refusal(place.take(path, "host"), 125, "this machine's own")
     refusal(place.take(path, "../x"), 125, "no name of an image")
+
+
+def test_an_image_that_a_kept_sandbox_lies_on_is_not_replaced(place):
+    path = place.write("a.tar", archive(small()))
+    ok(place.take(path))
+    ok(place.world.run("create", "--image", "it", "kept", "--", "sh", "-c", "echo >/made"))
+    ok(place.world.run("start", "kept"))
+    ok(place.world.run("wait", "kept"))
+    before = os.stat(place.images / "it").st_ino
+    says = "image 'it' is in use: what sandbox 'kept' has kept lies on it\nhint: lxc-exec destroy kept"
+    refusal(place.world.run("image", "import", "--force", "it", path), says=says)
+    assert os.stat(place.images / "it").st_ino == before
+    ok(place.world.run("destroy", "kept"))
+    ok(place.world.run("image", "import", "--force", "it", path))
 
 
 def test_what_cannot_be_imported(place):
@@ -534,7 +555,14 @@ def test_export_to_a_file(place):
     place.world.give(out)
     ok(place.world.run("image", "export", "it", str(out / "a.tar")))
     assert os.listdir(out) == ["a.tar"] and tarfile.is_tarfile(out / "a.tar")
-    refusal(place.world.run("image", "export", "it", str(out / "no" / "a.tar")), 125, "no such file")
+    refusal(place.world.run("image", "export", "it", str(out / "no" / "a.tar")), 125, "make '.*/no/a.tar': no such file")
+    (out / "link").symlink_to("a.tar")
+    (out / "a.tar").write_text("old")
+    (out / "a.tar").chmod(0o600)
+    ok(place.world.run("image", "export", "it", str(out / "link")))
+    assert (out / "link").is_symlink() and tarfile.is_tarfile(out / "a.tar")
+    assert (out / "a.tar").stat().st_mode & 0o777 == 0o600
+    (out / "link").unlink()
     refusal(place.world.run("image", "export", "none", str(out / "b.tar")), 125, "none")
     assert os.listdir(out) == ["a.tar"]
     with open("/dev/full", "wb") as full:
