@@ -244,7 +244,7 @@ int lxe_cli_image_import(int argc, char **argv)
 
 /* An archive is there as a whole or not at all: it gets its name at the end. */
 struct archive {
-	const char *path; /* NULL: it is written where it goes */
+	char path[PATH_MAX]; /* no symlink; empty: it is written where it goes */
 	char work[PATH_MAX];
 	bool unnamed; /* until then it has none, where the filesystem can do that */
 	int fd;
@@ -263,36 +263,43 @@ static int open_unnamed(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-static int name_archive(const struct archive *a)
+static int name_archive(struct archive *a)
 {
 	char own[32];
 
 	snprintf(own, sizeof(own), "/proc/self/fd/%d", a->fd);
 	if (a->unnamed && linkat(AT_FDCWD, own, AT_FDCWD, a->work, AT_SYMLINK_FOLLOW) < 0)
 		return -errno;
+	a->unnamed = false;
 	return rename(a->work, a->path) < 0 ? -errno : 0;
 }
 
 static int make_archive(struct archive *a, const char *path, struct lxe_err *err)
 {
 	struct stat st;
-	int r;
+	bool exists = stat(path, &st) == 0;
+	int r = 0;
 
-	a->path = path;
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		a->path = NULL;
+	if (exists && !S_ISREG(st.st_mode)) {
 		a->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 		return a->fd < 0 ? lxe_fail(err, -errno, "open '%s'", path) : 0;
 	}
-	r = lxe_format(a->work, sizeof(a->work), "%s.part-%d", path, (int)getpid());
+	if (!realpath(path, a->path))
+		r = lxe_format(a->path, sizeof(a->path), "%s", path);
+	if (r == 0)
+		r = lxe_format(a->work, sizeof(a->work), "%s.part-%d", a->path, (int)getpid());
 	if (r < 0)
 		return lxe_fail(err, r, "make '%s'", path);
-	a->fd = open_unnamed(path);
+	a->fd = open_unnamed(a->path);
 	a->unnamed = a->fd >= 0;
-	if (a->unnamed)
-		return 0;
-	a->fd = open(a->work, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-	return a->fd < 0 ? lxe_fail(err, -errno, "make '%s'", a->work) : 0;
+	if (!a->unnamed)
+		a->fd = open(a->work, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+	if (a->fd < 0)
+		return lxe_fail(err, -errno, "make '%s'", path);
+	/* What nobody else could read before is not for everybody now; where there are no modes nothing is lost. */
+	if (exists)
+		(void)!fchmod(a->fd, st.st_mode & 0777);
+	return 0;
 }
 
 static int open_archive(struct archive *a, const char *path, struct lxe_err *err)
@@ -309,12 +316,12 @@ static int open_archive(struct archive *a, const char *path, struct lxe_err *err
 
 static int close_archive(struct archive *a, int r, struct lxe_err *err)
 {
-	if (a->path && r == 0) {
+	if (a->path[0] && r == 0) {
 		r = fsync(a->fd) < 0 ? -errno : name_archive(a);
 		if (r < 0)
 			lxe_fail(err, r, "write '%s'", a->path);
 	}
-	if (a->path && r < 0)
+	if (a->path[0] && !a->unnamed && r < 0)
 		unlink(a->work);
 	lxe_drop_fd(&a->fd);
 	return r;

@@ -36,6 +36,8 @@ static void show(struct lxe_image_said *said)
 
 	lxe_escape(text, sizeof(text), said->line, said->used);
 	n = snprintf(out, sizeof(out), CLEAR_LINE "%s: %s", said->name, text);
+	if (n >= (int)sizeof(out))
+		n = (int)sizeof(out) - 1;
 	if (n > 0 && (size_t)n > columns + strlen(CLEAR_LINE))
 		n = (int)(columns + strlen(CLEAR_LINE));
 	said->shown = true;

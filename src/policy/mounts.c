@@ -213,7 +213,7 @@ static int set_destination(struct lxe_mount *m, const char *text, struct lxe_err
 
 static int refuse_word(const struct lxe_mount *m, const char *word, struct lxe_err *err)
 {
-	lxe_hint(err, "%s; a colon in a path is written \\:", forms[m->kind]);
+	lxe_hint(err, "%s; a backslash before it makes a colon part of a path", forms[m->kind]);
 	return refuse(err, word, "is not known here");
 }
 
@@ -302,7 +302,8 @@ int lxe_mount_parse(
 		m.size = LXE_TMPFS_DEFAULT;
 	n = split(copy, parts);
 	if (n < 0) {
-		lxe_hint(err, "%s; a colon in a path is written \\:", forms[kind]);
+		lxe_hint(
+			err, "%s; a backslash before it makes a colon part of a path", forms[kind]);
 		r = refuse(err, text, "has too many parts");
 	} else {
 		r = parse(&m, parts, n, err);
