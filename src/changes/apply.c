@@ -223,23 +223,57 @@ static int refuse(const struct lxe_changes *c, size_t conflicts, struct lxe_err 
 	lxe_fail_msg(err, -ESTALE, "the source has changed since the sandbox began: %s%s%s%s",
 		names, conflicts > named ? " and more" : "", *c->layer.where ? " in " : "",
 		c->layer.where);
-	lxe_hint(err, "nothing has been carried over; name other paths to commit these alone");
+	lxe_hint(err,
+		"of this bind nothing has been carried over; name other paths to commit these alone");
 	return -ESTALE;
+}
+
+/* Staging takes time with what there is to copy, and somebody may have been at work in the source meanwhile. */
+static int check_again(struct lxe_commit *k, struct lxe_err *err)
+{
+	struct lxe_record rec = { 0 };
+	size_t conflicts = 0;
+	int r = lxe_commits_read(&rec, k->c->layer.record);
+
+	if (r < 0)
+		return lxe_fail(err, r, "read what earlier commits have done");
+	r = lxe_changes_check_with(k->c, &rec, &conflicts, err);
+	lxe_commits_release(&rec);
+	return r == 0 && conflicts ? refuse(k->c, conflicts, err) : r;
+}
+
+static bool has_some(const struct lxe_changes *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->v[i].selected && c->v[i].kind != LXE_CHANGE_NONE && !c->v[i].skipped)
+			return true;
+	return false;
+}
+
+static int stage_and_swap(struct lxe_commit *k, struct lxe_err *err)
+{
+	int r = lxe_commit_stage(k, err);
+
+	if (r == 0)
+		r = check_again(k, err);
+	if (r == 0)
+		r = lxe_commit_swap(k, err);
+	if (r == 0)
+		syncfs(k->stage_fd);
+	return r;
 }
 
 static int carry_over(struct lxe_commit *k, struct lxe_err *err)
 {
 	int r = lxe_commit_plan(k, err), written;
 
-	if (r == 0)
-		r = lxe_commit_stage(k, err);
-	if (r == 0)
-		r = lxe_commit_swap(k, err);
-	if (r == 0)
-		syncfs(k->stage_fd);
+	/* Where nothing is to be changed but times, the source need not be one that we may write to. */
+	if (r == 0 && has_some(k->c))
+		r = stage_and_swap(k, err);
 	written = finish(k, r == 0);
 	if (r == -ENOSPC || r == -EDQUOT)
-		lxe_hint(err, "nothing has been carried over; make room and commit again");
+		lxe_hint(err,
+			"of this bind nothing has been carried over; make room and commit again");
 	return r == 0 && written < 0 ? lxe_fail(err, written, "note what has been carried over")
 				     : r;
 }

@@ -5,6 +5,8 @@
 #ifndef LXE_CHANGES_LAYER_H
 #define LXE_CHANGES_LAYER_H
 
+#include <errno.h>
+
 #include "changes/changes.h"
 
 #define LXE_CHANGES_DEPTH_MAX 250
@@ -18,6 +20,12 @@ int lxe_layer_parent(int root, const char *path, const char **base);
 
 /* fstatat(2) of it, without following. */
 int lxe_layer_stat(int root, const char *path, struct stat *ret);
+
+/* What was listed in the upper layer and is not there any more: somebody is at work in the sandbox. */
+static inline int lxe_layer_gone(int r)
+{
+	return r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? -EBUSY : r;
+}
 
 /* A regular file for reading, whatever the name has become meanwhile: -ESTALE if it is none. */
 int lxe_layer_open_file(int at, const char *name);

@@ -127,7 +127,7 @@ int lxe_moved_from_elsewhere(struct lxe_moved *moved, const struct lxe_changes *
 	LXE_AUTOCLOSE int fd = lxe_layer_open(
 		c->layer.upper, change->path, opens ? O_RDONLY | O_NONBLOCK : O_PATH);
 	struct lxe_handle origin;
-	int r = fd < 0 ? fd : lxe_origin(&origin, fd, c->layer.userxattr);
+	int r = fd < 0 ? lxe_layer_gone(fd) : lxe_origin(&origin, fd, c->layer.userxattr);
 
 	if (r == 0 || (r < 0 && r != -EOPNOTSUPP))
 		return r == 0 ? 1 : r;

@@ -250,7 +250,8 @@ int lxe_changes_patch(const struct lxe_changes *c, FILE *out, struct lxe_err *er
 		char shown[400];
 		int r = c->v[i].selected ? put_change(&p, &c->v[i]) : 0;
 
-		if (r == 0)
+		/* What runs in the sandbox may have taken it away since it was listed. */
+		if (r == 0 || r == -ENOENT || r == -ESTALE)
 			continue;
 		lxe_escape(shown, sizeof(shown), c->v[i].path, strlen(c->v[i].path));
 		return lxe_fail(err, r, "show what is different in '%s'", shown);

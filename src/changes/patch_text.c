@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "changes/patch.h"
@@ -7,6 +8,7 @@
 
 /* As git tells text from data. */
 #define LOOK 8000
+#define LARGE (512L * 1024 * 1024)
 
 /* ---- names, as git writes them ---- */
 
@@ -76,8 +78,13 @@ void lxe_patch_binary(FILE *out, const char *path, bool before, bool after)
 int lxe_patch_is_binary(int fd)
 {
 	char buf[LOOK];
-	ssize_t n = pread(fd, buf, sizeof(buf), 0);
+	struct stat st;
+	ssize_t n;
 
+	/* diff(1) has it all in memory, and a sandbox may write any number of holes. */
+	if (fstat(fd, &st) == 0 && st.st_size > LARGE)
+		return 1;
+	n = pread(fd, buf, sizeof(buf), 0);
 	return n < 0 ? -errno : n > 0 && memchr(buf, 0, (size_t)n) != NULL;
 }
 

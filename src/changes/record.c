@@ -10,6 +10,7 @@
 #include "sys/fd.h"
 
 #define RECORD_MAX (1024UL * 1024 * 1024)
+#define COARSE_S 2
 
 /* Before the bytes of the path. Read by the program that has written it, on this machine. */
 struct head {
@@ -142,12 +143,23 @@ static const struct lxe_record_entry *find_inode(const struct lxe_record *rec, u
 	return low && rec->by_inode[low - 1]->ino == ino ? rec->by_inode[low - 1] : NULL;
 }
 
+/*
+ * File systems that count in seconds cut off the rest (ext4 with small inodes), or an odd second as well (FAT): what
+ * has none was perhaps changed that much later.
+ */
+static bool was_before(struct timespec changed, struct timespec since)
+{
+	if (changed.tv_nsec == 0)
+		changed.tv_sec += COARSE_S;
+	return !lxe_later(changed, since);
+}
+
 bool lxe_record_untouched(const struct lxe_record *rec, const struct lxe_cow_layer *layer,
 	const struct lxe_change_side *side)
 {
 	const struct lxe_record_entry *e;
 
-	if (!lxe_later(side->changed, layer->since))
+	if (was_before(side->changed, layer->since))
 		return true;
 	e = find_inode(rec, side->ino);
 	if (!e)

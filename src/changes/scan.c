@@ -10,6 +10,8 @@
 #include "base/str.h"
 #include "changes/compare.h"
 
+#define TRIES 16
+
 /* Directories still to be looked at, deepest first; the paths are relative to both layers. */
 struct pending {
 	char *path;
@@ -110,7 +112,7 @@ static int keep(struct scan *s, const struct lxe_change *change, const char *pat
 	return 0;
 }
 
-static int visit(struct scan *s, const struct place *p, const char *name)
+static int look(struct scan *s, const struct place *p, const char *name)
 {
 	struct lxe_change change = { 0 };
 	struct lxe_pair pair = { p->lower, dirfd(p->upper), name, &s->c->layer };
@@ -135,6 +137,16 @@ static int visit(struct scan *s, const struct place *p, const char *name)
 		return push(s, path, low.st_mode ? &change.before : NULL, &change.after, p->opaque);
 	r = lxe_compare(&pair, &change);
 	return r < 0 ? r : keep(s, &change, path);
+}
+
+/* Of one that runs, and is not frozen, a file may be another or gone between two looks at it. */
+static int visit(struct scan *s, const struct place *p, const char *name)
+{
+	int r = -ESTALE;
+
+	for (int tries = 0; tries < TRIES && (r == -ENOENT || r == -ESTALE); tries++)
+		r = look(s, p, name);
+	return r;
 }
 
 /* What an opaque directory hides of the lower one. */
@@ -231,7 +243,7 @@ static int walk_dir(struct scan *s, const struct pending *d)
 	p.lower = lower;
 	p.upper = open_stream(s->c->layer.upper, d->path);
 	if (!p.upper)
-		return -errno;
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 	if (lxe_overlay_xattr(dirfd(p.upper), s->c->layer.userxattr, "opaque", &opaque, 1) < 0)
 		opaque = 0;
 	p.opaque = d->hidden || opaque == 'y';

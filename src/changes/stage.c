@@ -225,7 +225,7 @@ static int stage_one(struct lxe_commit *k, size_t i, bool end, bool sync)
 	from = copy.from = lxe_layer_parent(k->c->layer.upper, change->path, &copy.from_name);
 	to = copy.to = lxe_layer_parent(k->stage_fd, path, &copy.to_name);
 	if (from < 0 || to < 0)
-		return from < 0 ? (from == -ENOENT ? -EBUSY : from) : to;
+		return from < 0 ? lxe_layer_gone(from) : to;
 	if (!S_ISDIR(change->after.mode))
 		return stage_object(k, i, &copy);
 	return end ? lxe_copy_dir_end(&copy) : lxe_copy_dir_begin(&copy);

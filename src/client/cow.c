@@ -14,12 +14,15 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "client/cow_paths.h"
+#include "client/cow_said.h"
 #include "rootfs/cow.h"
 #include "store/rootless.h"
+#include "sys/fd.h"
 #include "sys/proc.h"
 #include "sys/tree.h"
 
 #define DROPPED "dropped"
+#define TRIES 8
 
 /* What the child tells, in memory that it shares with us. */
 struct report {
@@ -46,37 +49,27 @@ static const char *const verbs[] = {
 	[LXE_COW_TIDY] = "destroy",
 };
 
-static void count(struct lxe_cow_told *told, const struct lxe_changes *c)
-{
-	for (size_t i = 0; i < c->n; i++) {
-		if (!c->v[i].selected || c->v[i].kind == LXE_CHANGE_NONE)
-			continue;
-		told->added += c->v[i].kind == LXE_CHANGE_ADDED;
-		told->deleted += c->v[i].kind == LXE_CHANGE_DELETED;
-		told->modified +=
-			c->v[i].kind != LXE_CHANGE_ADDED && c->v[i].kind != LXE_CHANGE_DELETED;
-	}
-}
-
 static int scan(struct work *w, size_t i, struct lxe_err *err)
 {
 	struct lxe_cow_one *one = &w->layers->v[i];
 	int r;
 
-	r = one->empty ? 0 : lxe_changes_scan(&w->changes[i], &one->layer, err);
+	r = one->empty || one->layer.lower < 0 ? 0
+					       : lxe_changes_scan(&w->changes[i], &one->layer, err);
 	if (r == 0 && w->how->n_paths)
 		r = lxe_cow_select(&w->changes[i], w->layers, i, w->how, err);
 	if (r == 0)
-		count(&w->report->what, &w->changes[i]);
+		lxe_cow_count(&w->report->what, &w->changes[i]);
 	return r;
 }
 
-static bool has_some(const struct lxe_changes *c)
+static int scan_all(struct work *w, struct lxe_err *err)
 {
-	for (size_t i = 0; i < c->n; i++)
-		if (c->v[i].selected && c->v[i].kind != LXE_CHANGE_NONE)
-			return true;
-	return false;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < w->layers->n; i++)
+		r = scan(w, i, err);
+	return r;
 }
 
 static int write_list(struct work *w, struct lxe_err *err)
@@ -92,7 +85,7 @@ static int write_list(struct work *w, struct lxe_err *err)
 	if (json)
 		fprintf(w->out, "[");
 	for (size_t i = 0; r == 0 && i < w->layers->n; i++) {
-		if (w->layers->v[i].empty || (!json && !has_some(&w->changes[i])))
+		if (w->layers->v[i].empty || (!json && !lxe_cow_has_some(&w->changes[i])))
 			continue;
 		/* In JSON it is said which source it is. */
 		w->changes[i].layer.where =
@@ -108,40 +101,6 @@ static int write_list(struct work *w, struct lxe_err *err)
 	return r;
 }
 
-static const char *conflict_words(enum lxe_conflict conflict)
-{
-	switch (conflict) {
-	case LXE_CONFLICT_CHANGED:
-		return "was changed in the source as well";
-	case LXE_CONFLICT_GONE:
-		return "is gone from the source";
-	case LXE_CONFLICT_REPLACED:
-		return "is another one in the source by now";
-	case LXE_CONFLICT_NONE:
-		break;
-	}
-	return "";
-}
-
-static void tell_conflicts(const struct work *w, const struct lxe_changes *c)
-{
-	char path[1024], culprit[1024] = "";
-
-	for (size_t i = 0; i < c->n && w->how->conflicts >= 0; i++) {
-		const struct lxe_change *one = &c->v[i];
-
-		if (!one->selected || one->conflict == LXE_CONFLICT_NONE)
-			continue;
-		lxe_escape(path, sizeof(path), one->path, strlen(one->path));
-		culprit[0] = '\0';
-		if (one->culprit)
-			lxe_escape(culprit, sizeof(culprit), one->culprit, strlen(one->culprit));
-		dprintf(w->how->conflicts, "conflict: %s%s%s: %s%s%s\n", c->layer.where,
-			*c->layer.where ? "/" : "", path, culprit[0] ? culprit : "it", " ",
-			conflict_words(one->conflict));
-	}
-}
-
 static int check(struct work *w, struct lxe_err *err)
 {
 	struct lxe_cow_told *told = &w->report->what;
@@ -154,16 +113,16 @@ static int check(struct work *w, struct lxe_err *err)
 			continue;
 		r = lxe_changes_check(&w->changes[i], &conflicts, err);
 		if (conflicts)
-			tell_conflicts(w, &w->changes[i]);
+			lxe_cow_tell_conflicts(w->how->conflicts, &w->changes[i]);
 		told->conflicts += conflicts;
 	}
 	if (r < 0 || !told->conflicts)
 		return r;
-	lxe_hint(err, "lxc-exec diff shows what there is; name the paths that are to be "
-		      "committed all the same, or take the source's into the sandbox first");
+	lxe_hint(err, "lxc-exec diff shows what there is; commit the other paths by their "
+		      "names, or take the source's into the sandbox first");
 	return lxe_fail_msg(err, -ESTALE,
-		"commit: nothing was committed, because of %llu that the source has changed as well",
-		(unsigned long long)told->conflicts);
+		"commit: nothing was committed, because of %llu path%s that the source has changed as well",
+		(unsigned long long)told->conflicts, told->conflicts == 1 ? "" : "s");
 }
 
 /*
@@ -203,7 +162,7 @@ static int drop(const struct lxe_cow_one *one, struct lxe_err *err)
 
 	if (one->empty)
 		return 0;
-	r = lxe_changes_recover(&one->layer, err);
+	r = one->layer.lower < 0 ? 0 : lxe_changes_recover(&one->layer, err);
 	if (r < 0)
 		return r;
 	r = sys_tree_remove(one->dir, DROPPED);
@@ -238,18 +197,57 @@ static int drop_empty(const struct work *w, struct lxe_err *err)
 	return r;
 }
 
+/* One after the other: each is all or nothing. */
+static int apply(struct work *w, struct lxe_err *err)
+{
+	size_t done = 0;
+
+	for (size_t i = 0; i < w->layers->n; i++) {
+		int r = w->layers->v[i].empty ? 0 : lxe_changes_apply(&w->changes[i], err);
+
+		if (r < 0 && done)
+			lxe_fail(err, r, "commit '%s', after others that are committed",
+				w->layers->v[i].mount->src);
+		if (r < 0)
+			return r;
+		done += lxe_cow_has_some(&w->changes[i]);
+	}
+	return 0;
+}
+
 static int commit(struct work *w, struct lxe_err *err)
 {
 	int r = check(w, err);
 
-	for (size_t i = 0; r == 0 && !w->how->dry && i < w->layers->n; i++)
-		if (!w->layers->v[i].empty)
-			r = lxe_changes_apply(&w->changes[i], err);
+	if (r == 0 && !w->how->dry)
+		r = apply(w, err);
 	if (r == 0 && !w->how->dry && w->layers->held.dir >= 0)
 		r = drop_empty(w, err);
 	if (r == 0 && w->how->marks)
 		r = mark(&w->layers->info.place, false, err);
 	return r == 0 && w->out ? write_list(w, err) : r;
+}
+
+/* It takes the kernel a moment to freeze what runs; and where it cannot, a moment without a write may come. */
+static int commit_in_the_end(struct work *w, struct lxe_err *err)
+{
+	struct lxe_err heard = { 0 };
+	int r = commit(w, &heard);
+
+	for (int tries = 1; tries < TRIES && r == -EBUSY; tries++) {
+		heard = (struct lxe_err){ 0 };
+		w->report->what = (struct lxe_cow_told){ 0 };
+		for (size_t i = 0; i < w->layers->n; i++)
+			lxe_changes_release(&w->changes[i]);
+		r = scan_all(w, &heard);
+		if (r == 0)
+			r = commit(w, &heard);
+	}
+	if (r == -EBUSY)
+		lxe_hint(&heard, "what runs in the sandbox is changing it: stop that first");
+	if (r < 0)
+		*err = heard;
+	return r;
 }
 
 static int tidy(const struct work *w, struct lxe_err *err)
@@ -271,8 +269,8 @@ static int act(struct work *w, struct lxe_err *err)
 {
 	int r = lxe_cow_layers_open(w->layers, is_alone(w->how->act), err);
 
-	for (size_t i = 0; r == 0 && w->how->act != LXE_COW_TIDY && i < w->layers->n; i++)
-		r = scan(w, i, err);
+	if (r == 0 && w->how->act != LXE_COW_TIDY)
+		r = scan_all(w, err);
 	if (r < 0)
 		return r;
 	switch (w->how->act) {
@@ -283,7 +281,7 @@ static int act(struct work *w, struct lxe_err *err)
 	case LXE_COW_TIDY:
 		return tidy(w, err);
 	case LXE_COW_COMMIT:
-		return commit(w, err);
+		return commit_in_the_end(w, err);
 	case LXE_COW_DISCARD:
 		for (size_t i = 0; r == 0 && i < w->layers->n; i++)
 			r = drop(&w->layers->v[i], err);
@@ -360,9 +358,18 @@ int lxe_client_cow(const struct lxe_place *place, const struct lxe_dirs *dirs,
 	const struct lxe_cow_how *how, struct lxe_cow_told *told, struct lxe_err *err)
 {
 	bool writes = how->act == LXE_COW_COMMIT || how->act == LXE_COW_DISCARD;
+	LXE_AUTOCLOSE int list = -EBADF;
+	struct lxe_cow_how quiet = *how;
 	struct lxe_cow_layers layers;
-	struct work w = { .how = how, .layers = &layers };
+	struct work w = { .how = &quiet, .layers = &layers };
 	int r;
+
+	/* Whoever reads slowly, or not at all, holds up neither the sandbox nor the commit. */
+	if (how->act == LXE_COW_COMMIT && how->out >= 0) {
+		list = quiet.out = sys_memfd("lxe-changes", 0);
+		if (list < 0)
+			return lxe_fail(err, list, "list the changes");
+	}
 
 	r = lxe_cow_layers_find(&layers, place, dirs, verbs[how->act], how->act == LXE_COW_DISCARD,
 		how->act == LXE_COW_COMMIT, err);
@@ -381,5 +388,7 @@ int lxe_client_cow(const struct lxe_place *place, const struct lxe_dirs *dirs,
 		munmap(w.report, sizeof(*w.report));
 	}
 	lxe_cow_layers_release(&layers);
+	if (r == 0 && list >= 0 && (r = sys_copy_all(list, how->out)) < 0)
+		lxe_fail(err, r, "write the list of what was committed");
 	return r;
 }

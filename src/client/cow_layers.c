@@ -122,7 +122,9 @@ int lxe_cow_layers_find(struct lxe_cow_layers *ret, const struct lxe_place *plac
 {
 	int r;
 
-	*ret = (struct lxe_cow_layers){ .held = LXE_SANDBOX_NONE, .keeper = -EBADF };
+	*ret = (struct lxe_cow_layers){
+		.held = LXE_SANDBOX_NONE, .drops = ended, .keeper = -EBADF
+	};
 	r = lxe_registry_read(place, &ret->info);
 	if (r < 0)
 		return lxe_fail(err, r, "%s: open sandbox '%s'", verb, place->id);
@@ -167,7 +169,7 @@ static int open_ended(struct lxe_cow_layers *layers, struct lxe_cow_one *one, st
 	LXE_AUTOCLOSE int rw = openat(dir, "rw", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	one->source = open(one->mount->src, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (one->source < 0) {
+	if (one->source < 0 && !layers->drops) {
 		lxe_hint(err,
 			"put it back; what was written over it is in the sandbox all the same");
 		return lxe_fail(err, -errno, "open '%s'", one->mount->src);
@@ -193,11 +195,12 @@ static int open_lower(int source)
 static int check_source(
 	const struct lxe_cow_one *one, const struct lxe_cow_about *about, struct lxe_err *err)
 {
-	struct stat st;
+	struct lxe_cow_about now;
+	int r = lxe_cow_about_source(one->source, &now);
 
-	if (fstat(one->source, &st) < 0)
-		return lxe_fail(err, -errno, "look at '%s'", one->mount->src);
-	if (st.st_ino == about->source)
+	if (r < 0)
+		return lxe_fail(err, r, "look at '%s'", one->mount->src);
+	if (now.source == about->source && now.born == about->born)
 		return 0;
 	lxe_hint(err, "put the directory back that was there when the sandbox was made");
 	return lxe_fail_msg(err, -ESTALE, "'%s' is another directory by now", one->mount->src);
@@ -221,18 +224,19 @@ static int open_layer(struct lxe_cow_layers *layers, struct lxe_cow_one *one, st
 	one->empty = one->layer.upper < 0 && errno == ENOENT;
 	if (one->empty)
 		return 0;
-	r = one->layer.upper < 0 ? -errno : lxe_cow_about_read(one->dir, &about);
-	if (r < 0)
-		return lxe_fail(err, r, "open the layer over '%s'", one->mount->src);
-	r = check_source(one, &about, err);
-	if (r < 0)
-		return r;
-	one->layer.since = about.since;
-	one->layer.lower = open_lower(one->source);
 	one->layer.record =
 		openat(one->dir, RECORD, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (one->layer.lower < 0 || one->layer.record < 0)
-		return lxe_fail(err, -errno, "open the layer over '%s'", one->mount->src);
+	r = one->layer.upper < 0 || one->layer.record < 0 ? -errno
+							  : lxe_cow_about_read(one->dir, &about);
+	if (r < 0)
+		return lxe_fail(err, r, "open the layer over '%s'", one->mount->src);
+	r = check_source(one, &about, layers->drops ? NULL : err);
+	if (r < 0)
+		return layers->drops ? 0 : r;
+	one->layer.since = about.since;
+	one->layer.lower = open_lower(one->source);
+	if (one->layer.lower < 0)
+		return lxe_fail(err, one->layer.lower, "open the layer over '%s'", one->mount->src);
 	one->layer.where = layers->n > 1 ? one->mount->src : "";
 	set_ids(layers, one);
 	return 0;

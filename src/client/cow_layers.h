@@ -24,6 +24,7 @@ struct lxe_cow_one {
 struct lxe_cow_layers {
 	struct lxe_info info;
 	struct lxe_sandbox held; /* of one that has ended */
+	bool drops;		 /* nothing is done to the sources: they may be gone */
 	int keeper; /* of one that runs: nothing inside goes on before its end, if that was asked for */
 	struct lxe_cow_one *v;
 	size_t n;

@@ -130,13 +130,6 @@ void lxe_session_settle(struct lxe_session *s, const struct lxe_outcome *ended)
 /* Once the terminal is the caller's again: what it shows then stays. */
 void lxe_session_show_changes(const struct lxe_session *s)
 {
-	char text[4096];
-	off_t at = 0;
-	ssize_t n;
-
-	while (s->changes >= 0 && (n = pread(s->changes, text, sizeof(text), at)) > 0) {
-		if (sys_write_all(STDERR_FILENO, text, (size_t)n) < 0)
-			break;
-		at += n;
-	}
+	if (s->changes >= 0)
+		sys_copy_all(s->changes, STDERR_FILENO);
 }

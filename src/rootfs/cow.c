@@ -20,8 +20,9 @@
 #include "sys/mount.h"
 
 #define ABOUT "about"
+#define NEW_UPPER "n"
 #define XATTRS_MAX 65536 /* of the kernel, for a list and for a value (xattr(7)) */
-#define NANOSECONDS 1000000000
+#define NANOSECONDS 1000000000ULL
 
 static void layer_name(size_t index, char ret[32])
 {
@@ -42,30 +43,44 @@ int lxe_cow_about_write(int layer, const struct lxe_cow_about *about)
 {
 	char text[96];
 
-	snprintf(text, sizeof(text), "%jd %ld %" PRIu64 "\n", (intmax_t)about->since.tv_sec,
-		about->since.tv_nsec, about->source);
+	snprintf(text, sizeof(text), "%jd %ld %" PRIu64 " %" PRIu64 "\n",
+		(intmax_t)about->since.tv_sec, about->since.tv_nsec, about->source, about->born);
 	return lxe_sandbox_put(layer, ABOUT, text, strlen(text));
 }
 
 int lxe_cow_about_read(int layer, struct lxe_cow_about *ret)
 {
-	uint64_t value[3];
+	uint64_t value[4];
 	char text[96], *rest = text;
 
 	if (sys_read_file(layer, ABOUT, text, sizeof(text)) <= 0)
 		return -EBADMSG;
 	text[strcspn(text, "\n")] = '\0';
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(value) / sizeof(value[0]); i++) {
 		const char *word = strsep(&rest, " ");
 
-		if (!word ||
-			lxe_parse_u64(word, 0, i == 1 ? NANOSECONDS - 1 : INT64_MAX, &value[i]) < 0)
+		if (!word || lxe_parse_u64(
+				     word, 0, i == 1 ? NANOSECONDS - 1 : UINT64_MAX, &value[i]) < 0)
 			return -EBADMSG;
 	}
 	*ret = (struct lxe_cow_about){
 		.since = { .tv_sec = (time_t)value[0], .tv_nsec = (long)value[1] },
 		.source = value[2],
+		.born = value[3],
 	};
+	return 0;
+}
+
+int lxe_cow_about_source(int source, struct lxe_cow_about *ret)
+{
+	struct statx stx;
+
+	if (statx(source, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &stx) < 0)
+		return -errno;
+	ret->source = stx.stx_ino;
+	ret->born = stx.stx_mask & STATX_BTIME
+			    ? (uint64_t)stx.stx_btime.tv_sec * NANOSECONDS + stx.stx_btime.tv_nsec
+			    : 0;
 	return 0;
 }
 
@@ -127,32 +142,39 @@ static int copy_attributes(int from, int to, uid_t nobody)
 	return fchmod(to, st.st_mode & 07777) < 0 || futimens(to, times) < 0 ? -errno : 0;
 }
 
+static int make_dir(int at, const char *name)
+{
+	return mkdirat(at, name, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* Under another name until it is complete: whoever is killed leaves none that nothing is known of. */
 static int make_upper(const struct lxe_cow *how, int layer)
 {
 	LXE_AUTOCLOSE int from = -EBADF;
 	LXE_AUTOCLOSE int to = -EBADF;
 	struct lxe_cow_about about;
-	struct stat st;
+	int r;
 
-	if (mkdirat(layer, LXE_COW_UPPER, 0700) < 0)
-		return errno == EEXIST ? 0 : -errno;
+	if (faccessat(layer, LXE_COW_UPPER, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	r = errno == ENOENT ? make_dir(layer, NEW_UPPER) : -errno;
+	if (r < 0)
+		return r;
 	/* Before anything is mounted; the kernel's clock for files is the coarse one. */
 	clock_gettime(CLOCK_REALTIME_COARSE, &about.since);
-	if (fstat(how->source, &st) < 0)
-		return -errno;
-	about.source = st.st_ino;
+	r = lxe_cow_about_source(how->source, &about);
+	if (r < 0)
+		return r;
 	from = openat(layer, "l", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	to = openat(layer, LXE_COW_UPPER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	to = openat(layer, NEW_UPPER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (from < 0 || to < 0)
 		return -errno;
-	int r = copy_attributes(from, to, how->nobody);
-
-	return r < 0 ? r : lxe_cow_about_write(layer, &about);
-}
-
-static int make_dir(int at, const char *name)
-{
-	return mkdirat(at, name, 0700) < 0 && errno != EEXIST ? -errno : 0;
+	r = copy_attributes(from, to, how->nobody);
+	if (r == 0)
+		r = lxe_cow_about_write(layer, &about);
+	if (r == 0 && renameat(layer, NEW_UPPER, layer, LXE_COW_UPPER) < 0)
+		r = -errno;
+	return r;
 }
 
 static int open_layer(const struct lxe_cow *how)

@@ -22,8 +22,13 @@
 /* What is known of a layer beside its files. */
 struct lxe_cow_about {
 	struct timespec since; /* realtime: nothing below had changed by then that is to be kept */
-	uint64_t source;       /* inode number of the directory below */
+	uint64_t source;       /* inode number of the directory below, */
+	uint64_t
+		born; /* and when it was made, in ns; tops of file systems all have the same number */
 };
+
+/* Which directory it is: sets these two. */
+int lxe_cow_about_source(int source, struct lxe_cow_about *ret);
 
 int lxe_cow_about_read(int layer, struct lxe_cow_about *ret);
 int lxe_cow_about_write(int layer, const struct lxe_cow_about *about);

@@ -50,6 +50,22 @@ int sys_write_all(int fd, const void *buf, size_t len)
 	return 0;
 }
 
+int sys_copy_all(int from, int to)
+{
+	char buf[4096];
+	off_t at = 0;
+	ssize_t n;
+
+	while ((n = pread(from, buf, sizeof(buf), at)) > 0) {
+		int r = sys_write_all(to, buf, (size_t)n);
+
+		if (r < 0)
+			return r;
+		at += n;
+	}
+	return n < 0 ? -errno : 0;
+}
+
 /* How much of it a descriptor that poll(2) calls writable takes without waiting. */
 static ssize_t write_some(int fd, const struct stat *st, const void *buf, size_t len)
 {

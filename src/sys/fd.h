@@ -24,6 +24,9 @@ int sys_write_within(int fd, const void *buf, size_t len, int timeout_ms);
 /* Write all of it, or a negative errno. */
 int sys_write_all(int fd, const void *buf, size_t len);
 
+/* Write all that a file holds, wherever it stands. */
+int sys_copy_all(int from, int to);
+
 /* Write one text into a file that exists (a control file of the kernel): openat + write. */
 int sys_write_file(int dirfd, const char *path, const char *text);
 

@@ -358,6 +358,87 @@ def test_another_directory_in_the_place_of_the_source(world, project):
     ok(world.run("destroy", name))
 
 
+def test_a_source_that_is_gone_or_another_does_not_keep_its_changes(world, project):
+    name = box(world, project)
+    ok(world.run("stop", "--stop-timeout", "100ms", name))
+    project.rename(project.parent / "moved")
+    ok(world.run("discard", name))
+    (project.parent / "moved").rename(project)
+    assert lines(world.run("diff", name)) == []
+    ok(world.run("start", name))
+    ok(world.run("exec", name, "--", "touch", "made"))
+    ok(world.run("stop", "--stop-timeout", "100ms", name))
+    project.rename(project.parent / "moved")
+    project.mkdir()
+    world.give(project)
+    ok(world.run("discard", name))
+    assert lines(world.run("diff", name)) == [] and os.listdir(project) == []
+    ok(world.run("destroy", name))
+
+
+def test_nothing_to_commit_does_nothing(world, project):
+    """Not even to a source that the caller may not write to."""
+    os.chown(project, 0, 0)
+    os.chmod(project, 0o755)
+    before = os.stat(project)
+    ok(sh(world, "true", "--workdir", f"{project}:cow", "--on-success", "commit"))
+    assert os.stat(project).st_ctime_ns == before.st_ctime_ns
+
+
+def test_who_reads_slowly_holds_up_neither_the_sandbox_nor_the_commit(world, project):
+    name = box(world, project)
+    ok(world.run("exec", name, "--", "sh", "-c", "mkdir many; cd many; seq -f %050g 2000 | xargs touch"))
+    reader, writer = os.pipe()
+    commit = world.popen("commit", name, stdout=writer)
+    os.close(writer)
+    lxe.poll_until((project / "many").exists, what="the commit")
+    ok(world.run("exec", name, "--", "true"))
+    os.close(reader)
+    assert commit.wait(timeout=lxe.DEADLINE) == -signal.SIGPIPE
+    assert commit.stderr.read() == b"" and len(os.listdir(project / "many")) == 2000
+    assert lines(world.run("diff", name)) == []
+    ok(world.run("destroy", "--force", name))
+
+
+CHURN = "while :; do mkdir -p d/e; echo x >d/e/f; echo y >file; mv file other; mv other file; rm -r d; echo z >g; rm g; done"
+
+
+def test_what_changes_while_it_is_listed_is_no_failure(world, project):
+    name = box(world, project)
+    churn = world.popen("exec", name, "--", "sh", "-c", CHURN)
+    for _ in range(40):
+        ok(world.run("diff", name))
+        ok(world.run("diff", "--patch", name))
+    ok(world.run("destroy", "--force", name))
+    churn.communicate(timeout=lxe.DEADLINE)
+
+
+def test_holes_take_no_time(world, project):
+    name = box(world, project)
+    ok(world.run("exec", name, "--", "sh", "-c", "truncate -s 1T huge; printf x >>huge; echo more >>file"))
+    ok(world.run("commit", name))
+    assert lines(world.run("diff", name)) == []
+    ok(world.run("exec", name, "--", "sh", "-c", "printf y | dd of=huge bs=1 seek=5000000000 conv=notrunc 2>&1"))
+    assert lines(world.run("diff", name)) == ["M huge"]
+    ok(world.run("destroy", "--force", name))
+
+
+def test_a_layer_is_there_as_a_whole_or_not(world, project):
+    """Whoever was killed while he made it."""
+    name = f"lxe-cow-{os.urandom(4).hex()}"
+    ok(world.run("create", "--workdir", f"{project}:cow", name, "--", "sleep", "1000"))
+    ok(world.run("start", name))
+    ok(world.run("stop", "--stop-timeout", "100ms", name))
+    (layer,) = world.kept.glob("*/rw/c/0")
+    (layer / "about").unlink()
+    (layer / "u").rename(layer / "n")
+    os.chmod(layer / "n", 0o700)
+    ok(world.run("start", name))
+    assert stdout_of(world.run("exec", name, "--", "sh", "-c", "stat -c %a .; touch made")) == "755\n"
+    assert lines(world.run("diff", name)) == ["A made"]
+    ok(world.run("destroy", "--force", name))
+
+
 def test_a_one_shot_can_be_looked_at(world, project):
     run = world.popen("run", "--workdir", f"{project}:cow", "--", "sh", "-c", "touch made; echo up; read x", stdin=subprocess.PIPE)
     assert run.stdout.readline() == b"up\n"

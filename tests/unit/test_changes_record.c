@@ -97,6 +97,21 @@ Test(changes_record, what_a_commit_has_taken_away_with_a_directory_is_not_there)
 	close(fd);
 }
 
+Test(changes_record, a_file_system_that_counts_in_seconds_may_have_cut_off_the_rest)
+{
+	const struct lxe_cow_layer begun = { .since = { 100, 500000000 } };
+	struct lxe_change_side side = { .ino = 1, .changed = { 100, 0 } };
+	const struct lxe_record none = { 0 };
+
+	cr_assert_not(lxe_record_untouched(&none, &begun, &side), "perhaps at 100.9");
+	side.changed.tv_sec = 99;
+	cr_assert_not(lxe_record_untouched(&none, &begun, &side), "FAT has every second one");
+	side.changed.tv_sec = 98;
+	cr_assert(lxe_record_untouched(&none, &begun, &side));
+	side.changed = (struct timespec){ 100, 499999999 };
+	cr_assert(lxe_record_untouched(&none, &begun, &side));
+}
+
 Test(changes_record, half_an_entry_was_being_written_and_is_none)
 {
 	int fd = sys_memfd("record", 0);
