@@ -35,9 +35,17 @@ int lxe_spec_settle(struct lxe_spec *spec, struct lxe_err *err)
 			err, -EINVAL, "--keep and --dry-run, --on-success or --on-failure");
 	}
 	/* Nothing outside is changed by it: what may be written to is written to a layer. */
-	for (size_t i = 0; s->dry_run && i < spec->mounts.n; i++)
-		if (spec->mounts.v[i].kind == LXE_MOUNT_BIND && !spec->mounts.v[i].ro)
-			spec->mounts.v[i].cow = true;
+	for (size_t i = 0; s->dry_run && i < spec->mounts.n; i++) {
+		struct lxe_mount *m = &spec->mounts.v[i];
+
+		if (m->kind == LXE_MOUNT_BIND && !m->ro)
+			m->cow = true;
+		/* Of an image there is no layer. */
+		if (m->kind == LXE_MOUNT_DISK) {
+			m->ro = true;
+			m->rw = false;
+		}
+	}
 	if (lxe_mounts_count_cow(&spec->mounts))
 		return 0;
 	lxe_hint(err, s->dry_run ? "--workdir DIR, or --bind SRC:DST"

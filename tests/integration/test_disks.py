@@ -87,6 +87,16 @@ def test_what_is_written_is_in_the_image(world, disks):
         assert f.read() == before
 
 
+def test_a_dry_run_writes_to_no_image(world, disks, tmp_path):
+    work = tmp_path / "work"
+    work.mkdir()
+    before = (disks / "ext4").read_bytes()
+    script = "echo x >/mnt/made || echo refused; touch made"
+    result = sh(world, script, "--dry-run", "--workdir", str(work), "--disk", f"{disks / 'ext4'}:/mnt:rw")
+    assert stdout_of(result) == "refused\n" and b"A made" in result.stderr
+    assert (disks / "ext4").read_bytes() == before and os.listdir(work) == []
+
+
 def test_several_one_in_another_and_with_a_limit(world, disks):
     options = ["--disk", "8M", "--disk", f"{disks / 'erofs'}:/s", "--disk", f"{disks / 'ext4'}:/e", "--tmpfs", "/s/none"]
     says = "it is not there, and lies in a part that is the host's"
