@@ -159,6 +159,7 @@ def sweep(world, verbs, points, rng, say=lambda line: None):
     for kind in ("sandboxes", "names", "layers"):
         shutil.copytree(world.state / kind, template / kind, symlinks=True)
     for verb in verbs:
+        put_back(world, template)
         all_points = list(points_of(world, VERBS[verb]))
         for call, n, what in rng.sample(all_points, min(points or len(all_points), len(all_points))):
             put_back(world, template)
