@@ -140,13 +140,13 @@ static int run(struct lxe_cook *cook, const struct lxe_step *step, int *signal, 
 /* What the sandbox gets is a pipe: it could open a descriptor of a file that everybody may write to again. */
 __attribute__((noreturn)) static void feed_file(int file, int output)
 {
-	char buf[65536];
-	ssize_t n;
+	char *const argv[] = { "cat", NULL }, *const envp[] = { NULL };
 
-	while ((n = sys_read(file, buf, sizeof(buf))) > 0)
-		if (sys_write_all(output, buf, (size_t)n) < 0)
-			_exit(1);
-	_exit(n < 0);
+	if (dup2(file, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0) {
+		execve("/usr/bin/cat", argv, envp);
+		execve("/bin/cat", argv, envp);
+	}
+	_exit(127);
 }
 
 __attribute__((noreturn)) static void feed_directory(int dir, int output)
@@ -162,6 +162,7 @@ __attribute__((noreturn)) static void feed_directory(int dir, int output)
 	_exit(127);
 }
 
+/* A program, and not a fork: that had all that is ours open, and the sandbox would outlive us by it. */
 static pid_t start_feeder(int from, bool is_directory, int output)
 {
 	pid_t pid = fork();

@@ -159,6 +159,28 @@ def test_a_file_that_is_copied_stays_as_it_is(world, busybox, tmp_path):
     assert source.read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_ended_in_the_middle_of_a_copy_nothing_is_left(world, busybox, tmp_path, number):
+    """The image's shell reads nothing, so that the copy can only wait."""
+    with open(tmp_path / "large", "wb") as f:
+        f.truncate(1 << 20)
+    world.give(tmp_path / "large")
+    evil = tmp_path / "evil"
+    evil.write_text('#!/bin/busybox sh\ncase "$*" in *"cat >"*) echo up >&2; sleep 1000 ;; *) exec busybox sh "$@" ;; esac\n')
+    steps = 'copy = evil:/bin/new:755\nrun = "mv /bin/new /bin/sh"\ncopy-2 = large:/x'
+    path = recipe(world, tmp_path, f"[image]\nfrom = busybox\n[steps]\n{steps}\n")
+    client = world.popen("image", "build", "-v", "-f", path)
+    while b"up" != (line := client.stderr.readline().strip()):
+        assert line, client.wait()
+    client.send_signal(number)
+    client.communicate(timeout=lxe.DEADLINE)
+    assert client.returncode == (-9 if number == signal.SIGKILL else 128 + number)
+    if number == signal.SIGKILL:
+        ok(world.run("gc"))
+    world.assert_clean(timeout=2.0 * lxe.SLACK)
+    assert "made" not in names(world)
+
+
 def test_a_signal_that_is_ignored_does_not_end_it(world, busybox, tmp_path):
     """As with nohup(1)."""
     path = recipe(world, tmp_path, '[image]\nfrom = busybox\n[steps]\nrun = "echo up; sleep 0.2"\n')
