@@ -11,7 +11,7 @@
 
 /* What is there. */
 #define LXE_CONFINED_TARGET "/target"
-#define LXE_CONFINED_WORK "/work"
+#define LXE_CONFINED_WORK "/unpack"
 #define LXE_CONFINED_SOURCE "/source"
 
 struct lxe_confined {

@@ -18,9 +18,9 @@
 #define REF "org.opencontainers.image.ref.name"
 #define SHA256 "sha256:"
 #define SHA256_HEX 64
-#define COPY "/work/oci:image" /* below LXE_CONFINED_WORK */
-#define TO_COPY "oci:/work/oci:image"
-#define SUM "/work/sum"
+#define COPY LXE_CONFINED_WORK "/oci:image"
+#define TO_COPY "oci:" COPY
+#define SUM LXE_CONFINED_WORK "/sum"
 
 static const char *ref_of(const json_t *manifest)
 {

@@ -159,6 +159,25 @@ def test_a_file_that_is_copied_stays_as_it_is(world, busybox, tmp_path):
     assert source.read_text() == "mine\n"
 
 
+def start(world, path, **how):
+    """A build that has come to where a step says "up"."""
+    client = world.popen("image", "build", "-v", "-f", path, **how)
+    while b"up" != (line := client.stderr.readline().strip()):
+        assert line, client.wait()
+    return client
+
+
+def end(world, client, number):
+    """Nothing is left of it, nor of its image."""
+    client.send_signal(number)
+    client.communicate(timeout=lxe.DEADLINE)
+    assert client.returncode == (-9 if number == signal.SIGKILL else 128 + number)
+    if number == signal.SIGKILL:
+        ok(world.run("gc"))
+    world.assert_clean(timeout=2.0 * lxe.SLACK)
+    assert "made" not in names(world)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_ended_in_the_middle_of_a_copy_nothing_is_left(world, busybox, tmp_path, number):
     """The image's shell reads nothing, so that the copy can only wait."""
@@ -169,24 +188,13 @@ def test_ended_in_the_middle_of_a_copy_nothing_is_left(world, busybox, tmp_path,
     evil.write_text('#!/bin/busybox sh\ncase "$*" in *"cat >"*) echo up >&2; sleep 1000 ;; *) exec busybox sh "$@" ;; esac\n')
     steps = 'copy = evil:/bin/new:755\nrun = "mv /bin/new /bin/sh"\ncopy-2 = large:/x'
     path = recipe(world, tmp_path, f"[image]\nfrom = busybox\n[steps]\n{steps}\n")
-    client = world.popen("image", "build", "-v", "-f", path)
-    while b"up" != (line := client.stderr.readline().strip()):
-        assert line, client.wait()
-    client.send_signal(number)
-    client.communicate(timeout=lxe.DEADLINE)
-    assert client.returncode == (-9 if number == signal.SIGKILL else 128 + number)
-    if number == signal.SIGKILL:
-        ok(world.run("gc"))
-    world.assert_clean(timeout=2.0 * lxe.SLACK)
-    assert "made" not in names(world)
+    end(world, start(world, path), number)
 
 
 def test_a_signal_that_is_ignored_does_not_end_it(world, busybox, tmp_path):
     """As with nohup(1)."""
     path = recipe(world, tmp_path, '[image]\nfrom = busybox\n[steps]\nrun = "echo up; sleep 0.2"\n')
-    client = world.popen("image", "build", "-v", "-f", path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
-    while b"up" != (line := client.stderr.readline().strip()):
-        assert line, client.wait()
+    client = start(world, path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     client.send_signal(signal.SIGHUP)
     said = client.communicate(timeout=lxe.DEADLINE)[1]
     assert client.returncode == 0 and b"image 'made' built" in said
@@ -203,16 +211,7 @@ def test_what_runs_on_does_not_end_up_in_the_image_by_halves(world, busybox, tmp
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_ended_in_the_middle_of_a_step_nothing_is_left(world, busybox, tmp_path, number):
     path = recipe(world, tmp_path, "[image]\nfrom = busybox\n[steps]\nrun = echo up; setsid sleep 1000 & sleep 1000\n".replace("echo", '"echo').replace("1000\n", '1000"\n'))
-    client = world.popen("image", "build", "-v", "-f", path)
-    while b"up" != (line := client.stderr.readline().strip()):
-        assert line, client.wait()
-    client.send_signal(number)
-    client.communicate(timeout=lxe.DEADLINE)
-    assert client.returncode == (-9 if number == signal.SIGKILL else 128 + number)
-    if number == signal.SIGKILL:
-        ok(world.run("gc"))
-    world.assert_clean(timeout=2.0 * lxe.SLACK)
-    assert "made" not in names(world)
+    end(world, start(world, path), number)
 
 
 def test_killed_at_any_moment_there_is_all_of_it_or_nothing(world, busybox, tmp_path):
