@@ -18,9 +18,10 @@
 #define REF "org.opencontainers.image.ref.name"
 #define SHA256 "sha256:"
 #define SHA256_HEX 64
-#define COPY LXE_CONFINED_WORK "/oci:image"
-#define TO_COPY "oci:" COPY
 #define SUM LXE_CONFINED_WORK "/sum"
+
+static const char copied[] = LXE_CONFINED_WORK "/oci:image";	       /* as umoci writes it, */
+static const char to_copied[] = "oci:" LXE_CONFINED_WORK "/oci:image"; /* and as skopeo does */
 
 static const char *ref_of(const json_t *manifest)
 {
@@ -154,7 +155,7 @@ static int copy(const char *ref, struct lxe_err *err)
 {
 	char source[512];
 	const char *const argv[] = { "skopeo", "--insecure-policy", "copy", "--quiet",
-		"--dest-oci-accept-uncompressed-layers", source, TO_COPY, NULL };
+		"--dest-oci-accept-uncompressed-layers", source, to_copied, NULL };
 	int r = lxe_format(source, sizeof(source), "oci:" LXE_CONFINED_SOURCE "%s%s",
 		ref ? ":" : "", ref ? ref : "");
 
@@ -166,9 +167,9 @@ static int copy(const char *ref, struct lxe_err *err)
 
 static int unpack(struct lxe_err *err)
 {
-	static const char *const inspect[] = { "skopeo", "inspect", "--config", "--raw", TO_COPY,
+	static const char *const inspect[] = { "skopeo", "inspect", "--config", "--raw", to_copied,
 		NULL };
-	static const char *const umoci[] = { "umoci", "raw", "unpack", "--image", COPY,
+	static const char *const umoci[] = { "umoci", "raw", "unpack", "--image", copied,
 		LXE_CONFINED_TARGET, NULL };
 	int r;
 
