@@ -12,6 +12,7 @@
 #include "container/publish.h"
 #include "container/settle.h"
 #include "container/unpack.h"
+#include "container/workdir.h"
 #include "container/worker.h"
 #include "store/imageconfig.h"
 #include "store/rootless.h"
@@ -51,6 +52,51 @@ static bool is_archive(enum lxe_import_kind kind)
 	return kind == LXE_IMPORT_TAR || kind == LXE_IMPORT_RECIPE;
 }
 
+/* What skopeo(1) has found; hostile like the rest. */
+static int read_config(struct lxe_image_config *ret, int dir, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int fd =
+		openat(dir, LXE_UNPACK_CONFIG, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	LXE_AUTOFREE char *text = NULL;
+	struct stat st;
+	size_t len = 0;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return lxe_fail_msg(err, -EBADMSG, "it has no configuration");
+	r = sys_read_whole(fd, LXE_IMAGE_CONFIG_MAX, &text, &len);
+	if (r < 0)
+		return lxe_fail(err, r, "read its configuration");
+	return lxe_image_config_parse_oci(ret, text, len, err);
+}
+
+/* What the image says of its commands: its own words, or those of who has made the archive, who is the caller himself. */
+static int find_config(
+	const struct lxe_import *import, int dir, struct lxe_image_config *ret, struct lxe_err *err)
+{
+	*ret = (struct lxe_image_config){ 0 };
+	if (import->kind == LXE_IMPORT_OCI)
+		return read_config(ret, dir, err);
+	if (!import->config)
+		return 0;
+	return lxe_image_config_parse_oci(ret, import->config, strlen(import->config), err);
+}
+
+/* In the worker, where no symlink of the image's leads anywhere else. */
+static int furnish(const struct lxe_import *import, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int dir = open(LXE_CONFINED_WORK, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct lxe_image_config config;
+	int r = find_config(import, dir, &config, err);
+
+	if (r < 0)
+		return r;
+	if (config.cwd)
+		r = lxe_workdir_make(LXE_CONFINED_TARGET, config.cwd, err);
+	lxe_image_config_release(&config);
+	return r;
+}
+
 /* In the worker. */
 static int unpack(void *arg, int parent, struct lxe_err *err)
 {
@@ -84,6 +130,8 @@ static int unpack(void *arg, int parent, struct lxe_err *err)
 		r = lxe_unpack_oci(import->tag, err);
 		break;
 	}
+	if (r == 0)
+		r = furnish(import, err);
 	return r < 0 ? r : lxe_settle(LXE_CONFINED_TARGET, &settle, err);
 }
 
@@ -112,45 +160,16 @@ static int run_worker(struct importing *i, struct lxe_err *err)
 	return r;
 }
 
-/* What skopeo(1) has found; hostile like the rest. */
-static int take_config(const struct importing *i, int image, struct lxe_err *err)
+static int write_config(const struct importing *i, int image, struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int fd = openat(
-		i->scratch, LXE_UNPACK_CONFIG, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct lxe_image_config config = { 0 };
-	LXE_AUTOFREE char *text = NULL;
-	struct stat st;
-	size_t len = 0;
-	int r;
+	struct lxe_image_config config;
+	int r = find_config(i->import, i->scratch, &config, err);
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return lxe_fail_msg(err, -EBADMSG, "it has no configuration");
-	r = sys_read_whole(fd, LXE_IMAGE_CONFIG_MAX, &text, &len);
 	if (r < 0)
-		return lxe_fail(err, r, "read its configuration");
-	r = lxe_image_config_parse_oci(&config, text, len, err);
-	if (r == 0) {
-		r = lxe_image_config_write(&config, image);
-		if (r < 0)
-			lxe_fail(err, r, "write its configuration");
-	}
+		return r;
+	r = lxe_image_config_write(&config, image);
 	lxe_image_config_release(&config);
-	return r;
-}
-
-/* What whoever has made the archive wants to be said; its maker is the caller himself. */
-static int put_config(const struct lxe_import *import, int image, struct lxe_err *err)
-{
-	struct lxe_image_config config = { 0 };
-	int r;
-
-	if (!import->config)
-		return 0;
-	r = lxe_image_config_parse_oci(&config, import->config, strlen(import->config), err);
-	if (r == 0 && (r = lxe_image_config_write(&config, image)) < 0)
-		lxe_fail(err, r, "write its configuration");
-	lxe_image_config_release(&config);
-	return r;
+	return r < 0 ? lxe_fail(err, r, "write its configuration") : 0;
 }
 
 static int make_dir(int at, const char *name)
@@ -188,9 +207,7 @@ static int fill(void *arg, const struct lxe_image_work *work, struct lxe_err *er
 	i.scratch = scratch;
 	i.lock = work->images;
 	r = run_worker(&i, err);
-	if (r == 0)
-		r = put_config(i.import, image, err);
-	return r < 0 || i.import->kind != LXE_IMPORT_OCI ? r : take_config(&i, image, err);
+	return r < 0 ? r : write_config(&i, image, err);
 }
 
 int lxe_image_import(const struct lxe_import *import, struct lxe_err *err)

@@ -480,6 +480,41 @@ def test_exec_runs_as_the_image_says(place, layout):
     ok(world.run("image", "rm", "it"))
 
 
+WORKDIRS = {
+    "/srv/app": "/srv/app",
+    "/new": "/new",
+    "/srv/../other//x/": "/other/x",
+    "/inside/deep": "/etc/deep",
+    "/out/made": "{top}/made",
+    "/up/made": "/made",
+}
+
+
+@pytest.mark.parametrize("asked", WORKDIRS)
+def test_a_working_directory_that_is_missing_is_made(place, layout, asked):
+    """As engines do; where a symlink leads it is made in the image, never beside it."""
+    links = {"./inside": "etc", "./out": str(place.top), "./up": "../../../.."}
+    members = [*small(), *[entry(name, SYMLINK, linkname=to) for name, to in links.items()]]
+    members += [entry("./" + "/".join(str(place.top).split("/")[1 : i + 1]), DIR) for i in range(1, len(place.top.parts))]
+    layout.add("latest", [archive(members)], WorkingDir=asked)
+    before = sorted(os.listdir(place.top))
+    ok(place.take(f"oci:{layout.top}"))
+    assert place.sh("pwd; stat -c '%a %u %g' .") == f"{WORKDIRS[asked].replace('{top}', str(place.top))}\n755 0 0\n"
+    assert sorted(os.listdir(place.top)) == before
+
+
+def test_a_working_directory_that_cannot_be(place, layout):
+    more = [entry("./nowhere", SYMLINK, linkname="/not/there"), entry("./loop", SYMLINK, linkname="loop")]
+    layout.add("latest", [archive([*small(), *more])], WorkingDir="/etc/passwd/x")
+    place.refused(f"oci:{layout.top}", "working directory '/etc/passwd/x': not a directory")
+    layout.add("file", [archive(small())], WorkingDir="/etc/passwd")
+    place.refused(f"oci:{layout.top}:file", "working directory '/etc/passwd': not a directory")
+    layout.add("link", [archive([*small(), *more])], WorkingDir="/nowhere")
+    place.refused(f"oci:{layout.top}:link", "working directory '/nowhere': file exists")
+    layout.add("loop", [archive([*small(), *more])], WorkingDir="/loop/x")
+    place.refused(f"oci:{layout.top}:loop", "working directory '/loop/x': too many")
+
+
 def test_an_image_of_a_layout_is_chosen(place, layout):
     layout.add("one", [archive(small())])
     ok(place.take(f"oci:{layout.top}", "only"))
