@@ -371,8 +371,7 @@ int lxe_client_cow(const struct lxe_place *place, const struct lxe_dirs *dirs,
 			return lxe_fail(err, list, "list the changes");
 	}
 
-	r = lxe_cow_layers_find(&layers, place, dirs, verbs[how->act], how->act == LXE_COW_DISCARD,
-		how->act == LXE_COW_COMMIT, err);
+	r = lxe_cow_layers_find(&layers, place, dirs, verbs[how->act], how, err);
 	if (r == 0 && !layers.n && (writes || how->n_paths))
 		r = refuse_none(&layers, verbs[how->act], err);
 	w.report = mmap(

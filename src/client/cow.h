@@ -31,6 +31,7 @@ struct lxe_cow_how {
 	size_t n_paths;
 	int out;       /* the list, of DIFF; of COMMIT what was carried over. -EBADF: nowhere */
 	int conflicts; /* a line for each. -EBADF: nowhere */
+	const struct lxe_sandbox *held; /* one that has ended, if the caller has its lock already */
 };
 
 /* What there was, or was done; of COMMIT that failed, what there still is. */
@@ -46,6 +47,13 @@ struct lxe_cow_told {
  */
 int lxe_client_cow(const struct lxe_place *place, const struct lxe_dirs *dirs,
 	const struct lxe_cow_how *how, struct lxe_cow_told *told, struct lxe_err *err);
+
+/*
+ * Of one that has ended and whose lock the caller has: 1 when diff would show something, 0 when not, and then nothing is
+ * left in the sources either. It knows what was committed, and the top directories.
+ */
+int lxe_client_cow_pending(const struct lxe_place *place, const struct lxe_dirs *dirs,
+	const struct lxe_sandbox *held, const char *verb, struct lxe_err *err);
 
 /* settle.c: is a tmpfs not enough for the layers of what is to be made? */
 bool lxe_client_needs_disk(const struct lxe_spec *spec);

@@ -36,7 +36,7 @@ void lxe_cow_layers_release(struct lxe_cow_layers *layers)
 	}
 	free(layers->v);
 	lxe_close(layers->keeper);
-	if (layers->held.dir >= 0)
+	if (layers->held.dir >= 0 && !layers->borrowed)
 		lxe_sandbox_release(&layers->held);
 	lxe_info_release(&layers->info);
 	*layers = (struct lxe_cow_layers){ .held = LXE_SANDBOX_NONE, .keeper = -EBADF };
@@ -102,13 +102,18 @@ static int ask_keeper(struct lxe_cow_layers *layers, bool freeze, struct lxe_err
 
 /* One that runs is asked; of one that has ended its owner is needed, and that is us. */
 static int reach(struct lxe_cow_layers *layers, const struct lxe_dirs *dirs, const char *verb,
-	bool ended, bool freeze, struct lxe_err *err)
+	const struct lxe_cow_how *how, struct lxe_err *err)
 {
 	struct lxe_err heard = { 0 };
 	int r = -ECONNREFUSED;
 
-	if (!ended && layers->info.owned)
-		r = ask_keeper(layers, freeze, &heard);
+	if (how->held) {
+		layers->held = *how->held;
+		layers->borrowed = true;
+		return 0;
+	}
+	if (!layers->drops && layers->info.owned)
+		r = ask_keeper(layers, how->act == LXE_COW_COMMIT, &heard);
 	/* It may have ended when we came. */
 	if (r == -ECONNREFUSED || r == -ECONNRESET || r == -ENOENT)
 		return lxe_client_hold(&layers->info.place, dirs, verb, &layers->held, err);
@@ -118,19 +123,20 @@ static int reach(struct lxe_cow_layers *layers, const struct lxe_dirs *dirs, con
 }
 
 int lxe_cow_layers_find(struct lxe_cow_layers *ret, const struct lxe_place *place,
-	const struct lxe_dirs *dirs, const char *verb, bool ended, bool freeze, struct lxe_err *err)
+	const struct lxe_dirs *dirs, const char *verb, const struct lxe_cow_how *how,
+	struct lxe_err *err)
 {
 	int r;
 
 	*ret = (struct lxe_cow_layers){
-		.held = LXE_SANDBOX_NONE, .drops = ended, .keeper = -EBADF
+		.held = LXE_SANDBOX_NONE, .drops = how->act == LXE_COW_DISCARD, .keeper = -EBADF
 	};
 	r = lxe_registry_read(place, &ret->info);
 	if (r < 0)
 		return lxe_fail(err, r, "%s: open sandbox '%s'", verb, place->id);
 	r = list(ret, err);
 	if (r == 0 && ret->n)
-		r = reach(ret, dirs, verb, ended, freeze, err);
+		r = reach(ret, dirs, verb, how, err);
 	return r;
 }
 
@@ -168,19 +174,23 @@ static int open_ended(struct lxe_cow_layers *layers, struct lxe_cow_one *one, st
 	LXE_AUTOCLOSE int dir = lxe_sandbox_open(place->base, place->id);
 	LXE_AUTOCLOSE int rw = openat(dir, "rw", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
+	one->dir = lxe_cow_open(rw, one->index);
+	one->empty = one->dir == -ENOENT || rw < 0 ||
+		     (one->dir >= 0 &&
+			     faccessat(one->dir, LXE_COW_UPPER, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+			     errno == ENOENT);
+	if (one->empty)
+		return 0;
+	if (one->dir < 0)
+		return lxe_fail(err, one->dir, "open the layer over '%s'", one->mount->src);
 	one->source = open(one->mount->src, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (one->source < 0 && !layers->drops) {
 		lxe_hint(err,
-			"put it back; what was written over it is in the sandbox all the same");
+			"put it back: what was written over it is in the sandbox all the same; "
+			"lxc-exec discard drops that");
 		return lxe_fail(err, -errno, "open '%s'", one->mount->src);
 	}
-	one->dir = rw < 0 ? -errno : lxe_cow_open(rw, one->index);
-	if (one->dir == -ENOENT) {
-		one->empty = true;
-		return 0;
-	}
-	return one->dir < 0 ? lxe_fail(err, one->dir, "open the layer over '%s'", one->mount->src)
-			    : 0;
+	return 0;
 }
 
 /* Without what is mounted in it, which the sandbox has not seen; in another's namespace as it is. */
@@ -195,15 +205,12 @@ static int open_lower(int source)
 static int check_source(
 	const struct lxe_cow_one *one, const struct lxe_cow_about *about, struct lxe_err *err)
 {
-	struct lxe_cow_about now;
+	struct lxe_cow_about now = { 0 };
 	int r = lxe_cow_about_source(one->source, &now);
 
 	if (r < 0)
 		return lxe_fail(err, r, "look at '%s'", one->mount->src);
-	if (now.source == about->source && now.born == about->born)
-		return 0;
-	lxe_hint(err, "put the directory back that was there when the sandbox was made");
-	return lxe_fail_msg(err, -ESTALE, "'%s' is another directory by now", one->mount->src);
+	return lxe_cow_about_check(about, &now, one->mount->src, err);
 }
 
 static void set_ids(struct lxe_cow_layers *layers, struct lxe_cow_one *one)

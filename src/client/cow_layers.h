@@ -24,15 +24,16 @@ struct lxe_cow_one {
 struct lxe_cow_layers {
 	struct lxe_info info;
 	struct lxe_sandbox held; /* of one that has ended */
+	bool borrowed;		 /* and it is the caller's */
 	bool drops;		 /* nothing is done to the sources: they may be gone */
 	int keeper; /* of one that runs: nothing inside goes on before its end, if that was asked for */
 	struct lxe_cow_one *v;
 	size_t n;
 };
 
-/* `ended`: it has to have. Released also on failure. */
+/* For DISCARD it has to have ended; for COMMIT what runs is frozen. Released also on failure. */
 int lxe_cow_layers_find(struct lxe_cow_layers *ret, const struct lxe_place *place,
-	const struct lxe_dirs *dirs, const char *verb, bool ended, bool freeze,
+	const struct lxe_dirs *dirs, const char *verb, const struct lxe_cow_how *how,
 	struct lxe_err *err);
 
 /* In the child. `alone`: whoever else has asked for that is waited for. */

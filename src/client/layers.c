@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "client/again.h"
+#include "client/cow.h"
 #include "client/make.h"
 #include "keeper/state.h"
 #include "keeper/teardown.h"
@@ -53,13 +54,16 @@ static const char *name_of(const struct held *h)
 	return h->record.name[0] ? h->record.name : h->sandbox.id;
 }
 
-static int check(const struct held *h, const char *verb, struct lxe_err *err)
+static int check(const struct held *h, const struct lxe_place *place, const struct lxe_dirs *dirs,
+	const char *verb, struct lxe_err *err)
 {
+	int r = 0;
+
 	if (h->spec.limits.disk)
 		return refuse_disk(verb, name_of(h), err);
-	if (lxe_layers_has_pending(h->sandbox.dir))
-		return refuse_pending(verb, name_of(h), err);
-	return 0;
+	if (lxe_mounts_count_cow(&h->spec.mounts))
+		r = lxe_client_cow_pending(place, dirs, &h->sandbox, verb, err);
+	return r > 0 ? refuse_pending(verb, name_of(h), err) : r;
 }
 
 static int hold(const struct lxe_place *place, const struct lxe_dirs *dirs, const char *verb,
@@ -76,7 +80,7 @@ static int hold(const struct lxe_place *place, const struct lxe_dirs *dirs, cons
 	if (r < 0)
 		lxe_fail(err, r, "%s: read the record of sandbox '%s'", verb, place->id);
 	else
-		r = check(&h, verb, err);
+		r = check(&h, place, dirs, verb, err);
 	if (r == 0)
 		r = h.layers = lxe_layers_lock(dirs->state, err);
 	if (r < 0) {

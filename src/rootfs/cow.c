@@ -84,6 +84,32 @@ int lxe_cow_about_source(int source, struct lxe_cow_about *ret)
 	return 0;
 }
 
+static void say_which(const struct lxe_cow_about *about, char buf[80])
+{
+	time_t born = (time_t)(about->born / NANOSECONDS);
+	struct tm tm;
+	size_t len;
+
+	len = (size_t)snprintf(buf, 80, "inode %" PRIu64, about->source);
+	if (born && localtime_r(&born, &tm))
+		strftime(buf + len, 80 - len, ", made %F %T", &tm);
+}
+
+int lxe_cow_about_check(const struct lxe_cow_about *was, const struct lxe_cow_about *now,
+	const char *shown, struct lxe_err *err)
+{
+	char other[80], this[80];
+
+	if (now->source == was->source && now->born == was->born)
+		return 0;
+	say_which(now, this);
+	say_which(was, other);
+	lxe_hint(err, "put the one back that it was written over, or drop what was written: "
+		      "lxc-exec discard");
+	return lxe_fail_msg(err, -ESTALE, "'%s' is another directory by now (%s), instead of %s",
+		shown, this, other);
+}
+
 static bool is_of_the_file(const char *name)
 {
 	return lxe_starts_with(name, "system.posix_acl_") ||
@@ -266,17 +292,61 @@ static int fails(const struct lxe_cow *how, int r, struct lxe_err *err)
 	return lxe_fail(err, r, "lay a copy-on-write layer over '%s'", how->shown);
 }
 
+static bool looks_alike(const struct lxe_cow *how, int upper)
+{
+	struct stat own, below;
+
+	if (fstat(upper, &own) < 0 || fstat(how->lower, &below) < 0)
+		return false;
+	return own.st_mode == below.st_mode &&
+	       (own.st_uid == below.st_uid || own.st_uid == how->nobody) &&
+	       (own.st_gid == below.st_gid || own.st_gid == how->nobody);
+}
+
+/* Of a layer in which nothing is nothing is lost: it is made anew. */
+static bool drop_unwritten(const struct lxe_cow *how, int layer)
+{
+	LXE_AUTOCLOSE int upper =
+		openat(layer, LXE_COW_UPPER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return upper >= 0 && looks_alike(how, upper) &&
+	       unlinkat(layer, LXE_COW_UPPER, AT_REMOVEDIR) == 0;
+}
+
+/* What was written over one directory is nothing that could be seen, or committed, over another. */
+static int check_source(const struct lxe_cow *how, int layer, struct lxe_err *err)
+{
+	struct lxe_cow_about was = { 0 }, now = { 0 };
+	struct lxe_err differs = { 0 };
+	int r;
+
+	if (faccessat(layer, LXE_COW_UPPER, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : fails(how, -errno, err);
+	r = lxe_cow_about_read(layer, &was);
+	if (r == 0)
+		r = lxe_cow_about_source(how->source, &now);
+	if (r < 0)
+		return fails(how, r, err);
+	r = lxe_cow_about_check(&was, &now, how->shown, &differs);
+	if (r == 0 || drop_unwritten(how, layer))
+		return 0;
+	*err = differs;
+	return r;
+}
+
 int lxe_cow_mount(const struct lxe_cow *how, int *layer, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	LXE_AUTOCLOSE int overlay = -EBADF;
 	LXE_AUTOCLOSE int dir = -EBADF;
+	int r;
 
 	if (cwd < 0)
 		return lxe_fail(err, -errno, "open the working directory");
 	dir = open_layer(how);
-	if (dir < 0)
-		return fails(how, dir, err);
+	r = dir < 0 ? fails(how, dir, err) : check_source(how, dir, err);
+	if (r < 0)
+		return r;
 	overlay = mount_over(how, dir);
 	if (fchdir(cwd) < 0 && overlay >= 0)
 		return lxe_fail(err, -errno, "change back to the working directory");

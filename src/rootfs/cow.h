@@ -30,6 +30,10 @@ struct lxe_cow_about {
 /* Which directory it is: sets these two. */
 int lxe_cow_about_source(int source, struct lxe_cow_about *ret);
 
+/* -ESTALE: it is another one than it was; both are named. */
+int lxe_cow_about_check(const struct lxe_cow_about *was, const struct lxe_cow_about *now,
+	const char *shown, struct lxe_err *err);
+
 int lxe_cow_about_read(int layer, struct lxe_cow_about *ret);
 int lxe_cow_about_write(int layer, const struct lxe_cow_about *about);
 

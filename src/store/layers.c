@@ -22,7 +22,6 @@
 #define ABOUT "about"
 #define DROP "drop"
 #define DROPPED LXE_SANDBOX_DROPPED
-#define COW "rw/c" /* rootfs/cow.h */
 
 static int open_dir(int at, const char *name)
 {
@@ -182,29 +181,6 @@ static bool is_empty(int at, const char *name)
 	empty = empty && errno == 0;
 	closedir(dir);
 	return empty;
-}
-
-bool lxe_layers_has_pending(int sandbox)
-{
-	int fd = open_dir(sandbox, COW);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *e;
-	bool pending = false;
-	char upper[NAME_MAX + 4];
-
-	if (!dir) {
-		lxe_close(fd);
-		return fd != -ENOENT;
-	}
-	while (!pending && (errno = 0, e = readdir(dir)) != NULL) {
-		if (e->d_name[0] == '.')
-			continue;
-		snprintf(upper, sizeof(upper), "%s/u", e->d_name);
-		pending = !is_empty(dirfd(dir), upper);
-	}
-	pending = pending || (!e && errno);
-	closedir(dir);
-	return pending;
 }
 
 static int new_layer(int layers, const struct lxe_layer *layer)

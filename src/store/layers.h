@@ -58,9 +58,6 @@ int lxe_base_settle(int sandbox);
  */
 int lxe_layer_freeze(int layers, int sandbox, uint32_t owner, struct lxe_base *ret);
 
-/* Is there something in the copy-on-write layers of the sandbox's binds? It is not a layer's to keep. */
-bool lxe_layers_has_pending(int sandbox);
-
 struct lxe_snapshot {
 	char name[129];
 	uint64_t made_ms;	  /* since the Epoch */
