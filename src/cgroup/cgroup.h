@@ -174,8 +174,8 @@ uint64_t lxe_cgroup_oom_kills(const struct lxe_cgroup *cg); /* 0 where they are 
 uint64_t lxe_cgroup_pids_hits(const struct lxe_cgroup *cg); /* forks that the limit has refused */
 
 /*
- * Let nothing in the group run, or let it go on: -ENODEV where there is no v2 hierarchy. What runs stops within
- * microseconds, but is not waited for.
+ * Let nothing in the group run, or let it go on: -ENODEV where there is no v2 hierarchy. Returns when all of it has
+ * stopped, for which it waits half a second at most: -ETIMEDOUT, and it goes on, where something waits for a disk so long.
  */
 int lxe_cgroup_freeze(const struct lxe_cgroup *cg, bool on);
 

@@ -1,7 +1,11 @@
 #include "cgroup/group.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "sys/fd.h"
@@ -9,6 +13,7 @@
 
 /* Descriptors held at once: well below the usual RLIMIT_NOFILE of 1024. */
 #define BATCH 256
+#define FREEZE_MS 500
 
 struct batch {
 	pid_t pid[BATCH];
@@ -85,10 +90,46 @@ int lxe_cgroup_kill_tree(int dir)
 	return r < 0 ? r : lxe_cgroup_signal_tree(dir, SIGKILL);
 }
 
+/* Each process stops at its next way back from the kernel; cgroup.events tells when all have. */
+static int await_frozen(int dir)
+{
+	LXE_AUTOCLOSE int events = openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	uint64_t now = sys_now_ms(), end = now + FREEZE_MS;
+	struct pollfd p = { .fd = events, .events = POLLPRI };
+	char text[256];
+	ssize_t n;
+
+	if (events < 0)
+		return -errno;
+	for (; now < end; now = sys_now_ms()) {
+		n = pread(events, text, sizeof(text) - 1, 0);
+		if (n < 0)
+			return -errno;
+		text[n] = '\0';
+		if (strstr(text, "frozen 1"))
+			return 0;
+		if (poll(&p, 1, (int)(end - now)) < 0 && errno != EINTR)
+			return -errno;
+	}
+	return -ETIMEDOUT;
+}
+
+static int freeze(int dir)
+{
+	int r = sys_write_file(dir, "cgroup.freeze", "1");
+
+	if (r == 0)
+		r = await_frozen(dir);
+	if (r < 0)
+		sys_write_file(dir, "cgroup.freeze", "0");
+	return r;
+}
+
 int lxe_cgroup_freeze(const struct lxe_cgroup *cg, bool on)
 {
 	for (size_t i = 0; i < cg->n; i++)
 		if (cg->dir[i].v2)
-			return sys_write_file(cg->dir[i].fd, "cgroup.freeze", on ? "1" : "0");
+			return on ? freeze(cg->dir[i].fd)
+				  : sys_write_file(cg->dir[i].fd, "cgroup.freeze", "0");
 	return -ENODEV;
 }

@@ -22,7 +22,6 @@
 #include "sys/tree.h"
 
 #define DROPPED "dropped"
-#define TRIES 8
 
 /* What the child tells, in memory that it shares with us. */
 struct report {
@@ -228,28 +227,6 @@ static int commit(struct work *w, struct lxe_err *err)
 	return r == 0 && w->out ? write_list(w, err) : r;
 }
 
-/* It takes the kernel a moment to freeze what runs; and where it cannot, a moment without a write may come. */
-static int commit_in_the_end(struct work *w, struct lxe_err *err)
-{
-	struct lxe_err heard = { 0 };
-	int r = commit(w, &heard);
-
-	for (int tries = 1; tries < TRIES && r == -EBUSY; tries++) {
-		heard = (struct lxe_err){ 0 };
-		w->report->what = (struct lxe_cow_told){ 0 };
-		for (size_t i = 0; i < w->layers->n; i++)
-			lxe_changes_release(&w->changes[i]);
-		r = scan_all(w, &heard);
-		if (r == 0)
-			r = commit(w, &heard);
-	}
-	if (r == -EBUSY)
-		lxe_hint(&heard, "what runs in the sandbox is changing it: stop that first");
-	if (r < 0)
-		*err = heard;
-	return r;
-}
-
 static int tidy(const struct work *w, struct lxe_err *err)
 {
 	int r = 0;
@@ -281,7 +258,10 @@ static int act(struct work *w, struct lxe_err *err)
 	case LXE_COW_TIDY:
 		return tidy(w, err);
 	case LXE_COW_COMMIT:
-		return commit_in_the_end(w, err);
+		r = commit(w, err);
+		if (r == -EBUSY)
+			lxe_hint(err, "what runs in the sandbox is changing it: stop that first");
+		return r;
 	case LXE_COW_DISCARD:
 		for (size_t i = 0; r == 0 && i < w->layers->n; i++)
 			r = drop(&w->layers->v[i], err);

@@ -413,6 +413,16 @@ def test_what_changes_while_it_is_listed_is_no_failure(world, project):
     churn.communicate(timeout=lxe.DEADLINE)
 
 
+@pytest.mark.roots("a user's sandbox may have no group that can be frozen")
+def test_what_runs_on_is_frozen_while_it_is_committed(world, project):
+    name = box(world, project)
+    churn = world.popen("exec", name, "--", "sh", "-c", CHURN)
+    for _ in range(20):
+        ok(world.run("commit", name))
+    ok(world.run("destroy", "--force", name))
+    churn.communicate(timeout=lxe.DEADLINE)
+
+
 def test_holes_take_no_time(world, project):
     name = box(world, project)
     ok(world.run("exec", name, "--", "sh", "-c", "truncate -s 1T huge; printf x >>huge; echo more >>file"))

@@ -2,8 +2,10 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 struct reaped {
 	pid_t pid[16];
@@ -137,6 +139,74 @@ Test(cgroup_kill, leaf_kill_ends_one_command_only, .timeout = 60)
 		lxe_cgroup_leaf_free(other);
 		tear_down(&f);
 		cr_expect_eq(sys_wait(bystander, &status), 0);
+	}
+}
+
+#define WRITTEN (16 << 20)
+
+/* Long in the kernel each time, where nothing is frozen. */
+_Noreturn static void write_on(int fd)
+{
+	unsigned char *bytes = malloc(WRITTEN);
+
+	for (unsigned int round = 1;; round++) {
+		memset(bytes, (int)round, WRITTEN);
+		if (pwrite(fd, bytes, WRITTEN, 0) != WRITTEN)
+			_exit(1);
+	}
+}
+
+static unsigned int sum_of(const volatile unsigned char *bytes)
+{
+	unsigned int sum = 0;
+
+	for (size_t at = 0; at < WRITTEN; at += 4096)
+		sum = sum * 31 + bytes[at];
+	return sum;
+}
+
+static void expect_standstill(const struct fixture *f, const volatile unsigned char *bytes)
+{
+	const struct timespec a_while = { .tv_nsec = 20000000 };
+	unsigned int seen;
+
+	for (int i = 0; i < 8; i++) {
+		cr_expect_eq(lxe_cgroup_freeze(f->cg, true), 0);
+		seen = sum_of(bytes);
+		nanosleep(&a_while, NULL);
+		cr_expect_eq(sum_of(bytes), seen, "round %d: something still wrote", i);
+		cr_expect_eq(lxe_cgroup_freeze(f->cg, false), 0);
+		while (sum_of(bytes) == seen)
+			sched_yield();
+	}
+}
+
+Test(cgroup_kill, nothing_runs_once_it_is_frozen, .timeout = 30)
+{
+	for (int mode = 0; mode < modes(); mode++) {
+		unsigned char *bytes;
+		struct fixture f;
+		pid_t pid;
+		int fd;
+
+		set_up(&f, mode, 128 << 20, 30);
+		if (lxe_cgroup_host_mode(f.host) == LXE_CGROUP_V1) {
+			cr_expect_eq(lxe_cgroup_freeze(f.cg, true), -ENODEV);
+			tear_down(&f);
+			continue;
+		}
+		fd = sys_memfd("lxe-test", 0);
+		cr_assert_eq(ftruncate(fd, WRITTEN), 0);
+		bytes = mmap(NULL, WRITTEN, PROT_READ, MAP_SHARED, fd, 0);
+		cr_assert(bytes != MAP_FAILED);
+		pid = spawn(&f);
+		if (pid == 0)
+			write_on(fd);
+		expect_standstill(&f, bytes);
+		tear_down(&f);
+		sys_wait(pid, &(int){ 0 });
+		munmap(bytes, WRITTEN);
+		lxe_close(fd);
 	}
 }
 
