@@ -15,6 +15,7 @@
 #include "cli/image_said.h"
 #include "cli/print.h"
 #include "client/client.h"
+#include "client/newfile.h"
 #include "store/outcome.h"
 
 static int do_task(struct lxe_cli *cli, const struct lxe_image_task *task, int *signal)
@@ -242,106 +243,53 @@ int lxe_cli_image_import(int argc, char **argv)
 	return end(&cli, r, signal);
 }
 
-/* An archive is there as a whole or not at all: it gets its name at the end. */
-struct archive {
-	char path[PATH_MAX]; /* no symlink; empty: it is written where it goes */
-	char work[PATH_MAX];
-	bool unnamed; /* until then it has none, where the filesystem can do that */
-	int fd;
-};
-
-static int open_unnamed(const char *path)
-{
-	char dir[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	int fd, r = lxe_format(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path) + 1 : 1,
-			slash ? path : ".");
-
-	if (r < 0)
-		return r;
-	fd = open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
-	return fd < 0 ? -errno : fd;
-}
-
-static int name_archive(struct archive *a)
-{
-	char own[32];
-
-	snprintf(own, sizeof(own), "/proc/self/fd/%d", a->fd);
-	if (a->unnamed && linkat(AT_FDCWD, own, AT_FDCWD, a->work, AT_SYMLINK_FOLLOW) < 0)
-		return -errno;
-	a->unnamed = false;
-	return rename(a->work, a->path) < 0 ? -errno : 0;
-}
-
-static int make_archive(struct archive *a, const char *path, struct lxe_err *err)
+/* What is no file is written to as it is. */
+static int open_archive(
+	int *ret, bool *whole, struct lxe_newfile *file, const char *path, struct lxe_err *err)
 {
 	struct stat st;
-	bool exists = stat(path, &st) == 0;
-	int r = 0;
+	int r;
 
-	if (exists && !S_ISREG(st.st_mode)) {
-		a->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-		return a->fd < 0 ? lxe_fail(err, -errno, "open '%s'", path) : 0;
+	*whole = false;
+	if (!path || strcmp(path, "-") == 0) {
+		if (isatty(STDOUT_FILENO)) {
+			lxe_hint(err, "name a file, or redirect it: >FILE");
+			return lxe_fail_msg(err, -EINVAL, "export: standard output is a terminal");
+		}
+		*ret = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+		return *ret < 0 ? lxe_fail(err, -errno, "write to standard output") : 0;
 	}
-	if (!realpath(path, a->path))
-		r = lxe_format(a->path, sizeof(a->path), "%s", path);
-	if (r == 0)
-		r = lxe_format(a->work, sizeof(a->work), "%s.part-%d", a->path, (int)getpid());
-	if (r < 0)
-		return lxe_fail(err, r, "make '%s'", path);
-	a->fd = open_unnamed(a->path);
-	a->unnamed = a->fd >= 0;
-	if (!a->unnamed)
-		a->fd = open(a->work, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-	if (a->fd < 0)
-		return lxe_fail(err, -errno, "make '%s'", path);
-	/* What nobody else could read before is not for everybody now; where there are no modes nothing is lost. */
-	if (exists)
-		(void)!fchmod(a->fd, st.st_mode & 0777);
-	return 0;
-}
-
-static int open_archive(struct archive *a, const char *path, struct lxe_err *err)
-{
-	if (path && strcmp(path, "-") != 0)
-		return make_archive(a, path, err);
-	if (isatty(STDOUT_FILENO)) {
-		lxe_hint(err, "name a file, or redirect it: >FILE");
-		return lxe_fail_msg(err, -EINVAL, "export: standard output is a terminal");
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		*ret = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		return *ret < 0 ? lxe_fail(err, -errno, "open '%s'", path) : 0;
 	}
-	a->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	return a->fd < 0 ? lxe_fail(err, -errno, "write to standard output") : 0;
-}
-
-static int close_archive(struct archive *a, int r, struct lxe_err *err)
-{
-	if (a->path[0] && r == 0) {
-		r = fsync(a->fd) < 0 ? -errno : name_archive(a);
-		if (r < 0)
-			lxe_fail(err, r, "write '%s'", a->path);
-	}
-	if (a->path[0] && !a->unnamed && r < 0)
-		unlink(a->work);
-	lxe_drop_fd(&a->fd);
+	r = lxe_newfile_begin(file, path, err);
+	*whole = r == 0;
+	*ret = file->fd;
 	return r;
 }
 
 static int export_to(struct lxe_cli *cli, const char *path, int *signal)
 {
-	struct archive a = { .fd = -EBADF };
+	struct lxe_newfile file;
 	struct lxe_image_task task = {
 		.job = LXE_JOB_EXPORT,
 		.name = cli->argv[0],
 		.source = -EBADF,
 	};
-	int r = open_archive(&a, path, &cli->err);
+	bool whole;
+	int r = open_archive(&task.output, &whole, &file, path, &cli->err);
+	int saved;
 
 	if (r < 0)
 		return r;
-	task.output = a.fd;
 	r = do_task(cli, &task, signal);
-	return close_archive(&a, r, &cli->err);
+	if (!whole) {
+		lxe_close(task.output);
+		return r;
+	}
+	saved = lxe_newfile_end(&file, r == 0, &cli->err);
+	return r < 0 ? r : saved;
 }
 
 int lxe_cli_image_export(int argc, char **argv)

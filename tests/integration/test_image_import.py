@@ -604,19 +604,44 @@ def test_export_to_a_file(place):
         refusal(place.world.run("image", "export", "it", stdout=full), 125, "export image 'it': ")
 
 
-def test_an_export_that_is_killed_leaves_nothing(place):
+@pytest.mark.parametrize("unnamed", (True, False), ids=("unnamed", "named"))
+def test_an_export_that_is_killed_leaves_nothing(place, unnamed):
+    """Also on a filesystem on which nothing can be written without a name."""
+    ok(place.take(place.write("a.tar", archive([*small(), entry("./ballast", data=bytes(8 << 20))]))))
+    out = place.top / "out"
+    out.mkdir()
+    place.world.give(out)
+    before = []
+    if not unnamed:
+        before = place.world.strace("-D", "-P", f"{out}/", "-e", "trace=openat", "-e", "inject=openat:error=EOPNOTSUPP:when=1")
+    parts = 0
+    for i in range(12):
+        (out / "a.tar").write_text("old")
+        process = subprocess.Popen(
+            [*before, str(place.world.binary), "image", "export", "it", str(out / "a.tar")],
+            env=place.world.traced_env(), **({} if before else place.world.as_whom({})))
+        if before:
+            lxe.poll_until(lambda: len(os.listdir(out)) > 1 or process.poll() is not None, what="the part, or an end")
+        lxe.pause(0.004 * i)
+        parts += len(os.listdir(out)) > 1
+        process.kill()
+        process.wait()
+        lxe.poll_until(lambda: os.listdir(out) == ["a.tar"], what="nothing but the archive")
+        assert (out / "a.tar").read_bytes()[:3] in (b"old", b"./P", b"./\0")
+    assert unnamed or parts > 0
+
+
+def test_an_export_ends_where_it_cannot_get_its_name(place):
     ok(place.take(place.write("a.tar", archive(small()))))
     out = place.top / "out"
     out.mkdir()
     place.world.give(out)
-    (out / "a.tar").write_text("old")
-    for i in range(5):
-        process = place.world.popen("image", "export", "it", str(out / "a.tar"))
-        lxe.pause(0.01 * i)
-        process.kill()
-        process.communicate()
-        assert os.listdir(out) == ["a.tar"]
-        assert (out / "a.tar").read_bytes()[:3] in (b"old", b"./P", b"./\0")
+    before = place.world.strace("-f", "-e", "inject=linkat:error=EDQUOT")
+    done = subprocess.run(
+        [*before, str(place.world.binary), "image", "export", "it", str(out / "a.tar")],
+        env=place.world.traced_env(), capture_output=True, timeout=lxe.DEADLINE)
+    refusal(done, 125, "write '.*/out/a.tar': (?i:disk quota exceeded)")
+    assert os.listdir(out) == []
 
 
 def test_no_archive_on_a_terminal_and_none_of_the_host(place):
