@@ -9,7 +9,6 @@
 #include "base/str.h"
 #include "changes/check.h"
 #include "changes/commit.h"
-#include "sys/tree.h"
 
 /* ---- what is left of a commit ---- */
 
@@ -38,7 +37,7 @@ static int remove_stages(
 
 		if (e->kind != LXE_RECORD_STAGE || !last || strchr(e->path, '/'))
 			continue;
-		r = sys_tree_remove(layer->lower, e->path);
+		r = lxe_stage_remove(layer->lower, e->path);
 		if (r == 0)
 			r = note(layer, LXE_RECORD_STAGE_GONE, e->path);
 		if (r < 0)
@@ -177,7 +176,6 @@ static void remove_stage(struct lxe_commit *k, bool done, FILE *memory)
 	FILE *sink = done ? memory : open_memstream(&nothing, &len);
 	int r;
 
-	lxe_drop_fd(&k->stage_fd);
 	r = k->stage[0] && !k->keep_stage && sink
 		    ? remove_tree(k->c->layer.lower, k->stage, sink, 0)
 		    : 0;
@@ -185,6 +183,7 @@ static void remove_stage(struct lxe_commit *k, bool done, FILE *memory)
 		fclose(sink);
 	if (k->stage[0] && (r == 0 || r == -ENOENT))
 		lxe_record_put(memory, LXE_RECORD_STAGE_GONE, k->stage, NULL);
+	lxe_drop_fd(&k->stage_fd);
 }
 
 /* All is in place, or nothing is. */

@@ -25,6 +25,8 @@
 
 #include "base/err.h"
 
+#define LXE_STAGE_NAME_MAX 48
+
 /* Owners from..from+count-1 in the upper layer are to.. in the lower one, as the caller sees both; count 0: the same. */
 struct lxe_cow_ids {
 	uint32_t from, to, count;
@@ -46,6 +48,8 @@ struct lxe_cow_layer {
 	struct lxe_cow_ids ids;
 	struct timespec since; /* lxe_changes_begin() */
 	bool userxattr;	       /* user.overlay.* instead of trusted.overlay.* */
+	/* The directory that a commit makes in the source: lxe_changes_stage_name(). Empty: any name that is free. */
+	char stage[LXE_STAGE_NAME_MAX];
 	const char *
 		where; /* the lower directory's path, for messages and paths shown; "" for relative ones */
 };
@@ -159,5 +163,15 @@ int lxe_changes_apply(struct lxe_changes *c, struct lxe_err *err);
 
 /* Remove what a killed commit left in the source. lxe_changes_apply() does it first; so should a teardown. */
 int lxe_changes_recover(const struct lxe_cow_layer *layer, struct lxe_err *err);
+
+/* The same each time, so that whoever has journalled it can take it away: of the n-th mount of a sandbox. */
+void lxe_changes_stage_name(char ret[LXE_STAGE_NAME_MAX], const char *id, size_t index);
+
+/*
+ * What lxe_changes_recover() does, by the path of such a directory and without the layer, which may be gone. What nobody but we
+ * can have made is removed, by the rights of whoever calls; absent is success, also the source. -EBUSY: a commit that lives is at
+ * work in it.
+ */
+int lxe_changes_sweep(const char *path);
 
 #endif

@@ -28,8 +28,6 @@ struct lxe_op {
 	struct lxe_xattrs old; /* of a directory */
 };
 
-#define LXE_STAGE_NAME_MAX 48
-
 struct lxe_commit {
 	struct lxe_changes *c;
 	struct lxe_record rec;
@@ -47,6 +45,12 @@ int lxe_commit_stage(struct lxe_commit *k, struct lxe_err *err);
 
 /* Put all of it in place, or undo what was. -ESTALE: somebody was quicker. */
 int lxe_commit_swap(struct lxe_commit *k, struct lxe_err *err);
+
+/* A stage of nobody's: -EBUSY when it is somebody's; absent, or not one of ours, is success. */
+int lxe_stage_remove(int lower, const char *name);
+
+/* Under a name that nobody removes: it holds what is nowhere else. */
+void lxe_stage_keep(struct lxe_commit *k);
 
 /* Where a change is in the stage. */
 int lxe_stage_path(const struct lxe_commit *k, size_t index, char *buf, size_t size);

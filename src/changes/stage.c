@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -130,21 +131,36 @@ static int make_private(int fd)
 	return r == 0 && fchmod(fd, 0700) < 0 ? -errno : r;
 }
 
-static int make_stage(struct lxe_commit *k)
+static int name_stage(struct lxe_commit *k)
 {
 	uint64_t id;
-	int r;
 
+	if (k->c->layer.stage[0])
+		return lxe_format(k->stage, sizeof(k->stage), "%s", k->c->layer.stage);
 	if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
 		return -EIO;
-	lxe_format(k->stage, sizeof(k->stage), ".lxe-commit-%016" PRIx64, id);
-	r = announce(k);
+	return lxe_format(k->stage, sizeof(k->stage), ".lxe-commit-%016" PRIx64, id);
+}
+
+static int make_stage(struct lxe_commit *k)
+{
+	int lower = k->c->layer.lower, r = name_stage(k);
+
+	if (r == 0)
+		r = announce(k);
+	/* By that name it can only be what an earlier one has left, whose record is gone. */
+	if (r == 0 && k->c->layer.stage[0])
+		r = lxe_stage_remove(lower, k->stage);
 	if (r < 0)
 		return r;
-	if (mkdirat(k->c->layer.lower, k->stage, 0700) < 0)
+	if (mkdirat(lower, k->stage, 0700) < 0)
 		return -errno;
-	k->stage_fd = lxe_layer_open(k->c->layer.lower, k->stage, O_RDONLY | O_DIRECTORY);
-	return k->stage_fd < 0 ? k->stage_fd : make_private(k->stage_fd);
+	k->stage_fd = lxe_layer_open(lower, k->stage, O_RDONLY | O_DIRECTORY);
+	if (k->stage_fd < 0)
+		return k->stage_fd;
+	/* So that nobody takes it away from us; where there are no locks nobody can. */
+	flock(k->stage_fd, LOCK_EX | LOCK_NB);
+	return make_private(k->stage_fd);
 }
 
 /* ---- what is in it ---- */

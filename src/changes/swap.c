@@ -272,6 +272,8 @@ static int fail_swap(struct lxe_commit *k, size_t i, int r, struct lxe_err *err)
 	lxe_commit_fail(err, r, "put in place", &k->c->v[i]);
 	undo_all(k);
 	if (k->keep_stage)
+		lxe_stage_keep(k);
+	if (k->keep_stage)
 		lxe_hint(err, "not all could be undone: what was there is in the source's '%s'",
 			k->stage);
 	return r;

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "client/cow_mark.h"
 #include "client/cow_paths.h"
 #include "client/cow_said.h"
 #include "rootfs/cow.h"
@@ -124,36 +125,6 @@ static int check(struct work *w, struct lxe_err *err)
 		(unsigned long long)told->conflicts, told->conflicts == 1 ? "" : "s");
 }
 
-/*
- * Whoever finds a sandbox that nobody owns keeps what is on record as kept: so a commit that was begun can be completed,
- * whoever was killed. Such a one is as if it had been made to be kept.
- */
-static int mark(const struct lxe_place *place, bool keep, struct lxe_err *err)
-{
-	LXE_AUTOCLOSE int dir = lxe_sandbox_open(place->base, place->id);
-	LXE_AUTOFREE unsigned char *bytes = NULL;
-	struct lxe_record record = { 0 };
-	struct lxe_spec spec = { 0 };
-	size_t len = 0;
-	int r = dir < 0 ? dir : lxe_record_read(&record, dir);
-
-	if (r == 0)
-		r = lxe_spec_decode(&spec, record.spec, record.spec_len);
-	if (r == 0) {
-		spec.keep = record.keep = keep;
-		spec.settling = (struct lxe_settling){ 0 };
-		free(take_ptr(record.spec));
-		r = lxe_spec_encode(&spec, &record.spec, &record.spec_len);
-	}
-	if (r == 0)
-		r = lxe_record_encode(&record, &bytes, &len);
-	if (r == 0)
-		r = lxe_sandbox_put(dir, LXE_SANDBOX_RECORD, bytes, len);
-	lxe_spec_release(&spec);
-	lxe_record_release(&record);
-	return r < 0 ? lxe_fail(err, r, "write the record of sandbox '%s'", place->id) : 0;
-}
-
 /* By another name first: what is dropped is dropped as a whole. */
 static int drop(const struct lxe_cow_one *one, struct lxe_err *err)
 {
@@ -223,7 +194,7 @@ static int commit(struct work *w, struct lxe_err *err)
 	if (r == 0 && !w->how->dry && w->layers->held.dir >= 0)
 		r = drop_empty(w, err);
 	if (r == 0 && w->how->marks)
-		r = mark(&w->layers->info.place, false, err);
+		r = lxe_cow_mark(&w->layers->info.place, false, err);
 	return r == 0 && w->out ? write_list(w, err) : r;
 }
 
@@ -302,6 +273,8 @@ static void run_child(struct work *w)
 	else
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	report->r = work(w, &report->err);
+	if (is_alone(w->how->act))
+		lxe_cow_end(w->layers);
 	report->told = true;
 	_exit(0);
 }
@@ -359,7 +332,9 @@ int lxe_client_cow(const struct lxe_place *place, const struct lxe_dirs *dirs,
 	if (r == 0 && w.report == MAP_FAILED)
 		r = lxe_fail(err, -ENOMEM, "list the changes");
 	if (r == 0 && how->marks)
-		r = mark(place, true, err);
+		r = lxe_cow_mark(place, true, err);
+	if (r == 0 && how->act == LXE_COW_COMMIT && !how->dry)
+		r = lxe_cow_begin(&layers, err);
 	if (r == 0)
 		r = fork_work(&w, err);
 	if (w.report != MAP_FAILED) {

@@ -244,6 +244,7 @@ static int open_layer(struct lxe_cow_layers *layers, struct lxe_cow_one *one, st
 	one->layer.lower = open_lower(one->source);
 	if (one->layer.lower < 0)
 		return lxe_fail(err, one->layer.lower, "open the layer over '%s'", one->mount->src);
+	lxe_changes_stage_name(one->layer.stage, layers->info.place.id, one->index);
 	one->layer.where = layers->n > 1 ? one->mount->src : "";
 	set_ids(layers, one);
 	return 0;

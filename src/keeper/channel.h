@@ -33,6 +33,7 @@ struct lxe_channel {
 	uint64_t position; /* in the ring: what a watcher has */
 	bool starts;	   /* it wants to know whether the start succeeds */
 	bool layers;	   /* it has layers of ours, and what it does with them is waited for */
+	bool commits;	   /* what it has them for may leave something in the sources */
 	bool freezes;	   /* nothing inside runs until its end */
 	bool detached;	   /* its end means nothing any more */
 	bool over; /* what it talked about is: nothing that it says is meant for anything else */

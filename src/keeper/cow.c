@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "changes/changes.h"
 #include "keeper/keeper.h"
 #include "proto/record.h"
 #include "sys/proc.h"
 
+#define COMMIT_MS 10000
 #define END_MS 10000 /* for all that runs inside, once it was killed */
 
 int lxe_cow_take(struct lxe_keeper *k, struct lxe_sources *sources, struct lxe_err *err)
@@ -31,6 +33,31 @@ int lxe_cow_take(struct lxe_keeper *k, struct lxe_sources *sources, struct lxe_e
 			};
 	}
 	return 0;
+}
+
+/* One with a newline in its path cannot be named there: what is left in it is the next commit's. */
+static int journal_one(
+	struct lxe_keeper *k, size_t i, const struct lxe_mount *m, struct lxe_err *err)
+{
+	LXE_AUTOFREE char *path = NULL;
+	char name[LXE_STAGE_NAME_MAX];
+
+	if (!m->cow || strchr(m->src, '\n'))
+		return 0;
+	lxe_changes_stage_name(name, k->sandbox.id, i);
+	if (asprintf(&path, "%s/%s", m->src, name) < 0)
+		return lxe_fail(err, -ENOMEM, "write the journal");
+	return lxe_journal_add(&k->sandbox, &(struct lxe_entry){ LXE_ENTRY_STAGE, path }, 1, err);
+}
+
+int lxe_cow_journal(struct lxe_keeper *k, struct lxe_err *err)
+{
+	const struct lxe_mounts *mounts = &k->main->spec.mounts;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < mounts->n; i++)
+		r = journal_one(k, i, &mounts->v[i], err);
+	return r;
 }
 
 void lxe_cow_release(struct lxe_keeper_cow *cow)
@@ -87,8 +114,10 @@ void lxe_cow_give(struct lxe_channel *c, const struct lxe_msg *msg)
 		lxe_channel_send_refusal(c, &err);
 		return;
 	}
-	if (msg->flags & LXE_LAYER_FREEZE)
+	if (msg->flags & LXE_LAYER_FREEZE) {
+		c->commits = true;
 		freeze(c);
+	}
 	c->layers = true;
 	lxe_msg_init(&answer, LXE_MSG_LAYER);
 	answer.process = msg->process;
@@ -108,6 +137,14 @@ static void end_all(struct lxe_keeper *k)
 	/* With pid 1 all of its namespace has ended. */
 	if (init >= 0)
 		lxe_keeper_wait(k, init, END_MS);
+}
+
+static bool nobody_commits(const struct lxe_keeper *k)
+{
+	for (const struct lxe_channel *c = k->channels; c; c = c->next)
+		if (c->commits)
+			return false;
+	return true;
 }
 
 static bool is_in_use(const struct lxe_keeper *k)
@@ -141,6 +178,9 @@ void lxe_cow_settle(struct lxe_keeper *k)
 	struct lxe_process *p = k->main;
 	struct lxe_msg msg;
 
+	/* What they have in the sources is theirs to remove. */
+	if (k->cow.n)
+		lxe_keeper_wait_until(k, nobody_commits, COMMIT_MS);
 	if (!lxe_spec_settles(&p->spec) || !k->cow.n || k->stopping || !p->client ||
 		p->client->detached || !p->started)
 		return;

@@ -34,6 +34,9 @@ struct lxe_keeper_cow {
 int lxe_cow_take(struct lxe_keeper *k, struct lxe_sources *sources, struct lxe_err *err);
 void lxe_cow_release(struct lxe_keeper_cow *cow);
 
+/* Name what commits may make in the sources, before there can be one. */
+int lxe_cow_journal(struct lxe_keeper *k, struct lxe_err *err);
+
 /* LAYER and SETTLED. */
 void lxe_cow_give(struct lxe_channel *c, const struct lxe_msg *msg);
 void lxe_cow_settled(struct lxe_channel *c, const struct lxe_msg *msg);
@@ -44,7 +47,10 @@ bool lxe_cow_keeps(const struct lxe_keeper *k);
 /* A connection has ended that had asked for a freeze. */
 void lxe_cow_thaw(struct lxe_keeper *k);
 
-/* The command has ended: if its client is to say what becomes of the layers, end all else and wait for him. */
+/*
+ * The command has ended: wait a while for commits that are at work; if its client is to say what becomes of the layers, end
+ * all else and wait for him.
+ */
 void lxe_cow_settle(struct lxe_keeper *k);
 
 #endif

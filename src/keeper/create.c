@@ -317,6 +317,8 @@ static int create(struct lxe_keeper *k, int init, struct lxe_sources *sources, s
 	int r;
 
 	r = journal_parts(k, err);
+	if (r == 0)
+		r = lxe_cow_journal(k, err);
 	if (r < 0)
 		return r;
 	r = lxe_network_begin(k, err);

@@ -1,5 +1,6 @@
 /* Records that belong to nobody: found, and torn down. See teardown.h. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -57,6 +58,7 @@ static void tell_ending(struct lxe_outcome *o, int dir, const char *id)
 enum find {
 	FIND_NOTHING,	    /* of a sandbox that has ended and is kept, or that is gone */
 	FIND_ORPHAN,	    /* belongs to nobody: all of it goes */
+	FIND_UNTIDY,	    /* has ended and is kept; a commit of it was killed */
 	FIND_CRASHED,	    /* is kept, but nobody has ended it properly */
 	FIND_DEFERRED_KEPT, /* the same, and known: somebody else still used it */
 	FIND_DEFERRED,	    /* and nothing of it is kept */
@@ -80,9 +82,12 @@ static enum find look_at(int dir, const char **why)
 		if (r == -ENOENT)
 			return FIND_CRASHED;
 	}
+	if (r == 0 && live.state != LXE_STOPPED && live.state != LXE_FAILED)
+		return FIND_CRASHED;
 	if (r == 0)
-		return live.state == LXE_STOPPED || live.state == LXE_FAILED ? FIND_NOTHING
-									     : FIND_CRASHED;
+		return faccessat(dir, LXE_SANDBOX_COMMIT, F_OK, AT_SYMLINK_NOFOLLOW) == 0
+			       ? FIND_UNTIDY
+			       : FIND_NOTHING;
 	*why = r == -EPROTONOSUPPORT ? "its record is of another version of lxc-exec"
 				     : "its record cannot be read";
 	return FIND_STRANGE;
@@ -162,7 +167,8 @@ static int tear_down_orphan(
 		.result = -EBADF,
 		.timeout_ms = timeout_of(c, found),
 		.leave_children = true, /* none of them is in a sandbox of somebody who is gone */
-		.keep = found == FIND_CRASHED || found == FIND_DEFERRED_KEPT,
+		.keep = found == FIND_UNTIDY || found == FIND_CRASHED ||
+			found == FIND_DEFERRED_KEPT,
 		.run = c->dirs->run,
 	};
 	int patience = patience_for(c, base, id), r;
@@ -180,9 +186,11 @@ static int tear_down_orphan(
 	}
 	tell_ending(&outcome, sandbox.dir, id);
 	r = lxe_teardown(&t);
-	c->report(c->arg, id, r < 0 ? outcome.residue : NULL);
+	/* Of one that stays nothing is said but a failure. */
+	if (r < 0 || found != FIND_UNTIDY)
+		c->report(c->arg, id, r < 0 ? outcome.residue : NULL);
 	lxe_sandbox_release(&sandbox);
-	return 1;
+	return r < 0 || found != FIND_UNTIDY;
 }
 
 static int collect(const struct collection *c, const char *base, const char *id)
@@ -198,6 +206,8 @@ static int collect(const struct collection *c, const char *base, const char *id)
 		c->report(c->arg, id, why);
 		return 1;
 	}
+	if (c->dry && found == FIND_UNTIDY)
+		return 0;
 	if (!c->dry)
 		return tear_down_orphan(c, base, id, found);
 	if (lxe_sandbox_is_owned(base, id) != 0)

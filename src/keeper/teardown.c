@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "changes/changes.h"
 #include "keeper/members.h"
 #include "keeper/metrics.h"
 #include "keeper/state.h"
@@ -92,6 +93,19 @@ static void undo_init(struct replay *p, const char *path)
 	add_residue(p, r, text);
 }
 
+/* What a commit that was killed has left; by one that lives it is still needed, and he removes it. */
+static void undo_stage(struct replay *p, const char *path)
+{
+	char text[LXE_ERR_MSG_MAX], reason[128];
+	int r = lxe_changes_sweep(path);
+
+	if (r == 0)
+		return;
+	snprintf(text, sizeof(text), "remove '%s' of a commit: %s", path,
+		lxe_reason(r, reason, sizeof(reason)));
+	add_residue(p, r, text);
+}
+
 /* Without the keeper, whose children they are, and without a cgroup nothing else knows of them. */
 static void end_forks(struct replay *p)
 {
@@ -164,6 +178,9 @@ static void undo(void *arg, const struct lxe_entry *entry)
 		break;
 	case LXE_ENTRY_INIT:
 		undo_init(p, entry->path);
+		break;
+	case LXE_ENTRY_STAGE:
+		undo_stage(p, entry->path);
 		break;
 	case LXE_ENTRY_ADDRESS:
 		inet_pton(AF_INET, entry->path, &p->guest4);
@@ -303,8 +320,10 @@ static void keep_outcome(struct replay *p)
 	fd = lxe_live_open(s->dir);
 	if (r == 0)
 		r = fd < 0 ? fd : lxe_live_write(fd, &live);
-	if (r == 0 && o->teardown_ok)
+	if (r == 0 && o->teardown_ok) {
 		lxe_deferred_drop(s->dir);
+		lxe_sandbox_drop(s->dir, LXE_SANDBOX_COMMIT);
+	}
 	if (r < 0) {
 		add_residue(p, r, "the record of how it ended cannot be written");
 		o->teardown_ok = false;

@@ -17,6 +17,7 @@ static const char *const kind_names[] = {
 	[LXE_ENTRY_RESULT] = "result",
 	[LXE_ENTRY_NAME] = "name",
 	[LXE_ENTRY_INIT] = "init",
+	[LXE_ENTRY_STAGE] = "stage",
 	[LXE_ENTRY_VETH] = "veth",
 	[LXE_ENTRY_RULES] = "rules",
 	[LXE_ENTRY_ADDRESS] = "address",

@@ -85,6 +85,8 @@ int lxe_sandbox_remove(struct lxe_sandbox *s);
 #define LXE_SANDBOX_BASE_NEW "base.new"
 #define LXE_SANDBOX_SNAPSHOTS "snapshots"
 #define LXE_SANDBOX_SNAPSHOTS_NEW "snapshots.new"
+/* While a commit of one that has ended is at work: left by one that was killed. */
+#define LXE_SANDBOX_COMMIT "commit"
 #define LXE_SANDBOX_DROPPED "rw.old" /* what it had written, on the way to nowhere */
 #define LXE_SANDBOX_DISK "disk"	     /* what it writes, where that is limited: rootfs/disk.h */
 
@@ -117,6 +119,7 @@ enum lxe_entry_kind {
 	LXE_ENTRY_RESULT, /* absolute path of the result record that must exist in the end */
 	LXE_ENTRY_NAME,	  /* of the link that holds its name */
 	LXE_ENTRY_INIT, /* /PID/BEGIN (sys_began()) of its pid 1, where no cgroup tells who is left */
+	LXE_ENTRY_STAGE, /* of a directory that a commit makes in a source (changes/sweep.c) */
 	/* Not paths, but what they are called after: */
 	LXE_ENTRY_VETH,	   /* the sandbox's id */
 	LXE_ENTRY_RULES,   /* the sandbox's id */

@@ -1,6 +1,9 @@
 """What lies at the edges of copy-on-write binds: the top itself, several of them, sources that are another by now."""
 
+import contextlib
 import os
+import signal
+import subprocess
 
 import pytest
 
@@ -114,3 +117,85 @@ def test_a_start_over_another_directory_with_nothing_written(world, project):
     ok(world.run("commit", name))
     assert (project / "fresh").read_text() == "fresh\nmore\n"
     ok(world.run("destroy", "--force", name))
+
+
+MANY = 400
+
+
+def stages(project):
+    return [entry for entry in os.listdir(project) if entry.startswith(".lxe-")]
+
+
+def kill_commit(process, project, *others):
+    """The child that commits, while it does, and whoever else is named. False: it was quicker."""
+    lxe.poll_until(lambda: process.poll() is not None or stages(project), what="the commit")
+    children = [pid for pid in lxe.all_pids() if lxe.parent_of(pid) == process.pid and stages(project)]
+    for pid in [*children, *others]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for pid in children:
+        lxe.poll_until(lambda: not lxe.is_alive(pid), what="the end of the commit")
+    process.communicate(timeout=lxe.DEADLINE)
+    return bool(children)
+
+
+@pytest.fixture
+def many(world, project):
+    for i in range(MANY):
+        (project / f"old{i}").write_text("old\n")
+        world.give(project / f"old{i}")
+    return project
+
+
+CHANGE_ALL = "for f in old*; do echo new >$f; done; rm file"
+
+
+def contents(project):
+    return {(project / f"old{i}").read_text() for i in range(MANY)}
+
+
+def test_a_killed_commit_of_a_one_shot_leaves_nothing_behind_its_end(world, many):
+    """Its layer is gone then: what the commit had made in the source was named before."""
+    run = world.popen("run", "--workdir", f"{many}:cow", "--", "sh", "-c", f"{CHANGE_ALL}; echo up; read x", stdin=subprocess.PIPE)
+    assert run.stdout.readline() == b"up\n"
+    commit = world.popen("commit", "-q", world.sandbox_id())
+    kill_commit(commit, many, commit.pid)
+    run.communicate(b"\n", timeout=lxe.DEADLINE)
+    assert run.returncode == 0 and contents(many) <= {"old\n", "new\n"}
+    assert not stages(many)
+
+
+def test_a_killed_commit_of_one_that_was_killed_leaves_nothing_behind_gc(world, many):
+    run = world.popen("run", "--workdir", f"{many}:cow", "--", "sh", "-c", f"{CHANGE_ALL}; echo up; read x", stdin=subprocess.PIPE)
+    assert run.stdout.readline() == b"up\n"
+    commit = world.popen("commit", "-q", world.sandbox_id())
+    kill_commit(commit, many, commit.pid, run.pid, world.keeper())
+    run.communicate(timeout=lxe.DEADLINE)
+    lxe.poll_until(lambda: not list(world.our_processes()), what="the end of all")
+    ok(world.run("gc"))
+    assert not stages(many) and contents(many) <= {"old\n", "new\n"}
+
+
+def test_a_killed_commit_at_the_end_of_a_run_leaves_nothing_in_the_source(world, many):
+    run = world.popen("run", "--workdir", f"{many}:cow", "--on-success", "commit", "--", "sh", "-c", CHANGE_ALL)
+    killed = kill_commit(run, many)
+    assert not stages(many) and contents(many) <= {"old\n", "new\n"}
+    if killed and os.listdir(world.kept):
+        (kept,) = os.listdir(world.kept)
+        ok(world.run("commit", "-q", kept))
+        ok(world.run("destroy", kept))
+        assert contents(many) == {"new\n"} and not (many / "file").exists()
+
+
+def test_a_killed_commit_of_a_stopped_one_is_tidied_up_by_gc(world, many):
+    name = box(world, "--workdir", f"{many}:cow")
+    inside(world, name, CHANGE_ALL)
+    kill(world, name)
+    commit = world.popen("commit", "-q", name)
+    kill_commit(commit, many, commit.pid)
+    ok(world.run("gc"))
+    assert not stages(many) and contents(many) <= {"old\n", "new\n"}
+    ok(world.run("commit", "-q", name))
+    assert contents(many) == {"new\n"} and not (many / "file").exists() and not stages(many)
+    assert lines(world.run("diff", name)) == []
+    ok(world.run("destroy", name))
