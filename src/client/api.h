@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "client/make.h"
 #include "client/registry.h"
 #include "include/lxc-exec.h"
 #include "policy/request.h"
@@ -64,6 +65,7 @@ struct lxe_sandbox_handle {
 	struct lxe_place place; /* its base is in dirs */
 	char name[129];
 	bool keep;
+	bool again; /* this is not its first life: whatever happens, its files stay */
 };
 
 /* What a public function returns for what an inner one has said. */
@@ -111,6 +113,17 @@ int lxe_handle_ask(
 
 /* Release its parked command, and wait until it was executed. */
 int lxe_sandbox_begin(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_err *err);
+
+/* The same for one that has ended and is kept, whose keeper ended with it: a new one takes its place. */
+int lxe_api_start_again(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_err *err);
+
+/* The handle is the creator's of what was made; or nothing is left of that, but what was kept before. */
+void lxe_api_adopt(struct lxe_sandbox_handle *s, struct lxe_make *m);
+void lxe_api_abandon(struct lxe_make *m);
+int lxe_api_await_created(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_err *err);
+
+/* Connect to one that is there, to whoever keeps it; of one that has ended, how it did. */
+int lxe_api_connect(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_err *err);
 
 /* The keeper of one that is ours died: its journal is replayed here, as far as there is time. */
 void lxe_sandbox_settle(struct lxe_sandbox_handle *s, uint64_t end);

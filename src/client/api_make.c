@@ -19,13 +19,14 @@
 #define RECONCILE_MS 200 /* for what earlier runs left, when there is time for it */
 
 /* Nobody but us knows of it yet, or any more: a connection that says so ends a keeper at once. */
-static void abandon(struct lxe_make *m)
+void lxe_api_abandon(struct lxe_make *m)
 {
 	struct lxe_outcome outcome = { .cause = LXE_CAUSE_ERROR, .bytes_out = -1 };
 	struct lxe_teardown t = { .sandbox = &m->sandbox,
 		.outcome = &outcome,
 		.result = -EBADF,
 		.leave_children = true,
+		.keep = m->again,
 		.run = m->dirs->run };
 	struct lxe_msg msg;
 
@@ -43,22 +44,22 @@ static bool is_created(const struct lxe_process_handle *p)
 	return p->created;
 }
 
-static void adopt(struct lxe_sandbox_handle *s, const struct lxe_options *o, struct lxe_make *m)
+void lxe_api_adopt(struct lxe_sandbox_handle *s, struct lxe_make *m)
 {
+	lxe_handle_release(&s->main);
 	lxe_handle_init(&s->main, take_fd(&m->control));
 	s->main.is_main = s->main.armed = true;
-	s->dirs = o->dirs;
-	s->keep = o->req.spec.keep;
+	s->keep = m->spec->keep;
 	s->place.run = s->dirs.run;
 	s->place.base = s->keep ? s->dirs.state : s->dirs.run;
 	memcpy(s->place.id, m->sandbox.id, sizeof(s->place.id));
-	if (o->req.spec.name)
-		lxe_format(s->name, sizeof(s->name), "%s", o->req.spec.name);
+	if (m->spec->name)
+		lxe_format(s->name, sizeof(s->name), "%s", m->spec->name);
 	/* The lock is the keeper's alone: with its end the record belongs to nobody. */
 	lxe_sandbox_release(&m->sandbox);
 }
 
-static int await_created(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_err *err)
+int lxe_api_await_created(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_err *err)
 {
 	struct lxe_process_handle *p = &s->main;
 	int r = lxe_handle_await(p, is_created, end, err);
@@ -152,11 +153,12 @@ static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint6
 	m.request.fds[LXE_FD_LEARN] = learn;
 	r = lxe_make(&m, err);
 	if (r < 0) {
-		abandon(&m);
+		lxe_api_abandon(&m);
 		return r;
 	}
-	adopt(s, o, &m);
-	return await_created(s, end, err);
+	s->dirs = o->dirs;
+	lxe_api_adopt(s, &m);
+	return lxe_api_await_created(s, end, err);
 }
 
 /* Made, and with `runs` started; nothing is left of one that failed. */

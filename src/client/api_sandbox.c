@@ -62,7 +62,7 @@ void lxe_sandbox_settle(struct lxe_sandbox_handle *s, uint64_t end)
 	if (!s->main.lost || !s->main.armed || lxe_api_left(end) == 0)
 		return;
 	s->main.lost = false;
-	bury(s, s->keep && s->main.started, end, NULL);
+	bury(s, s->keep && (s->main.started || s->again), end, NULL);
 }
 
 int lxe_sandbox_begin(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_err *err)
@@ -83,11 +83,24 @@ int lxe_sandbox_begin(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_err
 	return r;
 }
 
+static int start(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_err *err)
+{
+	int r = lxe_handle_check(&s->main, err);
+
+	if (r < 0)
+		return r;
+	lxe_handle_await(&s->main, NULL, 0, NULL);
+	if (!s->main.done)
+		return lxe_sandbox_begin(s, end, err);
+	lxe_sandbox_settle(s, end);
+	return lxe_api_start_again(s, end, err);
+}
+
 int lxe_start(lxe_sandbox *sandbox, int timeout_ms, lxe_error *error)
 {
 	struct lxe_err err = { 0 };
 
-	return lxe_api_fail(error, lxe_sandbox_begin(sandbox, lxe_api_end(timeout_ms), &err), &err);
+	return lxe_api_fail(error, start(sandbox, lxe_api_end(timeout_ms), &err), &err);
 }
 
 /* Of one that nobody keeps any more. */
@@ -128,7 +141,7 @@ static int connect_to(struct lxe_sandbox_handle *s, const struct lxe_info *info,
 }
 
 /* A keeper that is about to end takes nobody any more: soon what it leaves behind says how it was. */
-static int look_and_connect(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_err *err)
+int lxe_api_connect(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_err *err)
 {
 	struct lxe_err said = { 0 };
 	int r = -EAGAIN;
@@ -165,7 +178,7 @@ static int attach(const char *name, uint64_t end, lxe_sandbox **ret, struct lxe_
 	if (r == 0)
 		r = lxe_registry_find(&s->dirs, name, &s->place, err);
 	if (r == 0)
-		r = look_and_connect(s, end, err);
+		r = lxe_api_connect(s, end, err);
 	if (r < 0) {
 		lxe_sandbox_close(s);
 		return r;

@@ -63,6 +63,12 @@ LXE_API void lxe_options_free(lxe_options *options);
 /*
  * Sandboxes. Create makes one whose command is parked right before its execve, start releases it, and
  * run does both. Start and run fail when the command cannot be executed: -ENOENT, -ENOEXEC.
+ *
+ * Start also starts one again that has ended and was kept ("keep"): as it was made, with what it has
+ * written, but without its secrets, and with /dev/null or a new terminal as its files. Its process is
+ * the new command then, and what was known of the old one's end is freed. A handle that ends it when
+ * it is closed still does; one that was attached or disarmed does not, and has no terminal. -EBUSY:
+ * it runs, is gone, or somebody else is at it.
  */
 LXE_API int lxe_create(
 	const lxe_options *options, int timeout_ms, lxe_sandbox **ret, lxe_error *error);

@@ -303,6 +303,130 @@ static void poll_for_the_end(void)
 	lxe_sandbox_close(sandbox);
 }
 
+static lxe_sandbox *kept(const char *name, const char *script)
+{
+	lxe_options *options = options_for(script);
+	lxe_sandbox *sandbox;
+
+	CHECK(lxe_options_set(options, "keep", NULL, error) == 0);
+	CHECK(lxe_options_set(options, "name", name, error) == 0);
+	CHECK(lxe_run(options, LIMIT_MS, &sandbox, error) == 0);
+	lxe_options_free(options);
+	return sandbox;
+}
+
+static int lives_of(lxe_sandbox *sandbox)
+{
+	lxe_process *process = lxe_sandbox_process(sandbox);
+
+	CHECK(lxe_wait(process, LIMIT_MS, error) == 0);
+	CHECK(strcmp(lxe_state(sandbox), "stopped") == 0 && lxe_pid(process) == 0);
+	CHECK(strcmp(lxe_result_cause(process), "exit") == 0 && lxe_result_json(process));
+	return lxe_result_exit_code(process);
+}
+
+/* It ends with its lives so far. */
+#define LIVES "echo >>/srv/lives; exit $(wc -l </srv/lives)"
+
+/* Another life, by the handle of whoever has made it, and by one that was attached. */
+static void start_again(void)
+{
+	lxe_sandbox *sandbox = kept("again", LIVES), *attached;
+	int before;
+
+	CHECK(lives_of(sandbox) == 1);
+	before = count_fds();
+	for (int i = 2; i < 5; i++) {
+		CHECK(lxe_start(sandbox, LIMIT_MS, error) == 0);
+		CHECK(lives_of(sandbox) == i);
+	}
+	/* Nothing is open of one that has ended but its connection. */
+	CHECK(count_fds() == before);
+	CHECK(lxe_attach("again", LIMIT_MS, &attached, error) == 0);
+	CHECK(lxe_start(attached, LIMIT_MS, error) == 0 && lives_of(attached) == 5);
+	CHECK(lxe_start(attached, LIMIT_MS, error) == 0 && lives_of(attached) == 6);
+	lxe_sandbox_close(attached);
+	CHECK(lxe_destroy(sandbox, LIMIT_MS, error) == 0);
+	CHECK(lxe_start(sandbox, LIMIT_MS, error) == -EBUSY);
+	lxe_sandbox_close(sandbox);
+}
+
+/* One that runs, or has been started by somebody else, is not started twice. */
+static void start_what_runs(void)
+{
+	lxe_sandbox *sandbox = kept("runs", "test -e /srv/ran && exec sleep 1000; >/srv/ran"),
+		    *other;
+
+	CHECK(lives_of(sandbox) == 0);
+	CHECK(lxe_attach("runs", LIMIT_MS, &other, error) == 0);
+	CHECK(lxe_start(sandbox, LIMIT_MS, error) == 0);
+	CHECK(lxe_start(sandbox, LIMIT_MS, error) == -EBUSY);
+	CHECK(lxe_start(other, LIMIT_MS, error) == -EBUSY);
+	CHECK(strstr(lxe_error_message(error), "running") && *lxe_error_hint(error));
+	lxe_process_close(exec(sandbox, "exit 0"));
+	lxe_sandbox_close(other);
+	CHECK(lxe_destroy(sandbox, LIMIT_MS, error) == 0);
+	lxe_sandbox_close(sandbox);
+}
+
+/* Its maker's handle ends it as before, an attached one does not; what it has kept stays in any case. */
+static void whose_life(void)
+{
+	lxe_sandbox *sandbox = kept("life", "test -e /srv/ran && exec sleep 1000; >/srv/ran"),
+		    *other, *third;
+
+	CHECK(lives_of(sandbox) == 0);
+	CHECK(lxe_attach("life", LIMIT_MS, &other, error) == 0);
+	CHECK(lxe_start(sandbox, LIMIT_MS, error) == 0);
+	CHECK(lxe_attach("life", LIMIT_MS, &third, error) == 0);
+	lxe_sandbox_close(sandbox);
+	CHECK(lxe_wait(lxe_sandbox_process(third), LIMIT_MS, error) == 0);
+	CHECK(strcmp(lxe_result_cause(lxe_sandbox_process(third)), "killed") == 0);
+	CHECK(strcmp(lxe_state(other), "stopped") == 0);
+	CHECK(lxe_start(other, LIMIT_MS, error) == 0 && lxe_pid(lxe_sandbox_process(other)) > 0);
+	lxe_sandbox_close(other);
+	CHECK(strcmp(lxe_state(third), "running") == 0);
+	lxe_sandbox_close(third);
+	CHECK(lxe_attach("life", LIMIT_MS, &third, error) == 0);
+	CHECK(strcmp(lxe_state(third), "running") == 0);
+	CHECK(lxe_destroy(third, LIMIT_MS, error) == 0);
+	lxe_sandbox_close(third);
+}
+
+static void terminal_again(void)
+{
+	lxe_options *options = options_for("tty; stty size");
+	lxe_sandbox *sandbox, *attached;
+	char text[200];
+
+	CHECK(lxe_options_set(options, "keep", NULL, error) == 0);
+	CHECK(lxe_options_set(options, "name", "terminal", error) == 0);
+	CHECK(lxe_options_pty(options, 33, 101, error) == 0);
+	CHECK(lxe_create(options, LIMIT_MS, &sandbox, error) == 0);
+	for (int i = 0; i < 2; i++) {
+		size_t n = 0;
+		ssize_t got = 1;
+
+		CHECK(lxe_start(sandbox, LIMIT_MS, error) == 0);
+		while (got > 0) {
+			got = lxe_pty_read(lxe_sandbox_process(sandbox), text + n,
+				sizeof(text) - 1 - n, LIMIT_MS, error);
+			CHECK(got >= 0);
+			n += (size_t)got;
+		}
+		text[n] = 0;
+		CHECK(strstr(text, "/dev/pts/") && strstr(text, "33 101"));
+		CHECK(lives_of(sandbox) == 0);
+	}
+	/* Nobody has to read for one that is not his. */
+	CHECK(lxe_attach("terminal", LIMIT_MS, &attached, error) == 0);
+	CHECK(lxe_start(attached, LIMIT_MS, error) == 0 && lives_of(attached) == 0);
+	lxe_sandbox_close(attached);
+	lxe_options_free(options);
+	CHECK(lxe_destroy(sandbox, LIMIT_MS, error) == 0);
+	lxe_sandbox_close(sandbox);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -316,6 +440,10 @@ static const struct {
 	{ "close_beside_a_fork", close_beside_a_fork },
 	{ "crossing", crossing },
 	{ "poll_for_the_end", poll_for_the_end },
+	{ "start_again", start_again },
+	{ "start_what_runs", start_what_runs },
+	{ "whose_life", whose_life },
+	{ "terminal_again", terminal_again },
 };
 
 int main(int argc, char **argv)

@@ -48,7 +48,7 @@ def program(session_world):
 
 @pytest.mark.parametrize("name", [
     "life", "no_leak", "threads", "quiet", "own_children", "forks", "close_beside_a_fork",
-    "crossing", "poll_for_the_end",
+    "crossing", "poll_for_the_end", "start_again", "start_what_runs", "whose_life", "terminal_again",
 ])
 def test_from_c(world, program, name):
     done = world.run(name, binary=program, timeout=4 * lxe.DEADLINE)
@@ -298,6 +298,52 @@ with lxc_exec.attach("box") as sandbox:
     assert sandbox.wait(30).cause == "killed" and sandbox.state == "stopped"
     sandbox.destroy(30)
 """)
+    world.assert_clean(timeout=2)
+
+
+def test_what_was_kept_outlives_whatever_happens_to_its_next_life(world):
+    source = shared(world) / "source"
+    source.mkdir()
+    world.give(source)
+    said = python(world, f"""
+import os
+with lxc_exec.run(["sh", "-c", "echo >>/srv/lives; test $(wc -l </srv/lives) = 1 || exec sleep 1000"],
+                  name="box", keep=True, bind={str(source)!r}) as sandbox:
+    sandbox.wait(30)
+    os.rename({str(source)!r}, {str(source)!r} + "-")
+    try:
+        sandbox.start(30)
+    except lxc_exec.Error as e:
+        print({str(source)!r} in str(e), sandbox.state)
+    os.rename({str(source)!r} + "-", {str(source)!r})
+    sandbox.start(30)
+    stat = open(f"/proc/{{sandbox.process.pid}}/stat").read()
+    os.kill(int(stat.rsplit(")")[-1].split()[1]), signal.SIGKILL)
+    print(sandbox.wait(30).cause, sandbox.state)
+    sandbox.start(30)
+    out, end = os.pipe()
+    with sandbox.exec(["wc", "-l", "/srv/lives"], stdout=end) as process:
+        process.wait(30)
+    os.close(end)
+    print(os.read(out, 100).decode().split()[0])
+    sandbox.process.kill()
+    sandbox.wait(30)
+    print(sandbox.state)
+    sandbox.destroy(30)
+""")
+    first, second, lives, state = said.splitlines()
+    assert (first, lives, state) == ("True failed", "3", "stopped")
+    assert second in ("error stopped", "error failed"), said
+    world.assert_clean(timeout=2)
+
+
+def test_a_killed_program_ends_the_next_life_as_well(world):
+    Program(world, """
+sandbox = lxc_exec.run(["sh", "-c", "test -e /srv/ran && exec sleep 1000; >/srv/ran"], name="box", keep=True)
+sandbox.wait(30)
+sandbox.start(30)""").kill()
+    lxe.poll_until(lambda: json.loads(world.run("inspect", "box").stdout)["state"] == "stopped")
+    lxe.ok(world.run("destroy", "box"))
     world.assert_clean(timeout=2)
 
 
