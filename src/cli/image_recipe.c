@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "cli/image_steps.h"
 #include "cli/image_use.h"
 #include "cli/print.h"
 #include "client/client.h"
@@ -28,9 +30,13 @@ struct making {
 	const char *file;
 	char name[LXE_IMAGE_NAME_MAX + 1];
 	struct lxe_recipe recipe;
-	bool live; /* what the steps print is shown while it comes */
-	int output;
+	struct lxe_image_steps steps;
 };
+
+static bool is_stdin(const struct making *m)
+{
+	return strcmp(m->file, "-") == 0;
+}
 
 /* Without another name it has the file's, as far as the first dot. */
 static int find_name(struct making *m)
@@ -44,6 +50,10 @@ static int find_name(struct making *m)
 		lxe_hint(err, "a recipe makes one image");
 		return lxe_fail_msg(err, -EINVAL, "image build: too many words");
 	}
+	if (!given && is_stdin(m)) {
+		lxe_hint(err, "lxc-exec image build -f - NAME");
+		return lxe_fail_msg(err, -EINVAL, "image build: the image needs a name");
+	}
 	base = base ? base + 1 : m->file;
 	r = lxe_format(m->name, sizeof(m->name), "%.*s",
 		given ? (int)strlen(given) : (int)strcspn(base, "."), given ? given : base);
@@ -56,21 +66,80 @@ static int find_name(struct making *m)
 	return r;
 }
 
-static int read_recipe(struct making *m)
+/* A pipe can be read once, and has no size. */
+static int read_stdin(char **text, size_t *len, struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int fd = open(m->file, O_RDONLY | O_NOCTTY | O_CLOEXEC);
-	LXE_AUTOFREE char *text = NULL, *path = realpath(m->file, NULL);
-	struct lxe_err *err = &m->cli->err;
-	char *slash;
-	size_t len = 0;
-	int r = fd < 0 || !path ? -errno : sys_read_whole(fd, LXE_INI_SIZE_MAX, &text, &len);
+	LXE_AUTOCLOSE int memory = memfd_create("lxe-recipe", MFD_CLOEXEC);
+	char buf[4096];
+	size_t used = 0;
+	ssize_t n;
+	int r = memory < 0 ? -errno : 0;
 
-	if (r < 0 || !path)
-		return lxe_fail(err, r, "read the recipe '%s'", m->file);
+	if (isatty(STDIN_FILENO)) {
+		lxe_hint(err, "lxc-exec image build -f FILE, or <FILE");
+		return lxe_fail_msg(err, -EINVAL, "image build: standard input is a terminal");
+	}
+	while (r == 0 && (n = sys_read(STDIN_FILENO, buf, sizeof(buf))) != 0) {
+		used += n < 0 ? 0 : (size_t)n;
+		r = n < 0		      ? (int)n
+		    : used > LXE_INI_SIZE_MAX ? -E2BIG
+					      : sys_write_all(memory, buf, (size_t)n);
+	}
+	if (r == 0)
+		r = sys_read_whole(memory, LXE_INI_SIZE_MAX, text, len);
+	return r < 0 ? lxe_fail(err, r, "read the recipe") : 0;
+}
+
+/* What never ends, or waits for somebody to write, is not begun with. */
+static int read_file(const char *name, char **text, size_t *len, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int fd = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+	int r = 0;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		r = -errno;
+	} else if (!S_ISREG(st.st_mode)) {
+		lxe_hint(err, "what comes through a pipe: lxc-exec image build -f - NAME");
+		lxe_fail_msg(err, r = -EINVAL, "it is no plain file");
+	} else {
+		r = sys_read_whole(fd, LXE_INI_SIZE_MAX, text, len);
+	}
+	return r < 0 ? lxe_fail(err, r, "read the recipe '%s'", name) : 0;
+}
+
+/* Where relative names begin. */
+static int directory_of(const char *file, char **ret)
+{
+	char *path = realpath(file, NULL), *slash;
+
+	if (!path)
+		return -errno;
 	slash = strrchr(path, '/');
 	if (slash)
-		*slash = '\0';
-	r = lxe_recipe_parse(&m->recipe, m->file, *path ? path : "/", text, len, err);
+		slash[slash == path] = '\0';
+	*ret = path;
+	return 0;
+}
+
+static int read_recipe(struct making *m)
+{
+	LXE_AUTOFREE char *text = NULL, *directory = NULL;
+	struct lxe_err *err = &m->cli->err;
+	size_t len = 0;
+	int r = is_stdin(m) ? read_stdin(&text, &len, err) : read_file(m->file, &text, &len, err);
+
+	if (r < 0)
+		return r;
+	if (is_stdin(m)) {
+		directory = realpath(".", NULL);
+		r = directory ? 0 : -errno;
+	} else {
+		r = directory_of(m->file, &directory);
+	}
+	if (r < 0)
+		return lxe_fail(err, r, "find the recipe '%s'", m->file);
+	r = lxe_recipe_parse(&m->recipe, m->file, directory, text, len, err);
 	if (r == 0 && strcmp(m->recipe.from, "host") == 0) {
 		lxe_hint(err, "what it shows is this machine's own: from = debian or busybox");
 		r = lxe_fail_msg(err, -EINVAL, "%s: image 'host' has no files of its own", m->file);
@@ -88,31 +157,24 @@ static void begins(void *arg, const struct lxe_step *step, size_t number)
 {
 	const struct making *m = arg;
 
-	if (m->live)
+	if (m->steps.live)
 		lxe_print_note("step %zu of %zu: %s", number, m->recipe.n,
 			step->kind == LXE_STEP_RUN ? step->text : step->dst);
 }
 
-/* What failed has to be seen; what went well only by who looks on. */
-static void show_output(const struct making *m)
+static void waits(void *arg)
 {
-	char text[65536];
-	off_t end = m->live ? 0 : lseek(m->output, 0, SEEK_END);
-	off_t begin = end > (off_t)sizeof(text) ? end - (off_t)sizeof(text) : 0;
-	ssize_t n = end > 0 ? pread(m->output, text, sizeof(text), begin) : 0;
+	const struct making *m = arg;
 
-	if (n > 0 && m->cli->req.spec.verbose >= 0)
-		sys_write_all(STDERR_FILENO, text, (size_t)n);
+	if (m->steps.live)
+		lxe_print_note("another build of image '%s' is waited for", m->name);
 }
 
-static int open_output(struct making *m)
+static void said(void *arg, const char *text, size_t len)
 {
-	int verbose = m->cli->req.spec.verbose;
+	struct making *m = arg;
 
-	m->live = verbose > 0 || (verbose == 0 && isatty(STDERR_FILENO));
-	m->output = m->live ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)
-			    : memfd_create("lxe-steps", MFD_CLOEXEC);
-	return m->output < 0 ? lxe_fail(&m->cli->err, -errno, "keep what the steps print") : 0;
+	lxe_image_steps_take(&m->steps, text, len);
 }
 
 static json_t *list_of(const struct lxe_strv *list)
@@ -216,14 +278,17 @@ static int make(struct making *m, int *signal)
 		.name = m->file,
 		.dirs = &m->cli->dirs,
 		.req = &m->cli->req,
-		.output = m->output,
 		.begins = begins,
+		.said = said,
+		.sink = m->steps.live ? STDERR_FILENO : -EBADF,
 		.arg = m,
 	};
 	int r = lxe_cook(&cook, signal, &m->cli->err);
 
 	if (r < 0 && !*signal) {
-		show_output(m);
+		/* What failed has to be seen; what went well only by who looks on. */
+		if (m->cli->req.spec.verbose >= 0)
+			lxe_image_steps_show(&m->steps);
 		lxe_fail(&m->cli->err, r, "build image '%s'", m->name);
 	}
 	if (r == 0)
@@ -257,20 +322,24 @@ int lxe_cli_image_recipe_check(struct lxe_cli *cli)
 
 int lxe_cli_image_recipe(struct lxe_cli *cli, int *signal)
 {
-	struct making m = { .cli = cli, .file = cli->req.recipe, .output = -EBADF };
+	struct making m = { .cli = cli, .file = cli->req.recipe };
+	LXE_AUTOCLOSE int lock = -EBADF;
 	int r = find_name(&m);
 
+	lxe_image_steps_begin(&m.steps, cli->req.spec.verbose);
 	if (r == 0)
 		r = read_recipe(&m);
+	if (r == 0) {
+		lock = lxe_imagedir_lock_name(cli->dirs.state, m.name, waits, &m, &cli->err);
+		r = lock < 0 ? lock : 0;
+	}
 	if (r == 0)
 		r = lxe_image_refuse_used(cli, m.name); /* and not only when all steps are done */
-	if (r == 0)
-		r = open_output(&m);
 	if (r == 0)
 		r = make(&m, signal);
 	if (r == 0 && cli->req.spec.verbose >= 0)
 		lxe_print_note("image '%s' built", m.name);
+	lxe_imagedir_unlock_name(cli->dirs.state, m.name, &lock);
 	lxe_recipe_release(&m.recipe);
-	lxe_close(m.output);
 	return r;
 }

@@ -51,7 +51,7 @@ void lxe_api_adopt(struct lxe_sandbox_handle *s, struct lxe_make *m)
 	s->main.is_main = s->main.armed = true;
 	s->keep = m->spec->keep;
 	s->place.run = s->dirs.run;
-	s->place.base = s->keep ? s->dirs.state : s->dirs.run;
+	s->place.base = lxe_spec_on_disk(m->spec) ? s->dirs.state : s->dirs.run;
 	memcpy(s->place.id, m->sandbox.id, sizeof(s->place.id));
 	if (m->spec->name)
 		lxe_format(s->name, sizeof(s->name), "%s", m->spec->name);
@@ -115,7 +115,7 @@ static int make(const struct lxe_options *o, struct lxe_sandbox_handle *s, uint6
 		.control = -EBADF,
 	};
 
-	spec.settling.on_disk = lxe_client_needs_disk(&spec);
+	spec.settling.on_disk |= lxe_client_needs_disk(&spec);
 	r = lxe_defaults_read(&defaults, &spec, &o->dirs, err);
 	if (r < 0)
 		return r;

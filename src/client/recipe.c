@@ -16,6 +16,7 @@
 #include "sys/proc.h"
 
 #define END_MS 30000
+#define DRAIN_MAX 64 /* times what is read at once: what runs on could print for ever */
 
 static int take_signal(struct lxe_cook *cook, int *signal)
 {
@@ -25,6 +26,49 @@ static int take_signal(struct lxe_cook *cook, int *signal)
 		return 0;
 	*signal = (int)info.ssi_signo;
 	return -ECANCELED;
+}
+
+/* -EAGAIN: there is nothing. */
+static int take_output(struct lxe_cook *cook)
+{
+	char text[4096];
+	ssize_t n = sys_read(cook->output[0], text, sizeof(text));
+
+	if (n > 0 && cook->said)
+		cook->said(cook->arg, text, (size_t)n);
+	return n < 0 ? (int)n : 0;
+}
+
+/* A terminal that is stopped stops the steps as well, but not the signals. */
+static int pass_on(struct lxe_cook *cook, int *signal)
+{
+	struct pollfd polled[] = {
+		{ .fd = cook->sink, .events = POLLOUT },
+		{ .fd = cook->signals, .events = POLLIN },
+	};
+
+	if (cook->sink >= 0 && poll(polled, 2, -1) < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (polled[1].revents && take_signal(cook, signal) < 0)
+		return -ECANCELED;
+	if (cook->sink >= 0 && !polled[0].revents)
+		return 0;
+	return take_output(cook);
+}
+
+/* What the command has printed before its end. */
+static int drain(struct lxe_cook *cook, int *signal)
+{
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < DRAIN_MAX; i++) {
+		struct pollfd polled = { .fd = cook->output[0], .events = POLLIN };
+
+		if (poll(&polled, 1, 0) <= 0)
+			return 0;
+		r = pass_on(cook, signal);
+	}
+	return r == -ECANCELED ? r : 0;
 }
 
 /* Until the command has ended, or a signal says that it is to. */
@@ -37,14 +81,19 @@ static int await(struct lxe_cook *cook, lxe_process *p, int *signal, struct lxe_
 		struct pollfd polled[] = {
 			{ .fd = lxe_fd(p), .events = POLLIN },
 			{ .fd = cook->signals, .events = POLLIN },
+			{ .fd = cook->output[0], .events = POLLIN },
 		};
 
-		if (poll(polled, 2, -1) < 0 && errno != EINTR)
+		if (poll(polled, 3, -1) < 0 && errno != EINTR)
 			return lxe_fail(err, -errno, "wait for a step");
 		if (polled[1].revents && take_signal(cook, signal) < 0)
 			return -ECANCELED;
+		if (polled[2].revents && pass_on(cook, signal) == -ECANCELED)
+			return -ECANCELED;
 	}
-	return r < 0 ? lxe_fail_msg(err, r, "%s", error.err.msg) : 0;
+	if (r > 0)
+		return drain(cook, signal);
+	return lxe_fail_msg(err, r, "%s", error.err.msg);
 }
 
 static int fail_public(struct lxe_err *err, int r, const struct lxe_error *error)
@@ -63,7 +112,7 @@ static int make_sandbox(struct lxe_cook *cook, struct lxe_err *err)
 	struct lxe_error error = { 0 };
 	int ends[2], r;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
+	if (sys_pipe(cook->output) < 0 || pipe2(ends, O_CLOEXEC) < 0)
 		return lxe_fail(err, -errno, "make a pipe");
 	/* Of what profiles say only this: what they mount would be missing in the image, or its place be there. */
 	o.req.spec = (struct lxe_spec){ .memory = from->memory,
@@ -78,7 +127,9 @@ static int make_sandbox(struct lxe_cook *cook, struct lxe_err *err)
 	o.req.spec.env = cook->recipe->env;
 	o.req.spec.tty = LXE_TTY_OFF;
 	o.stdio[0] = ends[0];
-	o.stdio[1] = o.stdio[2] = cook->output;
+	o.stdio[1] = o.stdio[2] = cook->output[1];
+	/* What steps write may be more than the memory has room for. */
+	o.req.spec.settling.on_disk = !from->limits.disk;
 	r = lxe_run(&o, -1, &cook->sandbox, &error);
 	lxe_close(ends[0]);
 	cook->stdin_end = ends[1];
@@ -117,7 +168,7 @@ static int run_words(struct lxe_cook *cook, const struct lxe_step *step, char **
 	o.req.spec.argv = (struct lxe_strv){ .v = words, .n = n };
 	o.req.spec.tty = LXE_TTY_OFF;
 	o.stdio[0] = input;
-	o.stdio[1] = o.stdio[2] = cook->output;
+	o.stdio[1] = o.stdio[2] = cook->output[1];
 	r = lxe_exec(cook->sandbox, &o, -1, &p, &error);
 	o.req.spec.argv = (struct lxe_strv){ 0 };
 	lxe_request_release(&o.req);
@@ -222,7 +273,7 @@ int lxe_cook(struct lxe_cook *cook, int *signal, struct lxe_err *err)
 {
 	int r;
 
-	cook->signals = cook->stdin_end = -EBADF;
+	cook->signals = cook->stdin_end = cook->output[0] = cook->output[1] = -EBADF;
 	cook->sandbox = NULL;
 	/* Its image may have to be built first: until then a signal ends us, and with us all of it. */
 	r = make_sandbox(cook, err);
@@ -263,5 +314,7 @@ void lxe_cook_end(struct lxe_cook *cook)
 	}
 	cook->sandbox = NULL;
 	lxe_drop_fd(&cook->stdin_end);
+	lxe_drop_fd(&cook->output[0]);
+	lxe_drop_fd(&cook->output[1]);
 	lxe_drop_fd(&cook->signals);
 }

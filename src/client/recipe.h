@@ -17,12 +17,16 @@ struct lxe_cook {
 	const struct lxe_dirs *dirs;
 	const struct lxe_request
 		*req; /* network and limits of the sandbox; its spec is not changed */
-	int output;   /* where what the steps print goes */
+	/* Told what the steps print, as it comes, while `sink` can be written to (-EBADF: always). */
+	void (*said)(void *arg, const char *text, size_t len);
+	int sink;
 	/* Told before each step; NULL: nobody wants to know. */
 	void (*begins)(void *arg, const struct lxe_step *step, size_t number);
 	void *arg;
 	/* Ours. */
 	int signals, stdin_end;
+	int output
+		[2]; /* a pipe: a step that had the caller's terminal could do more than print on it */
 	struct lxe_sandbox_handle *sandbox;
 };
 

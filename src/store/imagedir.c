@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,6 +70,81 @@ int lxe_imagedir_open(const char *state, bool make, struct lxe_err *err)
 	return fd;
 }
 
+static int try_name(int images, const char *file, void (*waits)(void *arg), void *arg)
+{
+	LXE_AUTOCLOSE int fd =
+		openat(images, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (waits)
+			waits(arg);
+		while (flock(fd, LOCK_EX) < 0)
+			if (errno != EINTR)
+				return -errno;
+	}
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	/* Whoever had it took its name away with it. */
+	return st.st_nlink ? take_fd(&fd) : -EAGAIN;
+}
+
+int lxe_imagedir_lock_name(const char *state, const char *name, void (*waits)(void *arg), void *arg,
+	struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int images = lxe_imagedir_open(state, true, err);
+	char file[LXE_IMAGE_NAME_MAX + sizeof(LXE_IMAGE_RECIPE)];
+	int r;
+
+	if (images < 0)
+		return images;
+	r = lxe_format(file, sizeof(file), LXE_IMAGE_RECIPE "%s", name);
+	if (r < 0)
+		return lxe_fail(err, r, "lock the name '%s'", name);
+	do {
+		r = try_name(images, file, waits, arg);
+		waits = NULL;
+	} while (r == -EAGAIN);
+	return r < 0 ? lxe_fail(err, r, "lock the name '%s'", name) : r;
+}
+
+void lxe_imagedir_unlock_name(const char *state, const char *name, int *lock)
+{
+	char path[PATH_MAX];
+
+	if (*lock >= 0 && lxe_format(path, sizeof(path), "%s/images/" LXE_IMAGE_RECIPE "%s", state,
+				  name) == 0)
+		unlink(path);
+	lxe_drop_fd(lock);
+}
+
+static int is_lock(const struct dirent *e)
+{
+	return lxe_starts_with(e->d_name, LXE_IMAGE_RECIPE);
+}
+
+/* What nobody has locked nobody needs. */
+static void sweep_locks(int images)
+{
+	struct dirent **found;
+	int n = scandirat(images, ".", &found, is_lock, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		LXE_AUTOCLOSE int fd =
+			openat(images, found[i]->d_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			unlinkat(images, found[i]->d_name, 0);
+		free(found[i]);
+	}
+	if (n >= 0)
+		free(found);
+}
+
 static int is_leftover(const struct dirent *e)
 {
 	return lxe_starts_with(e->d_name, LXE_IMAGE_BUILD);
@@ -79,6 +155,8 @@ int lxe_imagedir_sweep(int images, bool dry_run, lxe_imagedir_report report, voi
 	struct dirent **found;
 	int n, first = 0;
 
+	if (!dry_run)
+		sweep_locks(images);
 	n = scandirat(images, ".", &found, is_leftover, alphasort);
 	if (n < 0)
 		return -errno;

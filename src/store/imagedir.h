@@ -14,7 +14,8 @@
 #define LXE_IMAGE_NAME_MAX 64
 #define LXE_IMAGE_RECORD "image.json"
 #define LXE_IMAGE_HOST_TREES "host-trees"
-#define LXE_IMAGE_BUILD ".build-" /* and the name: where an image is built */
+#define LXE_IMAGE_BUILD ".build-"   /* and the name: where an image is built */
+#define LXE_IMAGE_RECIPE ".recipe-" /* and the name: locked while its recipe is carried out */
 
 struct lxe_image_record {
 	char name[LXE_IMAGE_NAME_MAX + 1];
@@ -31,6 +32,15 @@ int lxe_image_check_name(const char *name, struct lxe_err *err);
 
 /* Open STATE/images, made first if it is missing and `make` is set. */
 int lxe_imagedir_open(const char *state, bool make, struct lxe_err *err);
+
+/*
+ * One recipe per name at a time: a lock file beside the images, which is gone with the lock; what is left by one that
+ * was killed is removed by the next, or by lxe_imagedir_sweep(). Waits for another, once `waits` (NULL: nobody) was told; a
+ * signal that ends the process ends the wait. The descriptor.
+ */
+int lxe_imagedir_lock_name(const char *state, const char *name, void (*waits)(void *arg), void *arg,
+	struct lxe_err *err);
+void lxe_imagedir_unlock_name(const char *state, const char *name, int *lock);
 
 /*
  * Remove what builds have left in the images' directory, whose lock the caller holds: whoever made

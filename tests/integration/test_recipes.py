@@ -115,6 +115,92 @@ def test_on_a_terminal_the_steps_are_shown(world, busybox, tmp_path):
     terminal.close()
 
 
+def test_a_step_has_a_pipe_and_not_the_terminal(world, busybox, tmp_path):
+    """It could read from it, and what it prints would drive it; how far it is shows at once."""
+    script = tmp_path / "script"
+    script.write_text("test -t 1 -o -t 2 && echo terminal; printf '\\033]0;title\\007 \\303'; printf '\\244 50%%\\r'; read x </said\n")
+    world.give(script)
+    path = recipe(world, tmp_path, '[image]\nfrom = busybox\n[steps]\ncopy = script:/script\nrun = "mkfifo /said; sh /script"\n')
+    terminal = world.pty("image", "build", "-f", path)
+    terminal.expect(rb"\\x1b]0;title\\x07 \xc3\xa4 50%")
+    assert b"\nterminal" not in terminal.seen and b"\x1b" not in terminal.seen
+    terminal.write(b"\x03")
+    assert terminal.wait() == 130
+    terminal.close()
+
+
+def test_much_that_a_failing_step_has_said_is_cut_in_the_middle(world, busybox, tmp_path):
+    script = tmp_path / "script"
+    script.write_text("echo first; seq 200000; printf '\\033[31m'; echo last; exit 3\n")
+    world.give(script)
+    steps = "copy = script:/script\nrun = sh /script"
+    result = build(world, tmp_path, steps)
+    said = result.stderr
+    whole = b"first\n" + b"".join(b"%d\n" % i for i in range(1, 200001)) + b"\x1b[31mlast\n"
+    head, _, rest = said.partition(b"\n[")
+    left_out, _, tail = rest.partition(b" bytes are left out here]\n")
+    tail = tail[: tail.index(b"lxc-exec: ")]
+    assert whole.startswith(head) and whole.endswith(tail) and len(tail) > 30000 and len(head) > 30000
+    assert int(left_out) == len(whole) - len(head) - len(tail)
+
+
+@pytest.mark.roots("a user's limits depend on what has been delegated to him")
+def test_what_steps_write_may_be_more_than_their_memory(world, busybox, tmp_path):
+    steps = 'run = "head -c 64m /dev/zero >/large; head -c 64m /dev/zero >/tmp/large"\nrun-2 = rm /large'
+    ok(build(world, tmp_path, steps, "--memory", "32M"))
+    assert inside(world, "ls -l /tmp/large | grep -c 67108864; rm /tmp/large; ls /large 2>&1; true") == "1\nls: /large: No such file or directory\n"
+
+
+def test_two_of_one_name_are_done_one_after_the_other(world, busybox, tmp_path):
+    path = recipe(world, tmp_path, '[image]\nfrom = busybox\n[steps]\nrun = "echo up; sleep 1000"\n', "first")
+    other = recipe(world, tmp_path, '[image]\nfrom = busybox\n[steps]\nrun = "echo second >/zz"\n')
+    first = start(world, path, "made")
+    terminal = world.pty("image", "build", "-f", other)
+    terminal.expect("another build of image 'made' is waited for")
+    ok(build(world, tmp_path, "run = true", "another"))
+    assert "made" not in names(world) and b"step" not in terminal.seen
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=lxe.DEADLINE)
+    assert terminal.wait() == 0
+    terminal.close()
+    assert inside(world, "cat /zz") == "second\n"
+    assert not list(world.state.glob("images/.*"))
+
+
+def test_whoever_waits_for_another_can_be_ended_and_one_that_was_killed_is_not_waited_for(world, busybox, tmp_path):
+    path = recipe(world, tmp_path, '[image]\nfrom = busybox\n[steps]\nrun = "echo up; sleep 1000"\n')
+    first = start(world, path)
+    with world.pty("image", "build", "-f", path) as terminal:
+        terminal.expect("is waited for")
+        terminal.write(b"\x03")
+        assert terminal.wait() in (-signal.SIGINT, 128 + signal.SIGINT)
+    first.kill()
+    first.communicate(timeout=lxe.DEADLINE)
+    assert list(world.state.glob("images/.recipe-*"))
+    ok(world.run("gc"))
+    lxe.poll_until(lambda: ok(world.run("gc")) and not list(world.state.glob("images/.*")), what="the end of the lock")
+
+
+def test_a_recipe_may_come_through_a_pipe_and_is_a_plain_file_otherwise(world, busybox, tmp_path):
+    text = b"[image]\nfrom = busybox\n[steps]\ncopy = data:/data\n"
+    (tmp_path / "data").write_text("data\n")
+    for path in (tmp_path, tmp_path / "data"):
+        world.give(path)
+    ok(world.run("image", "build", "-f", "-", "made", input=text, cwd=tmp_path))
+    assert inside(world, "cat /data") == "data\n"
+    refusal(world.run("image", "build", "-f", "-", input=text), says="the image needs a name\nhint: ")
+    os.mkfifo(tmp_path / "fifo")
+    world.give(tmp_path / "fifo")
+    for what in (tmp_path / "fifo", tmp_path, "/dev/null"):
+        refusal(world.run("image", "build", "-f", str(what), "made"), says=f"read the recipe '{what}': it is no plain file\nhint: .*-f - ")
+    says = "read the recipe '/dev/stdin': (it is no plain file\nhint: |permission denied)"
+    refusal(world.run("image", "build", "-f", "/dev/stdin", "made", input=text), says=says)
+    with world.pty("image", "build", "-f", "-", "made") as terminal:
+        terminal.expect("standard input is a terminal")
+    huge = b"#" * (1 << 21)
+    refusal(world.run("image", "build", "-f", "-", "made", input=huge), says="read the recipe: .*")
+
+
 def test_what_cannot_be_begins_nothing(world, busybox, tmp_path):
     def refused(text, says, *words, name="made.recipe"):
         path = recipe(world, tmp_path, text, name)
@@ -159,9 +245,9 @@ def test_a_file_that_is_copied_stays_as_it_is(world, busybox, tmp_path):
     assert source.read_text() == "mine\n"
 
 
-def start(world, path, **how):
+def start(world, path, *words, **how):
     """A build that has come to where a step says "up"."""
-    client = world.popen("image", "build", "-v", "-f", path, **how)
+    client = world.popen("image", "build", "-v", "-f", path, *words, **how)
     while b"up" != (line := client.stderr.readline().strip()):
         assert line, client.wait()
     return client
