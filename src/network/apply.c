@@ -12,10 +12,12 @@
 #include "base/str.h"
 #include "network/netlink.h"
 #include "network/plan.h"
+#include "network/together.h"
 #include "network/tool.h"
 #include "sys/fd.h"
 
-#define CHAINS "LXE-%s-"
+#define CHAINS_BEGIN "LXE-"
+#define CHAINS CHAINS_BEGIN "%s-"
 #define DUMP_TRIES 32
 #define FAMILIES 2
 
@@ -111,9 +113,25 @@ static int sweep_variant(size_t variant, const char *id8, struct lxe_err *err)
 /* The nft variant's chains are asked of the kernel, which takes a tenth of the time that iptables-save does. */
 
 struct search {
-	char prefix[24];
+	const char *const *ids;
+	size_t n;
 	bool found;
 };
+
+/* Is there one of theirs among what a line, or a name, begins with? */
+static bool is_theirs(const struct search *search, const char *name)
+{
+	char prefix[24];
+	bool any = false;
+
+	if (!lxe_starts_with(name, CHAINS_BEGIN))
+		return false;
+	for (size_t i = 0; !any && i < search->n; i++) {
+		snprintf(prefix, sizeof(prefix), CHAINS, search->ids[i]);
+		any = lxe_starts_with(name, prefix);
+	}
+	return any;
+}
 
 static int look_at_chain(const struct nlmsghdr *header, void *arg)
 {
@@ -124,7 +142,7 @@ static int look_at_chain(const struct nlmsghdr *header, void *arg)
 	{
 		if (mnl_attr_get_type(attr) == NFTA_CHAIN_NAME &&
 			mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 &&
-			lxe_starts_with(mnl_attr_get_str(attr), search->prefix))
+			is_theirs(search, mnl_attr_get_str(attr)))
 			search->found = true;
 	}
 	return MNL_CB_OK;
@@ -152,12 +170,11 @@ static int dump_chains(struct search *search)
 	return r;
 }
 
-static int nft_has(const char *id8)
+static int nft_has(const char *const *ids, size_t n)
 {
-	struct search search = { .found = false };
+	struct search search = { .ids = ids, .n = n };
 	int r = -EINTR;
 
-	snprintf(search.prefix, sizeof(search.prefix), CHAINS, id8);
 	/* Others change their rules meanwhile: what was found is there, what was not has to be looked for again. */
 	for (int i = 0; r == -EINTR && !search.found && i < DUMP_TRIES; i++)
 		r = dump_chains(&search);
@@ -168,14 +185,25 @@ static int nft_has(const char *id8)
 }
 
 /* Does anybody use the legacy variant here, and are there rules of ours? The list of tables is empty otherwise. */
-static int legacy_has(const char *id8)
+static bool text_has(const char *text, const char *const *ids, size_t n)
+{
+	char prefix[24];
+	bool found = false;
+
+	for (size_t i = 0; !found && i < n; i++) {
+		snprintf(prefix, sizeof(prefix), CHAINS, ids[i]);
+		found = strstr(text, prefix) != NULL;
+	}
+	return found;
+}
+
+static int legacy_has(const char *const *ids, size_t n)
 {
 	static const char *const tables[FAMILIES] = { "/proc/thread-self/net/ip_tables_names",
 		"/proc/thread-self/net/ip6_tables_names" };
-	char names[256], prefix[24];
+	char names[256];
 	int found = 0, r;
 
-	snprintf(prefix, sizeof(prefix), CHAINS, id8);
 	for (size_t i = 0; found == 0 && i < FAMILIES; i++) {
 		const char *const words[] = { save_names[2][i], NULL };
 		struct lxe_tool tool = { .argv = words, .input = -EBADF };
@@ -189,33 +217,72 @@ static int legacy_has(const char *id8)
 		lxe_tools_release(&tool, 1);
 		if (r < 0 && r != -ENOENT)
 			return r;
-		found = r == 0 && strstr(text, prefix) != NULL;
+		found = r == 0 && text_has(text, ids, n);
 	}
 	return found;
 }
 
-int lxe_net_has_chains(const char *id8)
+/* Is there any chain with one of these names? 1, 0, or a negative errno. */
+static int has_chains(const char *const *ids, size_t n)
 {
-	int r = nft_has(id8);
+	int r = nft_has(ids, n);
 
-	return r == 0 ? legacy_has(id8) : r;
+	return r == 0 ? legacy_has(ids, n) : r;
 }
 
-int lxe_net_withdraw(const char *id8, int undo_v4, int undo_v6, struct lxe_err *err)
+/* The texts of all who end now. 1: nothing of them is left. */
+static int run_together(struct lxe_together *t, struct lxe_err *err)
 {
-	struct lxe_err first = { 0 };
-	int r = -ENOENT, left = 1;
+	const char *ids[LXE_TOGETHER_MAX];
+	int inputs[FAMILIES] = { -EBADF, -EBADF }, r = 0;
 
-	if (undo_v4 >= 0)
-		r = restore(0, (const int[FAMILIES]){ undo_v4, undo_v6 }, &first);
+	for (size_t i = 0; r >= 0 && i < FAMILIES; i++)
+		if (t->texts[i])
+			r = inputs[i] = lxe_tool_input(t->texts[i]);
+	if (r >= 0)
+		r = restore(0, inputs, err);
+	for (size_t i = 0; i < FAMILIES; i++)
+		lxe_close(inputs[i]);
+	for (size_t i = 0; i < t->n; i++)
+		ids[i] = t->ids[i];
+	return r < 0 ? r : has_chains(ids, t->n) == 0;
+}
+
+static bool withdraw_together(const char *run, const char *id8, const int texts[FAMILIES])
+{
+	struct lxe_together t;
+	int r = lxe_together_begin(&t, run, id8, texts);
+
 	if (r == 0)
-		left = lxe_net_has_chains(id8);
-	else if (undo_v4 < 0)
-		left = lxe_net_has_chains(id8);
+		r = run_together(&t, NULL);
+	lxe_together_end(&t, r == 1);
+	return r == 1;
+}
+
+/* One that others' texts have made fail. */
+static int withdraw_alone(const char *id8, const int texts[FAMILIES], struct lxe_err *err)
+{
+	int r = texts[0] >= 0 ? restore(0, texts, err) : -ENOENT;
+
+	return r < 0 && texts[0] >= 0 ? 1 : has_chains(&id8, 1);
+}
+
+int lxe_net_withdraw(
+	const char *run, const char *id8, int undo_v4, int undo_v6, struct lxe_err *err)
+{
+	const int texts[FAMILIES] = { undo_v4, undo_v6 };
+	struct lxe_err first = { 0 };
+	int left;
+
+	if (undo_v4 >= 0 && withdraw_together(run, id8, texts))
+		return 0;
+	if (undo_v4 < 0)
+		lxe_together_forget(run, id8);
+	left = withdraw_alone(id8, texts, &first);
 	for (size_t i = 0; left != 0 && i < VARIANTS; i++) {
 		first = (struct lxe_err){ 0 };
 		sweep_variant(i, id8, &first);
-		left = lxe_net_has_chains(id8);
+		left = has_chains(&id8, 1);
 	}
 	if (left == 0)
 		return 0;

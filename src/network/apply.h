@@ -15,11 +15,10 @@ int lxe_net_apply(int v4, int v6, struct lxe_err *err);
 /*
  * Remove whatever there is with this sandbox's name, in both families, by whichever variant it was made. What was
  * put in force by this host's iptables can go by the texts that its plan has for this; without them, or
- * when they fail, the rules are read and cleared one by one. 0 when nothing is left, also when nothing was.
+ * when they fail, the rules are read and cleared one by one. 0 when nothing is left, also when nothing was. Those
+ * of other sandboxes of the run directory that end now may go with them (together.h).
  */
-int lxe_net_withdraw(const char *id8, int undo_v4, int undo_v6, struct lxe_err *err);
-
-/* Is there any chain with this sandbox's name? 1, 0, or a negative errno. */
-int lxe_net_has_chains(const char *id8);
+int lxe_net_withdraw(
+	const char *run, const char *id8, int undo_v4, int undo_v6, struct lxe_err *err);
 
 #endif

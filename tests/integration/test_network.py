@@ -640,6 +640,17 @@ def sweep(module, *words):
     assert done.returncode == 0, done.stdout
 
 
+def test_what_somebody_queued_and_cannot_be_undone_is_in_nobodys_way(lab):
+    lxe.ok(lab.run("run", "--network", "filtered", "--", "true"))
+    (lock,) = (lab.world.run_dir / "network").glob("*.undoing")
+    bad = lock.with_name(lock.name.replace("undoing", "undo.00000000"))
+    bad.write_text("*filter\n-D FORWARD -j LXE-00000000-E\nCOMMIT\n\f\n")
+    assert netcrowd.crowd(lab, 4) == []
+    lab.assert_clean()
+    assert bad.exists()
+    bad.unlink()
+
+
 def test_runs_with_a_network_are_killed_at_random_moments():
     sweep(killsweep, "--network", "--seed", "7", "--count", "10")
 

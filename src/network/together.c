@@ -1,0 +1,257 @@
+#include "network/together.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "network/netns.h"
+#include "store/dirs.h"
+#include "sys/fd.h"
+
+#define TEXT_MAX (1024 * 1024)
+#define NEXT_FAMILY "\f\n" /* between the two in a file of the queue */
+
+static const char *const tables[] = { "*filter\n", "*nat\n" };
+#define TABLES (sizeof(tables) / sizeof(tables[0]))
+#define COMMIT "COMMIT\n"
+
+/* What is between the table's name and COMMIT, or NULL. */
+static const char *body_of(const char *text, const char *table, size_t *len)
+{
+	const char *begin = strstr(text, table), *end;
+
+	if (!begin || (begin != text && begin[-1] != '\n'))
+		return NULL;
+	begin += strlen(table);
+	end = lxe_starts_with(begin, COMMIT) ? begin : strstr(begin, "\n" COMMIT);
+	if (!end)
+		return NULL;
+	*len = (size_t)(end - begin) + (*end == '\n');
+	return begin;
+}
+
+static bool is_whole(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len >= strlen(COMMIT) && strcmp(text + len - strlen(COMMIT), COMMIT) == 0;
+}
+
+int lxe_together_merge(char **all, const char *text)
+{
+	const char *const parts[] = { *all ? *all : "", text };
+	char *merged = NULL;
+	size_t size = 0, len;
+	FILE *out;
+
+	if (!is_whole(text))
+		return -EBADMSG;
+	out = open_memstream(&merged, &size);
+	if (!out)
+		return -ENOMEM;
+	for (size_t t = 0; t < TABLES; t++) {
+		bool any = false;
+
+		for (size_t i = 0; i < 2; i++) {
+			const char *body = body_of(parts[i], tables[t], &len);
+
+			if (body)
+				fprintf(out, "%s%.*s", any ? "" : tables[t], (int)len, body);
+			any = any || body;
+		}
+		if (any)
+			fputs(COMMIT, out);
+	}
+	if (fclose(out) != 0) {
+		free(merged);
+		return -ENOMEM;
+	}
+	free(*all);
+	*all = merged;
+	return 0;
+}
+
+static int open_queue(const char *run)
+{
+	char path[PATH_MAX];
+	int r = lxe_format(path, sizeof(path), "%s/network", run), fd;
+
+	if (r == 0)
+		r = lxe_dirs_make(path, NULL);
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Of this network namespace: others' rules are elsewhere. */
+static int name_prefix(char *buf, size_t size, const char *what)
+{
+	return lxe_format(buf, size, "%llu.%s", (unsigned long long)lxe_netns_inode(), what);
+}
+
+static int name_own(char *buf, size_t size, const char *what, const char *id8)
+{
+	int r = name_prefix(buf, size, what);
+
+	return r < 0 ? r : lxe_format(buf + strlen(buf), size - strlen(buf), "%s", id8);
+}
+
+static int copy_text(int to, int from)
+{
+	LXE_AUTOFREE char *text = NULL;
+	size_t len;
+	int r;
+
+	/* By pread(2): iptables-restore, which may be given it later, reads on from where it is. */
+	r = sys_read_whole(from, TEXT_MAX, &text, &len);
+	return r < 0 ? r : sys_write_all(to, text, len);
+}
+
+static int write_texts(
+	const struct lxe_together *t, const int texts[LXE_TOGETHER_FAMILIES], const char *name)
+{
+	LXE_AUTOCLOSE int fd =
+		openat(t->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : copy_text(fd, texts[0]);
+
+	if (r == 0)
+		r = sys_write_all(fd, NEXT_FAMILY, strlen(NEXT_FAMILY));
+	if (r == 0 && texts[1] >= 0)
+		r = copy_text(fd, texts[1]);
+	return r;
+}
+
+/* A leader never sees half of it. */
+static int queue_own(struct lxe_together *t, const char *id8, const int texts[])
+{
+	char making[sizeof(t->own)];
+	int r = name_own(t->own, sizeof(t->own), "undo.", id8);
+
+	if (r == 0)
+		r = name_own(making, sizeof(making), "making.", id8);
+	if (r < 0)
+		return r;
+	r = write_texts(t, texts, making);
+	if (r == 0 && renameat(t->dir, making, t->dir, t->own) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(t->dir, making, 0);
+	return r;
+}
+
+static int lock_queue(struct lxe_together *t)
+{
+	char name[sizeof(t->own)];
+	int r = name_prefix(name, sizeof(name), "undoing");
+
+	if (r < 0)
+		return r;
+	/* Inherited by the tools: a leader's death does not end what they are doing. */
+	t->lock = openat(t->dir, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	if (t->lock < 0)
+		return -errno;
+	while (flock(t->lock, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+static int take_texts(struct lxe_together *t, char *text)
+{
+	char *second = strstr(text, NEXT_FAMILY);
+	int r;
+
+	if (!second)
+		return -EBADMSG;
+	*second = '\0';
+	second += strlen(NEXT_FAMILY);
+	r = lxe_together_merge(&t->texts[0], text);
+	return r == 0 && *second ? lxe_together_merge(&t->texts[1], second) : r;
+}
+
+/* One that cannot be read is its owner's matter. */
+static void take(struct lxe_together *t, const char *name, const char *id8)
+{
+	LXE_AUTOCLOSE int fd = openat(t->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	LXE_AUTOFREE char *text = NULL;
+	size_t len;
+
+	if (fd < 0 || sys_read_whole(fd, TEXT_MAX, &text, &len) < 0 || take_texts(t, text) < 0)
+		return;
+	lxe_format(t->ids[t->n], LXE_TOGETHER_ID, "%s", id8);
+	t->n++;
+}
+
+static void take_others(struct lxe_together *t)
+{
+	int fd = fcntl(t->dir, F_DUPFD_CLOEXEC, 0);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	char prefix[sizeof(t->own)];
+
+	if (!dir) {
+		lxe_close(fd);
+		return;
+	}
+	rewinddir(dir);
+	while (name_prefix(prefix, sizeof(prefix), "undo.") == 0 && t->n < LXE_TOGETHER_MAX &&
+		(entry = readdir(dir)))
+		if (lxe_starts_with(entry->d_name, prefix) && strcmp(entry->d_name, t->own) != 0 &&
+			strlen(entry->d_name + strlen(prefix)) == LXE_TOGETHER_ID - 1)
+			take(t, entry->d_name, entry->d_name + strlen(prefix));
+	closedir(dir);
+}
+
+int lxe_together_begin(struct lxe_together *ret, const char *run, const char *id8,
+	const int texts[LXE_TOGETHER_FAMILIES])
+{
+	int r;
+
+	*ret = (struct lxe_together){ .dir = open_queue(run), .lock = -EBADF };
+	r = ret->dir < 0 ? ret->dir : queue_own(ret, id8, texts);
+	if (r == 0)
+		r = lock_queue(ret);
+	if (r < 0)
+		return r;
+	if (faccessat(ret->dir, ret->own, F_OK, 0) < 0)
+		return errno == ENOENT ? 1 : -errno;
+	take(ret, ret->own, id8);
+	if (ret->n == 0)
+		return -EBADMSG;
+	take_others(ret);
+	return 0;
+}
+
+void lxe_together_end(struct lxe_together *t, bool done)
+{
+	char name[sizeof(t->own)];
+
+	for (size_t i = 1; done && i < t->n; i++)
+		if (name_own(name, sizeof(name), "undo.", t->ids[i]) == 0)
+			unlinkat(t->dir, name, 0);
+	if (t->dir >= 0 && t->own[0])
+		unlinkat(t->dir, t->own, 0);
+	lxe_drop_fd(&t->lock);
+	lxe_drop_fd(&t->dir);
+	for (size_t i = 0; i < LXE_TOGETHER_FAMILIES; i++)
+		free(take_ptr(t->texts[i]));
+}
+
+void lxe_together_forget(const char *run, const char *id8)
+{
+	LXE_AUTOCLOSE int dir = open_queue(run);
+	char name[48];
+
+	if (dir >= 0 && name_own(name, sizeof(name), "undo.", id8) == 0)
+		unlinkat(dir, name, 0);
+	if (dir >= 0 && name_own(name, sizeof(name), "making.", id8) == 0)
+		unlinkat(dir, name, 0);
+}
