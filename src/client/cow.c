@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "client/cow_mark.h"
+#include "client/cow_overlap.h"
 #include "client/cow_paths.h"
 #include "client/cow_said.h"
 #include "rootfs/cow.h"
@@ -116,7 +117,10 @@ static int check(struct work *w, struct lxe_err *err)
 			lxe_cow_tell_conflicts(w->how->conflicts, &w->changes[i]);
 		told->conflicts += conflicts;
 	}
-	if (r < 0 || !told->conflicts)
+	if (r == 0 && !told->conflicts)
+		return lxe_cow_check_overlaps(
+			w->layers, w->changes, w->how->conflicts, &told->conflicts, err);
+	if (r < 0)
 		return r;
 	lxe_hint(err, "lxc-exec diff shows what there is; commit the other paths by their "
 		      "names, or take the source's into the sandbox first");
@@ -317,8 +321,8 @@ int lxe_client_cow(const struct lxe_place *place, const struct lxe_dirs *dirs,
 	struct work w = { .how = &quiet, .layers = &layers };
 	int r;
 
-	/* Whoever reads slowly, or not at all, holds up neither the sandbox nor the commit. */
-	if (how->act == LXE_COW_COMMIT && how->out >= 0) {
+	/* Whoever reads slowly, or not at all, holds up neither the sandbox nor anybody else at it. */
+	if (how->out >= 0) {
 		list = quiet.out = sys_memfd("lxe-changes", 0);
 		if (list < 0)
 			return lxe_fail(err, list, "list the changes");
@@ -343,6 +347,6 @@ int lxe_client_cow(const struct lxe_place *place, const struct lxe_dirs *dirs,
 	}
 	lxe_cow_layers_release(&layers);
 	if (r == 0 && list >= 0 && (r = sys_copy_all(list, how->out)) < 0)
-		lxe_fail(err, r, "write the list of what was committed");
+		lxe_fail(err, r, "write the list of changes");
 	return r;
 }

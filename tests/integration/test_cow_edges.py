@@ -199,3 +199,51 @@ def test_a_killed_commit_of_a_stopped_one_is_tidied_up_by_gc(world, many):
     assert contents(many) == {"new\n"} and not (many / "file").exists() and not stages(many)
     assert lines(world.run("diff", name)) == []
     ok(world.run("destroy", name))
+
+
+def test_what_two_binds_have_changed_is_in_the_source_from_one_of_them(world, project):
+    """All of it or nothing, and who stands in the way is named."""
+    name = box(world, "--bind", f"{project}:/a:cow", "--bind", f"{project}:/b:cow", "--bind", f"{project}/sub:/c:cow")
+    inside(world, name, "echo a >/a/file; echo b >/b/file; echo only >/a/made; echo c >/c/inner; rm -r /b/sub")
+    result = world.run("commit", name)
+    assert result.returncode == 125 and not result.stdout
+    found = result.stderr.decode().splitlines()
+    assert found[:2] == [f"conflict: {project}/file: it was changed in two binds, /a and /b",
+                         f"conflict: {project}/sub/inner: it was changed in two binds, /b and /c"]
+    assert found[2] == ("lxc-exec: commit: nothing was committed, because of 2 paths that two copy-on-write binds of the same "
+                        "directory have changed")
+    assert found[3].startswith("hint: ") and len(found) == 4
+    assert (project / "file").read_text() == "old\n" and (project / "sub").exists()
+    ok(world.run("commit", name, "/a", "/c"))
+    assert (project / "file").read_text() == "a\n" and (project / "sub" / "inner").read_text() == "c\n"
+    assert "conflict" in world.run("commit", name, "/b").stderr.decode()
+    ok(world.run("destroy", "--force", name))
+
+
+def test_what_two_binds_have_changed_apart_from_each_other(world, project):
+    name = box(world, "--bind", f"{project}:/a:cow", "--bind", f"{project}:/b:cow", "--bind", f"{project}/sub:/c:cow")
+    inside(world, name, "echo a >/a/file; echo b >/b/made; echo c >/c/inner; echo b >/b/sub/other")
+    ok(world.run("commit", name))
+    assert [(project / path).read_text() for path in ("file", "made", "sub/inner", "sub/other")] == ["a\n", "b\n", "c\n", "b\n"]
+    ok(world.run("destroy", "--force", name))
+    name = box(world, "--bind", f"{project}:/a:cow", "--bind", f"{project}/sub:/c:cow")
+    inside(world, name, "chmod 700 /a/sub; echo more >/c/more")
+    result = world.run("commit", name)
+    assert result.returncode == 125
+    assert result.stderr.startswith(f"conflict: {project}/sub/more: it was changed in two binds, /a and /c\n".encode())
+    ok(world.run("destroy", "--force", name))
+
+
+def test_who_reads_slowly_does_not_hold_a_stopped_sandbox(world, project):
+    name = box(world, "--workdir", f"{project}:cow")
+    inside(world, name, "mkdir many; cd many; seq -f %0100g 3000 | xargs touch")
+    kill(world, name)
+    reader, writer = os.pipe()
+    diff = world.popen("diff", name, stdout=writer)
+    os.close(writer)
+    assert os.read(reader, 1) == b"A"
+    assert diff.poll() is None
+    ok(world.run("start", name))
+    os.close(reader)
+    assert diff.wait(timeout=lxe.DEADLINE) == -signal.SIGPIPE and not diff.stderr.read()
+    ok(world.run("destroy", "--force", name))
