@@ -1,17 +1,16 @@
 #include "cgroup/hierarchy.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "sys/dir.h"
 #include "sys/fd.h"
 
 /* Far more than any host's pid_max lets a list grow to. */
@@ -36,25 +35,14 @@ int lxe_cgroup_open_below(int dirfd, const char *path, int flags)
 
 int lxe_cgroup_each_child(int dir, lxe_cgroup_visit visit, void *arg)
 {
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
-	struct dirent *entry;
-	DIR *stream;
+	int r = 0;
+	SYS_AUTODIR DIR *stream = sys_dir_read(sys_open_dir(dir, "."), &r);
+	const struct dirent *entry;
 
-	if (fd < 0)
-		return -errno;
-	stream = fdopendir(fd);
-	if (!stream) {
-		r = -errno;
-		lxe_close(fd);
-		return r;
-	}
-	while (r >= 0 && (entry = readdir(stream))) {
+	while ((entry = sys_dir_next(stream, &r)))
 		/* cgroup file systems always fill in d_type. */
-		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 &&
-			strcmp(entry->d_name, "..") != 0)
+		if (entry->d_type == DT_DIR)
 			r = visit(dir, entry->d_name, arg);
-	}
-	closedir(stream);
 	return r < 0 ? r : 0;
 }
 

@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include "base/str.h"
 #include "changes/check.h"
 #include "changes/commit.h"
+#include "sys/dir.h"
 
 /* ---- what is left of a commit ---- */
 
@@ -140,21 +140,12 @@ static int remove_file(int at, const char *name, const struct stat *st, FILE *me
 
 static int remove_tree(int at, const char *name, FILE *memory, unsigned int depth)
 {
-	LXE_AUTOCLOSE int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = depth > LXE_CHANGES_DEPTH_MAX + 2 ? -ELOOP : 0;
+	SYS_AUTODIR DIR *dir = r < 0 ? NULL : sys_dir_read(sys_open_dir(at, name), &r);
 	const struct dirent *e;
 	struct stat st;
-	DIR *dir;
-	int r = 0;
 
-	if (depth > LXE_CHANGES_DEPTH_MAX + 2)
-		return -ELOOP;
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir)
-		return -errno;
-	take_fd(&fd);
-	while (r == 0 && (errno = 0, e = readdir(dir)) != NULL) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
+	while ((e = sys_dir_next(dir, &r))) {
 		if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			r = -errno;
 		else if (S_ISDIR(st.st_mode))
@@ -162,7 +153,6 @@ static int remove_tree(int at, const char *name, FILE *memory, unsigned int dept
 		else
 			r = remove_file(dirfd(dir), e->d_name, &st, memory);
 	}
-	closedir(dir);
 	if (r == 0 && unlinkat(at, name, AT_REMOVEDIR) < 0)
 		r = -errno;
 	return r;

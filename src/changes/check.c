@@ -1,9 +1,7 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -145,21 +143,12 @@ static int look_at(struct check *k, struct lxe_change *change, int at, const cha
 static int look_into(
 	struct check *k, struct lxe_change *change, const char *path, unsigned int depth)
 {
-	LXE_AUTOCLOSE int fd = lxe_layer_open(k->c->layer.lower, path, O_RDONLY | O_DIRECTORY);
+	int r = depth > LXE_CHANGES_DEPTH_MAX ? -ELOOP : 0;
+	SYS_AUTODIR DIR *dir = r < 0 ? NULL : lxe_layer_read_dir(k->c->layer.lower, path, &r);
 	const struct dirent *e;
-	int r = 0;
-	DIR *dir;
 
-	if (depth > LXE_CHANGES_DEPTH_MAX)
-		return -ELOOP;
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir)
-		return fd < 0 ? fd : -errno;
-	take_fd(&fd);
-	while (r == 0 && !change->conflict && (errno = 0, e = readdir(dir)) != NULL)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			r = look_at(k, change, dirfd(dir), path, e->d_name, depth);
-	closedir(dir);
+	while (!change->conflict && (e = sys_dir_next(dir, &r)))
+		r = look_at(k, change, dirfd(dir), path, e->d_name, depth);
 	return r;
 }
 

@@ -24,6 +24,11 @@ int lxe_layer_open(int root, const char *path, int flags)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+DIR *lxe_layer_read_dir(int root, const char *path, int *r)
+{
+	return sys_dir_read(lxe_layer_open(root, path, O_RDONLY | O_DIRECTORY), r);
+}
+
 int lxe_layer_parent(int root, const char *path, const char **base)
 {
 	char dir[LXE_CHANGES_PATH_MAX + 256];

@@ -5,15 +5,20 @@
 #ifndef LXE_CHANGES_LAYER_H
 #define LXE_CHANGES_LAYER_H
 
+#include <dirent.h>
 #include <errno.h>
 
 #include "changes/changes.h"
+#include "sys/dir.h"
 
 #define LXE_CHANGES_DEPTH_MAX 250
 #define LXE_CHANGES_PATH_MAX 4000
 
 /* Open `path` ("." too) below `root`: through no symlink, out of nothing, over no mount. A negative errno. */
 int lxe_layer_open(int root, const char *path, int flags);
+
+/* Such a directory, to be read (sys/dir.h): NULL with *r set. The stream is the caller's. */
+DIR *lxe_layer_read_dir(int root, const char *path, int *r);
 
 /* The directory that `path` is in, with O_PATH; *base is its last name, in `path`. */
 int lxe_layer_parent(int root, const char *path, const char **base);

@@ -1,11 +1,9 @@
 #include "changes/moved.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -59,26 +57,16 @@ static int add_path(const struct where *w, const char *path, unsigned int depth)
 
 static int add_tree(const struct where *w, const char *path, unsigned int depth)
 {
-	LXE_AUTOCLOSE int fd = lxe_layer_open(w->layer->lower, path, O_RDONLY | O_DIRECTORY);
+	int r = depth > LXE_CHANGES_DEPTH_MAX ? -ELOOP : 0;
+	SYS_AUTODIR DIR *dir = r < 0 ? NULL : lxe_layer_read_dir(w->layer->lower, path, &r);
 	char child[LXE_CHANGES_PATH_MAX + 256];
 	const struct dirent *e;
-	int r = 0;
-	DIR *dir;
 
-	if (depth > LXE_CHANGES_DEPTH_MAX)
-		return -ELOOP;
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir)
-		return fd < 0 ? fd : -errno;
-	take_fd(&fd);
-	while (r == 0 && (e = readdir(dir)) != NULL) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
+	while ((e = sys_dir_next(dir, &r))) {
 		r = lxe_format(child, sizeof(child), "%s/%s", path, e->d_name);
 		if (r == 0)
 			r = add_path(w, child, depth + 1);
 	}
-	closedir(dir);
 	return r;
 }
 

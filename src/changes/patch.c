@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -172,18 +171,12 @@ static int by_text(const void *a, const void *b)
 
 static int list_names(int root, const char *path, struct lxe_strv *ret)
 {
-	LXE_AUTOCLOSE int fd = lxe_layer_open(root, path, O_RDONLY | O_DIRECTORY);
-	const struct dirent *e;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	int r = 0;
+	SYS_AUTODIR DIR *dir = lxe_layer_read_dir(root, path, &r);
+	const struct dirent *e;
 
-	if (!dir)
-		return fd < 0 ? fd : -errno;
-	take_fd(&fd);
-	while (r == 0 && (e = readdir(dir)) != NULL)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			r = lxe_strv_add(ret, e->d_name);
-	closedir(dir);
+	while ((e = sys_dir_next(dir, &r)))
+		r = lxe_strv_add(ret, e->d_name);
 	if (ret->n > 1)
 		qsort(ret->v, ret->n, sizeof(char *), by_text);
 	return r;

@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -172,42 +171,19 @@ typedef int (*entry_fn)(struct scan *s, const struct place *p, const char *name)
 static int each_entry(struct scan *s, const struct place *p, DIR *dir, entry_fn fn)
 {
 	const struct dirent *e;
+	int r = 0;
 
-	while (errno = 0, (e = readdir(dir)) != NULL) {
-		int r;
-
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
+	while ((e = sys_dir_next(dir, &r)))
 		r = fn(s, p, e->d_name);
-		if (r < 0)
-			return r;
-	}
-	return -errno;
-}
-
-/* NULL with errno set. */
-static DIR *open_stream(int root, const char *path)
-{
-	LXE_AUTOCLOSE int fd = lxe_layer_open(root, path, O_RDONLY | O_DIRECTORY);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (fd < 0)
-		errno = -fd;
-	if (dir)
-		take_fd(&fd);
-	return dir;
+	return r;
 }
 
 static int each_hidden(struct scan *s, const struct place *p)
 {
-	DIR *dir = open_stream(s->c->layer.lower, p->path);
-	int r;
+	int r = 0;
+	SYS_AUTODIR DIR *dir = lxe_layer_read_dir(s->c->layer.lower, p->path, &r);
 
-	if (!dir)
-		return -errno;
-	r = each_entry(s, p, dir, visit_hidden);
-	closedir(dir);
-	return r;
+	return r < 0 ? r : each_entry(s, p, dir, visit_hidden);
 }
 
 static int add_dir(struct scan *s, const struct pending *d, const struct place *p)
@@ -233,7 +209,7 @@ static int walk_dir(struct scan *s, const struct pending *d)
 	struct place p = { .path = d->path, .lower = -EBADF };
 	LXE_AUTOCLOSE int lower = -EBADF;
 	char opaque = 0;
-	int r;
+	int r = 0;
 
 	if (S_ISDIR(d->before.mode)) {
 		lower = lxe_layer_open(s->c->layer.lower, d->path, O_RDONLY | O_DIRECTORY);
@@ -241,9 +217,9 @@ static int walk_dir(struct scan *s, const struct pending *d)
 			return lower;
 	}
 	p.lower = lower;
-	p.upper = open_stream(s->c->layer.upper, d->path);
+	p.upper = lxe_layer_read_dir(s->c->layer.upper, d->path, &r);
 	if (!p.upper)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+		return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 	if (lxe_overlay_xattr(dirfd(p.upper), s->c->layer.userxattr, "opaque", &opaque, 1) < 0)
 		opaque = 0;
 	p.opaque = d->hidden || opaque == 'y';

@@ -1,5 +1,4 @@
 /* The system call filter and its cache. See confine.h. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,6 +17,7 @@
 #include "confine/confine.h"
 #include "confine/rules.h"
 #include "store/dirs.h"
+#include "sys/dir.h"
 #include "sys/fd.h"
 
 #define MAGIC "lxefilt1"
@@ -153,18 +153,13 @@ static int read_cache(struct lxe_filter *ret, const char *path, const struct key
 /* Other builds and other profiles have left theirs; compiling again costs less than to find out which. */
 static void forget_many(const char *dir)
 {
-	LXE_AUTOCLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	SYS_AUTODIR DIR *d = opendir(dir);
 	const struct dirent *e;
 	int n = 0;
 
-	if (!d)
-		return;
-	take_fd(&fd);
-	while ((e = readdir(d)))
+	while (d && (e = readdir(d)))
 		if (lxe_starts_with(e->d_name, "seccomp-") && ++n > CACHE_FILES)
 			unlinkat(dirfd(d), e->d_name, 0);
-	closedir(d);
 }
 
 /* The file gets its name when it is whole: a reader sees all of it, a crash leaves nothing. */
@@ -172,7 +167,7 @@ static void write_cache(
 	const struct lxe_filter *filter, const char *state, const char *path, const struct key *key)
 {
 	struct header header = { .key_len = (uint32_t)key->len, .n = filter->n };
-	char dir[PATH_MAX], link[64];
+	char dir[PATH_MAX];
 	LXE_AUTOCLOSE int fd = -EBADF;
 
 	if (lxe_format(dir, sizeof(dir), "%s/cache", state) < 0 || lxe_dirs_make(dir, NULL) < 0)
@@ -188,10 +183,8 @@ static void write_cache(
 		sys_write_all(fd, filter->instructions, filter->n * sizeof(*filter->instructions)) <
 			0)
 		return;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	/* Of several that compile at once one wins; the next run compiles again if none does. */
-	if (linkat(AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0)
-		return;
+	(void)sys_link_fd(fd, AT_FDCWD, path);
 }
 
 int lxe_filter_rules(struct lxe_rules *ret, const struct lxe_filter_how *how, struct lxe_err *err)

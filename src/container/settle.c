@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "store/rootless.h"
+#include "sys/dir.h"
 #include "sys/tree.h"
 
 #define IDS LXE_ROOTLESS_COUNT
@@ -86,7 +87,7 @@ static bool exists(int dir, const char *name)
 
 static int is_shown(const struct dirent *e)
 {
-	return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+	return !sys_is_dots(e->d_name);
 }
 
 /* The only thing that is in there; false when it is not alone. */

@@ -14,6 +14,7 @@
 #include "container/confined.h"
 #include "container/feed.h"
 #include "container/pipeline.h"
+#include "sys/dir.h"
 
 /*
  * Names and links that would lead out of the directory are refused by tar(1) itself, or changed, which it says. What an
@@ -73,8 +74,7 @@ int lxe_unpack_tar(int archive, struct lxe_err *err)
 
 static int is_copied(const struct dirent *e)
 {
-	return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-	       strcmp(e->d_name, "dev") != 0;
+	return !sys_is_dots(e->d_name) && strcmp(e->d_name, "dev") != 0;
 }
 
 /* What is mounted there stays behind: an empty directory is for a sandbox to mount on. */

@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "keeper/keeper.h"
 #include "keeper/view.h"
+#include "sys/fd.h"
 #include "sys/mount.h"
 
 #define FILES LXE_VIEW_DIR "/m"
@@ -17,15 +17,9 @@
 /* The path that an open one has in the keeper's view, without what leads to the sandbox's files. */
 static bool read_back(char ret[PATH_MAX], int fd)
 {
-	char link[32], path[PATH_MAX];
-	ssize_t n;
+	char path[PATH_MAX];
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n < 0)
-		return false;
-	path[n] = '\0';
-	if (!lxe_path_is_in(path, FILES))
+	if (sys_fd_path(fd, path, sizeof(path)) < 0 || !lxe_path_is_in(path, FILES))
 		return false;
 	return lxe_format(ret, PATH_MAX, "%s", path[strlen(FILES)] ? path + strlen(FILES) : "/") ==
 	       0;

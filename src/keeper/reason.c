@@ -5,7 +5,6 @@
 #include <linux/stat.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "confine/calls.h"
@@ -14,6 +13,7 @@
 #include "keeper/deny.h"
 #include "keeper/keeper.h"
 #include "policy/caps.h"
+#include "sys/fd.h"
 #include "sys/mount.h"
 
 static void tell(struct lxe_reason *ret, const char *option, const char *hint)
@@ -142,14 +142,10 @@ static void tell_mount(struct lxe_reason *ret, const struct lxe_keeper *k, int r
 
 bool lxe_reason_of(struct lxe_reason *ret, const struct lxe_keeper *k, int root, int at)
 {
-	char link[32], path[PATH_MAX];
-	ssize_t n;
+	char path[PATH_MAX];
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", at);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n <= 0 || path[0] != '/')
+	if (sys_fd_path(at, path, sizeof(path)) < 0 || path[0] != '/')
 		return false;
-	path[n] = '\0';
 	if (!tell_denied(ret, k, path) && !tell_mask(ret, path))
 		tell_mount(ret, k, root, path);
 	return true;

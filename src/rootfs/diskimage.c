@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/str.h"
 #include "rootfs/diskholder.h"
 #include "rootfs/diskkind.h"
 #include "store/rootless.h"
+#include "sys/fd.h"
 #include "sys/loop.h"
 #include "sys/mount.h"
 #include "sys/proc.h"
@@ -55,14 +55,10 @@ static int refuse_rootless(const struct lxe_mount *m, struct lxe_err *err)
 /* Again by its descriptor: what was looked at is what is mounted. */
 static int reopen(const struct lxe_diskimage *image, bool writable, struct lxe_err *err)
 {
-	char link[32];
-	int fd;
+	int fd = sys_reopen(image->found, writable ? O_RDWR : O_RDONLY);
 
-	lxe_format(link, sizeof(link), "/proc/self/fd/%d", image->found);
-	fd = open(link, (writable ? O_RDWR : O_RDONLY) | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
-	fd = -errno;
 	if (writable)
 		lxe_hint(err, "--disk %s:%s:ro needs no more than to read it", image->m->src,
 			image->m->dst);
@@ -172,20 +168,6 @@ static int refuse_mount(const struct lxe_mount *m, const char *type, int r, stru
 	return lxe_fail(err, r, "disk '%s': mount its %s", m->src, type);
 }
 
-/* What mountinfo shows: the device's name, and not that of our descriptor. */
-static int name_device(int device, char *buf, size_t size)
-{
-	char link[32];
-	ssize_t n;
-
-	lxe_format(link, sizeof(link), "/proc/self/fd/%d", device);
-	n = readlink(link, buf, size - 1);
-	if (n < 0)
-		return -errno;
-	buf[n] = '\0';
-	return 0;
-}
-
 /* The image's own superblock may say that an error is to stop the host: errors=panic. */
 static int configure(int fs, const char *source, const char *type, bool writable)
 {
@@ -208,7 +190,8 @@ static int mount_device(int device, const char *type, bool writable)
 
 	if (fs < 0)
 		return -errno;
-	r = name_device(device, source, sizeof(source));
+	/* What mountinfo shows: the device's name, and not that of our descriptor. */
+	r = sys_fd_path(device, source, sizeof(source));
 	if (r == 0)
 		r = configure(fs, source, type, writable);
 	if (r < 0)

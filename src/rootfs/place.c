@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "rootfs/cow.h"
+#include "sys/fd.h"
 #include "sys/mount.h"
 
 #define OWN_MAX (3 + LXE_MOUNTS_MAX)
@@ -52,15 +53,12 @@ static bool is_own(const struct tree *t, int fd)
 /* The path inside of what a descriptor below the root has been found to be. */
 static int path_inside(const struct tree *t, int fd, char *ret, size_t size)
 {
-	char link[32], path[PATH_MAX];
+	char path[PATH_MAX];
 	const char *rest;
-	ssize_t n;
+	int r = sys_fd_path(fd, path, sizeof(path));
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n < 0)
-		return -errno;
-	path[n] = '\0';
+	if (r < 0)
+		return r;
 	rest = sys_path_below(path, t->how->rootfs);
 	if (!rest)
 		return -EXDEV;

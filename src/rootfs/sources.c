@@ -6,11 +6,11 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "rootfs/diskimage.h"
+#include "sys/fd.h"
 #include "sys/mount.h"
 #include "sys/userns.h"
 
@@ -262,12 +262,9 @@ static int check_kind(const struct lxe_mount *m, mode_t mode, struct lxe_err *er
 /* Again by its descriptor, for reading: what was looked at is what is read. */
 static int open_file(int found, const struct lxe_mount *m, struct lxe_err *err)
 {
-	char link[32];
-	int fd;
+	int fd = sys_reopen(found, O_RDONLY | O_NONBLOCK);
 
-	lxe_format(link, sizeof(link), "/proc/self/fd/%d", found);
-	fd = open(link, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	return fd < 0 ? lxe_fail(err, -errno, "copy the file '%s'", m->src) : fd;
+	return fd < 0 ? lxe_fail(err, fd, "copy the file '%s'", m->src) : fd;
 }
 
 /* Once more as the caller has it: what was written is compared with that, and put there. */

@@ -1,6 +1,5 @@
 #include "store/layers.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,7 +8,6 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/num.h"
@@ -17,25 +15,19 @@
 #include "store/dirs.h"
 #include "store/rootless.h"
 #include "store/sandbox.h"
+#include "sys/dir.h"
 #include "sys/fd.h"
 
 #define ABOUT "about"
 #define DROP "drop"
 #define DROPPED LXE_SANDBOX_DROPPED
 
-static int open_dir(int at, const char *name)
-{
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
 int lxe_layers_open(const char *state)
 {
 	char path[PATH_MAX];
 	int r = lxe_format(path, sizeof(path), "%s/layers", state);
 
-	return r < 0 ? r : open_dir(AT_FDCWD, path);
+	return r < 0 ? r : sys_open_dir(AT_FDCWD, path);
 }
 
 int lxe_layers_lock(const char *state, struct lxe_err *err)
@@ -49,7 +41,7 @@ int lxe_layers_lock(const char *state, struct lxe_err *err)
 		r = lxe_dirs_make(path, err);
 	if (r < 0)
 		return lxe_fail(err, r, "open the layers below '%s'", state);
-	fd = open_dir(AT_FDCWD, path);
+	fd = sys_open_dir(AT_FDCWD, path);
 	while (fd >= 0 && (r = flock(fd, LOCK_EX)) < 0 && errno == EINTR)
 		;
 	if (fd < 0 || r < 0)
@@ -88,7 +80,7 @@ static const char *id_or_none(const char *id)
 
 int lxe_layer_read(int layers, const char *id, struct lxe_layer *ret)
 {
-	LXE_AUTOCLOSE int dir = lxe_id_valid(id) ? open_dir(layers, id) : -EBADMSG;
+	LXE_AUTOCLOSE int dir = lxe_id_valid(id) ? sys_open_dir(layers, id) : -EBADMSG;
 	struct lxe_layer layer = { 0 };
 	char text[64], *rest = text;
 	uint64_t owner = 0, depth = 0;
@@ -166,21 +158,11 @@ int lxe_base_settle(int sandbox)
 
 static bool is_empty(int at, const char *name)
 {
-	int fd = open_dir(at, name);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *e;
-	bool empty = true;
+	int r = 0;
+	SYS_AUTODIR DIR *dir = sys_dir_read(sys_open_dir(at, name), &r);
 
 	/* What cannot be looked at may hold anything. */
-	if (!dir) {
-		lxe_close(fd);
-		return fd == -ENOENT;
-	}
-	while (empty && (errno = 0, e = readdir(dir)) != NULL)
-		empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-	empty = empty && errno == 0;
-	closedir(dir);
-	return empty;
+	return dir ? !sys_dir_next(dir, &r) && r == 0 : r == -ENOENT;
 }
 
 static int new_layer(int layers, const struct lxe_layer *layer)
@@ -191,7 +173,7 @@ static int new_layer(int layers, const struct lxe_layer *layer)
 	/* Nobody has to pass but who mounts it. */
 	if (mkdirat(layers, layer->id, 0700) < 0)
 		return -errno;
-	dir = open_dir(layers, layer->id);
+	dir = sys_open_dir(layers, layer->id);
 	if (dir < 0)
 		return dir;
 	snprintf(text, sizeof(text), "%s %u %u\n", id_or_none(layer->parent), layer->owner,
@@ -201,7 +183,7 @@ static int new_layer(int layers, const struct lxe_layer *layer)
 
 static int fill(int layers, int sandbox, const struct lxe_layer *layer, struct lxe_base *base)
 {
-	LXE_AUTOCLOSE int dir = open_dir(layers, layer->id);
+	LXE_AUTOCLOSE int dir = sys_open_dir(layers, layer->id);
 	int r;
 
 	if (dir < 0)
@@ -233,7 +215,7 @@ static bool is_same(int sandbox, int below, const char *name, uint32_t shift)
 static bool is_unchanged(int layers, int sandbox, const struct lxe_layer *below, uint32_t owner)
 {
 	static const char *const parts[] = { "rw/u", "rw/tmp", "rw/root" };
-	LXE_AUTOCLOSE int dir = below->id[0] ? open_dir(layers, below->id) : -ENOENT;
+	LXE_AUTOCLOSE int dir = below->id[0] ? sys_open_dir(layers, below->id) : -ENOENT;
 	bool same = dir >= 0;
 
 	for (size_t i = 0; same && i < sizeof(parts) / sizeof(parts[0]); i++)

@@ -1,6 +1,5 @@
 #include "store/sandbox.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "store/dirs.h"
 #include "store/live.h"
 #include "store/rootless.h"
+#include "sys/dir.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
@@ -233,25 +233,17 @@ void lxe_sandbox_release(struct lxe_sandbox *s)
 int lxe_sandbox_list(const char *base, struct lxe_strv *ids, struct lxe_err *err)
 {
 	int fd = open_parent(base, false, NULL), r = 0;
-	struct dirent *entry;
-	DIR *dir;
+	SYS_AUTODIR DIR *dir = NULL;
+	const struct dirent *entry;
 
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
 		return lxe_fail(err, fd, "open directory '%s/sandboxes'", base);
-	dir = fdopendir(fd);
-	if (!dir) {
-		r = -errno;
-		lxe_close(fd);
-		return lxe_fail(err, r, "read directory '%s/sandboxes'", base);
-	}
-	while (r == 0 && (errno = 0, entry = readdir(dir)) != NULL)
+	dir = sys_dir_read(fd, &r);
+	while ((entry = sys_dir_next(dir, &r)))
 		if (lxe_id_valid(entry->d_name))
 			r = lxe_strv_add(ids, entry->d_name);
-	if (r == 0 && errno)
-		r = -errno;
-	closedir(dir);
 	return r < 0 ? lxe_fail(err, r, "read directory '%s/sandboxes'", base) : 0;
 }
 
@@ -331,26 +323,14 @@ int lxe_sandbox_get(int dir, const char *name, unsigned char **ret, size_t *len)
 /* 0 when nothing but the journal is in the directory, -ENOTEMPTY when something else is. */
 static int only_journal_left(int at)
 {
-	LXE_AUTOCLOSE int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const struct dirent *entry;
-	DIR *dir;
 	int r = 0;
+	SYS_AUTODIR DIR *dir = sys_dir_read(sys_open_dir(at, "."), &r);
+	const struct dirent *entry;
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	dir = fdopendir(fd);
-	if (!dir)
-		return -errno;
-	take_fd(&fd);
-	while (r == 0 && (errno = 0, entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-			strcmp(entry->d_name, LXE_SANDBOX_JOURNAL) != 0)
+	while ((entry = sys_dir_next(dir, &r)))
+		if (strcmp(entry->d_name, LXE_SANDBOX_JOURNAL) != 0)
 			r = -ENOTEMPTY;
-	/* A directory that is gone has no entries: reading it is ENOENT. */
-	if (r == 0 && errno && errno != ENOENT)
-		r = -errno;
-	closedir(dir);
-	return r;
+	return r == -ENOENT ? 0 : r;
 }
 
 int lxe_sandbox_remove(struct lxe_sandbox *s)

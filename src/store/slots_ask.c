@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -59,12 +58,11 @@ int lxe_slots_watch(const char *run, struct lxe_err *err)
 int lxe_slots_asked(int fd)
 {
 	LXE_AUTOCLOSE int again = -EBADF;
-	char self[32], dropped[256];
+	char dropped[256];
 
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	again = open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	again = sys_reopen(fd, O_RDONLY | O_NONBLOCK);
 	if (again < 0)
-		return -errno;
+		return again;
 	for (size_t got = 0; got < DRAIN_MAX; got += sizeof(dropped))
 		if (sys_read(again, dropped, sizeof(dropped)) <= 0)
 			break;

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "store/dirs.h"
 #include "store/slots_layout.h"
+#include "sys/fd.h"
 
 /* Made by one, removed by hand, made by another: nobody does that for long. */
 #define OPEN_ATTEMPTS 4
@@ -75,7 +76,6 @@ static int check(int fd, const char *run, struct lxe_err *err)
 static int make(int dir)
 {
 	LXE_AUTOCLOSE int fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	char self[32];
 
 	if (fd < 0)
 		return -errno;
@@ -84,10 +84,7 @@ static int make(int dir)
 		return -errno;
 	if (pwrite(fd, &mark, sizeof(mark), 0) != sizeof(mark))
 		return -EIO;
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	if (linkat(AT_FDCWD, self, dir, SLOTS_FILE, AT_SYMLINK_FOLLOW) < 0)
-		return -errno;
-	return 0;
+	return sys_link_fd(fd, dir, SLOTS_FILE);
 }
 
 /* O_NONBLOCK: what lies there instead of a file may be a FIFO. */

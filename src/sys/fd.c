@@ -169,6 +169,47 @@ int sys_read_whole(int fd, size_t max, char **ret, size_t *ret_len)
 	return 0;
 }
 
+/* Wide enough for any number. */
+struct link {
+	char name[32];
+};
+
+static struct link link_of(int fd)
+{
+	struct link l;
+
+	snprintf(l.name, sizeof(l.name), "/proc/self/fd/%d", fd);
+	return l;
+}
+
+int sys_fd_path(int fd, char *ret, size_t size)
+{
+	struct link l = link_of(fd);
+	ssize_t n = readlink(l.name, ret, size);
+
+	if (n < 0)
+		return -errno;
+	if ((size_t)n == size)
+		return -ENAMETOOLONG;
+	ret[n] = '\0';
+	return 0;
+}
+
+int sys_reopen(int fd, int flags)
+{
+	struct link l = link_of(fd);
+	int again = open(l.name, flags | O_NOCTTY | O_CLOEXEC);
+
+	return again < 0 ? -errno : again;
+}
+
+int sys_link_fd(int fd, int at, const char *name)
+{
+	struct link l = link_of(fd);
+
+	return linkat(AT_FDCWD, l.name, at, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
 static int change_flags(int fd, int get, int set, int flag, bool on)
 {
 	int flags = fcntl(fd, get);

@@ -36,6 +36,15 @@ ssize_t sys_read_file(int dirfd, const char *path, char *buf, size_t size);
 /* Read a descriptor from its start to its end into allocated memory; the caller frees *ret. */
 int sys_read_whole(int fd, size_t max, char **ret, size_t *ret_len);
 
+/* The path that a descriptor has, as this process's root and the kernel (readlink(2)) name it; -ENAMETOOLONG. */
+int sys_fd_path(int fd, char *ret, size_t size);
+
+/* open(2) once more what a descriptor refers to, by no path that could lead elsewhere; always O_CLOEXEC and O_NOCTTY. */
+int sys_reopen(int fd, int flags);
+
+/* Give a file that was opened with O_TMPFILE its first name; -EEXIST if there is one. */
+int sys_link_fd(int fd, int at, const char *name);
+
 int sys_set_nonblock(int fd, bool on);
 int sys_set_cloexec(int fd, bool on);
 

@@ -2,12 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/num.h"
@@ -139,19 +137,6 @@ const char *sys_path_below(const char *path, const char *dir)
 	return path[len] == '/' && !path[len + 1] ? "" : path + len;
 }
 
-static int read_back(int fd, char *ret, size_t size)
-{
-	char link[32];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, ret, size - 1);
-	if (n < 0)
-		return -errno;
-	ret[n] = '\0';
-	return (size_t)n == size - 1 ? -ENAMETOOLONG : 0;
-}
-
 int sys_mounts_locate(const struct sys_mounts *mounts, int fd, struct sys_object *ret)
 {
 	const struct sys_mount_row *row = NULL;
@@ -163,7 +148,7 @@ int sys_mounts_locate(const struct sys_mounts *mounts, int fd, struct sys_object
 
 	r = sys_mount_id(fd, &id);
 	if (r == 0)
-		r = read_back(fd, path, sizeof(path));
+		r = sys_fd_path(fd, path, sizeof(path));
 	if (r != 0)
 		return r;
 	if (fstat(fd, &st) < 0 || st.st_nlink == 0)

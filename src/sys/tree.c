@@ -1,15 +1,14 @@
 #include "sys/tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "sys/dir.h"
 
 #define DEEP_TRIES 1000 /* names for what is moved up */
 
@@ -22,17 +21,6 @@ struct walk {
 };
 
 static int walk_entry(struct walk *w, int at, const char *name, unsigned int depth);
-
-/* NULL with errno set when it cannot be read. */
-static DIR *open_stream(int at, const char *name)
-{
-	LXE_AUTOCLOSE int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (dir)
-		take_fd(&fd);
-	return dir;
-}
 
 /* Somebody else may have made the tree, and any name in it. */
 static int move_up(struct walk *w, int at, const char *name)
@@ -54,26 +42,20 @@ static int move_up(struct walk *w, int at, const char *name)
 /* Goes on after a failure, so that as much as possible is done; reports the first. */
 static int walk_children(struct walk *w, int at, const char *name, unsigned int depth)
 {
+	SYS_AUTODIR DIR *dir = NULL;
 	const struct dirent *e;
-	int first = 0, r;
-	DIR *dir;
+	int first = 0, r = 0;
 
 	if (depth >= SYS_TREE_DEPTH_MAX)
 		return w->top >= 0 ? move_up(w, at, name) : -ELOOP;
-	dir = open_stream(at, name);
-	if (!dir)
-		return -errno;
-	while (errno = 0, (e = readdir(dir)) != NULL) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		r = walk_entry(w, dirfd(dir), e->d_name, depth + 1);
-		if (r < 0 && first == 0)
-			first = r;
+	dir = sys_dir_read(sys_open_dir(at, name), &r);
+	while ((e = sys_dir_next(dir, &r))) {
+		int failed = walk_entry(w, dirfd(dir), e->d_name, depth + 1);
+
+		if (failed < 0 && first == 0)
+			first = failed;
 	}
-	if (errno && first == 0)
-		first = -errno;
-	closedir(dir);
-	return first;
+	return first < 0 ? first : r;
 }
 
 /* A bind mount of the same filesystem has the tree's own device number (statx(2), Linux 5.8). */

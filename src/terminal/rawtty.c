@@ -9,8 +9,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/str.h"
+#include "sys/fd.h"
 
 /* Linux: Documentation/admin-guide/devices.txt */
 #define DEV_NULL makedev(1, 3)
@@ -155,16 +154,15 @@ int lxe_reopen(int fd, int access_mode, bool *nonblocking)
 {
 	int flags = fcntl(fd, F_GETFL);
 	struct stat st;
-	char path[32];
 	int own;
 
 	if (flags < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (!allows(flags, access_mode))
 		return -EBADF;
-	if (!can_reopen(fd, &st) || lxe_format(path, sizeof(path), "/proc/self/fd/%d", fd) < 0)
+	if (!can_reopen(fd, &st))
 		return duplicate(fd, nonblocking);
-	own = open(path, access_mode | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	own = sys_reopen(fd, access_mode | O_NONBLOCK);
 	/* Another owner's tty or pipe, an exclusive tty, a pipe without a reader, no /proc. */
 	if (own < 0)
 		return duplicate(fd, nonblocking);
