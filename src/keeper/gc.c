@@ -12,6 +12,7 @@
 #include "store/deferred.h"
 #include "store/live.h"
 #include "sys/proc.h"
+#include "sys/socket.h"
 
 #define TOOLS_END_MS 10000
 
@@ -133,8 +134,12 @@ static int timeout_of(const struct collection *c, enum find found)
 
 static bool keeper_has_ended(int dir)
 {
-	LXE_AUTOCLOSE int pidfd = -EBADF;
+	LXE_AUTOCLOSE int pidfd = -EBADF, listens = sys_connect(dir, LXE_SANDBOX_SOCKET);
 	struct lxe_live live;
+
+	/* In a pid namespace of our own there may be no process of that number, or somebody else's. */
+	if (listens >= 0)
+		return false;
 
 	if (lxe_live_read(dir, &live) < 0 || live.keeper <= 0)
 		return false;

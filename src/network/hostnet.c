@@ -61,6 +61,8 @@ static int take_link(const struct nlmsghdr *header, void *arg)
 		if (mnl_attr_get_type(attr) == IFLA_IFNAME &&
 			mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
 			lxe_format(link->name, sizeof(link->name), "%s", mnl_attr_get_str(attr));
+		else if (mnl_attr_get_type(attr) == IFLA_MASTER)
+			link->port = true;
 		else if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
 			link->bridge = is_bridge(attr);
 	}

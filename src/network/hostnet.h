@@ -18,6 +18,7 @@ struct lxe_host_link {
 	unsigned int index;
 	char name[IFNAMSIZ];
 	bool bridge, loopback;
+	bool port; /* of a bridge or the like: nothing is routed there */
 };
 
 struct lxe_host_route {

@@ -209,6 +209,8 @@ static void put_egress(const struct lxe_net_text *p)
 	put_rules(p, true, LXE_NET_BY_NAME);
 	put_rules(p, false, LXE_NET_BY_ADDR);
 	put_shields(p);
+	if (lxe_net_looks_at_links(p))
+		fprintf(p->out, "-A %s -j %s\n", e, p->known);
 	if (p->in->spec->mode == LXE_NET_OPEN) {
 		fprintf(p->out, "-A %s -j ACCEPT\n", e);
 		return;
@@ -258,9 +260,13 @@ static void put_filter(const struct lxe_net_text *p)
 	lxe_net_put_chain(p, p->egress);
 	lxe_net_put_chain(p, p->refuse);
 	lxe_net_put_chain(p, p->ingress);
+	if (lxe_net_looks_at_links(p))
+		lxe_net_put_chain(p, p->known);
 	put_jumps(p, "I");
 	lxe_net_put_guards(p);
 	put_egress(p);
+	if (lxe_net_looks_at_links(p))
+		lxe_net_put_links(p);
 	put_refuse(p);
 	put_ingress(p);
 	fputs("COMMIT\n", p->out);
@@ -283,6 +289,8 @@ static void put_undo(const struct lxe_net_text *p, bool off)
 	if (!off)
 		lxe_net_undo_guards(p);
 	lxe_net_drop_chain(p, p->egress);
+	if (!off && lxe_net_looks_at_links(p))
+		lxe_net_drop_chain(p, p->known);
 	if (!off)
 		lxe_net_drop_chain(p, p->refuse);
 	lxe_net_drop_chain(p, p->ingress);
@@ -357,6 +365,7 @@ int lxe_net_plan(struct lxe_net_plan *ret, const struct lxe_net_plan_in *in, str
 	name_chain(p.egress, in->id8, 'E');
 	name_chain(p.refuse, in->id8, 'R');
 	name_chain(p.ingress, in->id8, 'I');
+	name_chain(p.known, in->id8, 'K');
 	name_chain(p.foreign, in->id8, 'F');
 	name_chain(p.dnat, in->id8, 'D');
 	name_chain(p.snat, in->id8, 'S');

@@ -9,6 +9,7 @@
  *   E  from the sandbox: what is allowed, whoever it is for; all else goes to
  *   R  which logs (NFLOG, rate-limited) and rejects, so that nobody waits for a timeout
  *   I  to the sandbox: answers, and published ports
+ *   K  from the sandbox by a device that was not known when the rules were made: on to R
  *   F  past the sandboxes, by a device that forwards for their sake alone: nothing
  *   D  nat: published ports; S nat: the host's address instead of the sandbox's
  */
@@ -48,6 +49,8 @@ struct lxe_net_plan_in {
 	/* Networks in which sandboxes' resolvers are, whatever is allowed by address. */
 	const struct lxe_net_addr *subnets;
 	size_t n_subnets;
+	/* By which devices what no rule names by address may leave; others' networks are not known to be shielded. */
+	const struct lxe_strv *links;
 	const struct lxe_net_guard *guards;
 	size_t n_guards;
 	uint16_t nflog_group;

@@ -14,7 +14,7 @@ struct lxe_net_text {
 	FILE *out;
 	enum lxe_net_family family;
 	char egress[LXE_NET_CHAIN], refuse[LXE_NET_CHAIN], ingress[LXE_NET_CHAIN];
-	char foreign[LXE_NET_CHAIN];
+	char foreign[LXE_NET_CHAIN], known[LXE_NET_CHAIN];
 	char dnat[LXE_NET_CHAIN], snat[LXE_NET_CHAIN];
 	char guest[LXE_NET_ADDR_TEXT], gateway[LXE_NET_ADDR_TEXT];
 	struct lxe_net_rule *allowed, *denied;
@@ -26,6 +26,10 @@ void lxe_net_put_chain(const struct lxe_net_text *p, const char *chain);
 void lxe_net_drop_chain(const struct lxe_net_text *p, const char *chain);
 
 bool lxe_net_publishes(const struct lxe_net_text *p, const struct lxe_net_publish *port);
+
+/* What leaves by a device that is not known, and what takes that back. Nothing where nothing could. */
+bool lxe_net_looks_at_links(const struct lxe_net_text *p);
+void lxe_net_put_links(const struct lxe_net_text *p);
 
 /* What is not to be forwarded, and what takes that back. */
 void lxe_net_put_guards(const struct lxe_net_text *p);

@@ -130,12 +130,40 @@ static int apply(struct lxe_net_setup *setup, const struct lxe_net_plan *plan, s
 	return lxe_net_apply(v4, v6, err);
 }
 
+static bool has_default_route(const struct lxe_host_net *host, unsigned int index)
+{
+	for (size_t i = 0; i < host->n_routes; i++)
+		if (host->routes[i].out == index && host->routes[i].to.prefix == 0)
+			return true;
+	return false;
+}
+
+/*
+ * All that may lead outside: a bridge without a default route has its own networks alone, now or later. One whose
+ * name a rule cannot have is not known.
+ */
+static int find_links(const struct lxe_host_net *host, struct lxe_strv *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < host->n_links; i++) {
+		const struct lxe_host_link *link = &host->links[i];
+
+		if (!link->loopback && !link->port && !lxe_host_link_is_ours(link) &&
+			(!link->bridge || has_default_route(host, link->index)) &&
+			!strpbrk(link->name, "\"'\\!+#") && link->name[0] != '-')
+			r = lxe_strv_add(ret, link->name);
+	}
+	return r;
+}
+
 static int plan_and_apply(struct lxe_net_setup *setup, const struct lxe_net_ask *ask,
 	const struct lxe_naming *naming, const struct lxe_host_net *host, struct lxe_err *err)
 {
 	LXE_AUTOFREE struct lxe_net_guard *guards = NULL;
 	LXE_AUTOFREE struct lxe_net_addr *shielded = NULL, *subnets = NULL;
 	struct lxe_net_plan plan = { 0 };
+	struct lxe_strv links = { 0 };
 	char id8[9], veth[IFNAMSIZ];
 	struct lxe_net_plan_in in = {
 		.spec = &naming->spec,
@@ -156,13 +184,16 @@ static int plan_and_apply(struct lxe_net_setup *setup, const struct lxe_net_ask 
 		r = find_subnets(host, &setup->lease.subnet, &subnets, &in.n_subnets);
 	if (r == 0)
 		r = lxe_forwarding_guards(ask->run, host, in.v6, &guards, &in.n_guards, err);
+	if (r == 0)
+		r = find_links(host, &links);
+	in.links = &links;
 	in.guards = guards;
 	in.shielded = shielded;
 	in.subnets = subnets;
 	in.dns = setup->n_pipes > 0;
 	if (r < 0)
-		return lxe_fail(err, r, "plan the firewall's rules");
-	if (in.dns)
+		lxe_fail(err, r, "plan the firewall's rules");
+	if (r == 0 && in.dns)
 		r = lxe_naming_configure(&setup->configs, naming, &in, err);
 	if (r == 0)
 		r = lxe_naming_make_sets(naming, &in, err);
@@ -171,6 +202,7 @@ static int plan_and_apply(struct lxe_net_setup *setup, const struct lxe_net_ask 
 	if (r == 0)
 		r = apply(setup, &plan, err);
 	lxe_net_plan_release(&plan);
+	lxe_strv_release(&links);
 	return r;
 }
 

@@ -336,6 +336,14 @@ def test_a_name_that_is_denied(names):
         assert [talk("bad.example"), talk("203.0.113.12"), talk(OTHER)] == ["no", "no", OTHER]
 
 
+def test_a_name_that_is_denied_stays_so_by_way_of_one_that_is_allowed(names):
+    names.dns.zone.update({"bad.example": [WEB], "www.example": ["CNAME bad.example"], "other.example": [WEB, OTHER]})
+    options = ["--allow", "www.example", "--allow", "*.example", "--deny-net", "bad.example"]
+    with names.talk(*options) as talk:
+        assert [talk("www.example"), talk(WEB), talk("bad.example")] == ["no", "no", "no"]
+        assert talk("other.example") in (OTHER, "no") and talk(OTHER) == OTHER
+
+
 def test_a_name_that_is_denied_and_has_no_address_fails_the_start(names):
     result = names.lab.run("run", "--network", "open", "--deny-net", "nowhere.example", "--", "true")
     assert result.returncode == 125

@@ -134,6 +134,37 @@ def test_open_reaches_all_but_the_host_and_what_is_denied(lab):
     assert not lab.service.heard
 
 
+@pytest.mark.parametrize("early", [False, True])
+def test_a_bridge_that_has_its_network_later_is_out_of_reach(early):
+    make_bridge = ("link add br0 type bridge", "link set br0 up")
+    with netlab.NetLab() as lab:
+        # As where containers run: what is made later is routed to and from as well.
+        for path in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"):
+            lab.host.sysctl(path, 1)
+        neighbour, later = lab.namespace(f"{lab.host.name}-n"), "198.51.100.129"
+        lab.tcp(lab.inet, 80)
+        service = lab.tcp(neighbour, 80)
+        lab.host.ip(*(make_bridge if early else ()))
+        for number, options in enumerate((["--network", "open"], filtered("*"), filtered("*", f"tcp://{later}:80"))):
+            name = f"s{number}"
+            lxe.ok(lab.run("create", *options, name, "--", "sleep", "1000"))
+            lxe.ok(lab.run("start", name))
+        lab.host.ip(
+            *(() if early else make_bridge),
+            "addr add 198.51.100.130/30 dev br0",
+            f"link add port0 master br0 type veth peer name eth0 netns {neighbour.name}",
+            "link set port0 up",
+        )
+        neighbour.ip("link set eth0 up", f"addr add {later}/30 dev eth0", "route add default via 198.51.100.130")
+        tries = words(f"tcp {WEB} 80", f"tcp {later} 80")
+        said = [lxe.stdout_of(lab.run("exec", f"s{n}", "--", *tries)).splitlines() for n in range(3)]
+        assert said[:2] == [[f"tcp 80 {WEB} hello", "refused"]] * 2
+        assert said[2] == [f"tcp 80 {WEB} hello", f"tcp 80 {later} hello"] and len(service.heard) == 1
+        for number in range(3):
+            lxe.ok(lab.run("destroy", "--force", f"s{number}"))
+        lab.assert_clean()
+
+
 def test_ipv6_has_the_same_rules(lab):
     said = speak(lab, filtered(f"tcp://[{WEB6}]:80"), f"tcp {WEB6} 80", "tcp 2001:db8:2::6 80")
     assert said == [f"tcp 80 {WEB6} hello", "refused"]
@@ -594,6 +625,26 @@ def test_what_a_killed_sandbox_has_left_is_in_nobodys_way(lab):
     assert speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB} 80") == [f"tcp 80 {WEB} hello"]
     lab.run("gc")
     lab.assert_clean()
+
+
+def test_gc_that_sees_no_processes_removes_what_is_dead_and_nothing_else(lab):
+    """The lock says who lives: it is the same from every pid namespace."""
+    elsewhere = ["unshare", "--pid", "--fork", "--mount-proc", lab.world.binary, "gc"]
+    lxe.ok(lab.run("create", *filtered(f"tcp://{WEB}:80"), "lives", "--", "sleep", "1000"))
+    lxe.ok(lab.run("start", "lives"))
+    before = set(lab.world.keepers())
+    with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT) as process:
+        (keeper,) = set(lab.world.keepers()) - before
+        lxe.kill(process.pid)
+        lxe.kill(keeper)
+    assert len(set(re.findall("LXE-[0-9a-f]{8}", lab.host.rules()))) == 2
+    result = subprocess.run(elsewhere, env=lab.world.env(), preexec_fn=lab.enter, capture_output=True, check=False)
+    assert result.returncode == 0 and not result.stderr, result.stderr
+    devices = [name for name in lab.host.links() if name.startswith("lxe")]
+    assert len(devices) == 1 and len(set(re.findall("LXE-[0-9a-f]{8}", lab.host.rules()))) == 1
+    said = lxe.stdout_of(lab.run("exec", "lives", "--", *words(f"tcp {WEB} 80", f"tcp {OTHER} 80"))).splitlines()
+    assert said == [f"tcp 80 {WEB} hello", "refused"]
+    lxe.ok(lab.run("destroy", "--force", "lives"))
 
 
 def test_a_tool_that_outlives_its_keeper_is_waited_for(lab):

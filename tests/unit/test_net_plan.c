@@ -627,3 +627,31 @@ Test(net_plan, a_cut_text_is_swept_too)
 		free(copy);
 	}
 }
+
+static size_t at(const char *text, const char *part)
+{
+	const char *found = strstr(text, part);
+
+	cr_assert_not_null(found, "'%s' is not in\n%s", part, text);
+	return (size_t)(found - text);
+}
+
+Test(net_plan, what_no_rule_names_by_address_leaves_by_devices_that_are_known)
+{
+	char *names[] = { "eth0", "wlan0" };
+	struct lxe_strv links = { .v = names, .n = 2 };
+
+	in.links = &links;
+	add_all(&spec.allow, (const char *const[]){ "203.0.113.5", NULL });
+	make();
+	cr_assert_null(strstr(plan.v4, "0123abcd-K"), "nothing can leave by others");
+	add_all(&spec.allow, (const char *const[]){ "web.example", NULL });
+	make();
+	cr_assert_lt(at(plan.v4, "-d 203.0.113.5 -j ACCEPT"), at(plan.v4, "E -j LXE-0123abcd-K"));
+	cr_assert_lt(at(plan.v4, "E -j LXE-0123abcd-K"), at(plan.v4, "--match-set"));
+	at(plan.v4, "-A LXE-0123abcd-K -o eth0 -j RETURN\n"
+		    "-A LXE-0123abcd-K -o wlan0 -j RETURN\n"
+		    "-A LXE-0123abcd-K -j LXE-0123abcd-R\n");
+	at(plan.v6, "-A LXE-0123abcd-K -j LXE-0123abcd-R\n");
+	cr_assert_lt(at(plan.undo_v4, "-X LXE-0123abcd-K"), at(plan.undo_v4, "-X LXE-0123abcd-R"));
+}
