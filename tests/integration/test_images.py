@@ -1,5 +1,6 @@
 """Images: made from templates, listed, removed, and never used half-built."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -191,13 +192,22 @@ def test_a_signal_ends_a_build(fresh, templates, verb, name):
     fresh.assert_clean()
 
 
+def others_have_open(path):
+    for pid in set(lxe.all_pids()) - {os.getpid()}:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                if os.readlink(f"/proc/{pid}/fd/{name}") == str(path):
+                    return True
+    return False
+
+
 @pytest.mark.parametrize("verb", BUILDING, ids=["run", "build"])
 def test_a_signal_ends_the_wait_for_another_build(templates, verb):
     templates.images.mkdir(mode=0o711)
     fd = os.open(templates.images, os.O_RDONLY)
     fcntl.flock(fd, fcntl.LOCK_EX)
     process = templates.popen(*verb)
-    lxe.pause(0.2)
+    lxe.poll_until(lambda: others_have_open(templates.images), what="somebody who waits")
     status, seconds = end(process, "SIGTERM")
     os.close(fd)
     assert status == 143 and seconds < ENDED
