@@ -86,7 +86,8 @@ $(OUT)/lxc-exec-keeper: $(OBJ)/keeper/main.o $(LIB)
 
 # The public library: the API's objects, and of the archive what they need. Its symbols are what the
 # map lists; the client does not use it.
-API_OBJS := $(addprefix $(OBJ)/client/,api.o api_handle.o api_make.o api_process.o api_sandbox.o api_again.o)
+API_OBJS := $(addprefix $(OBJ)/client/,api.o api_handle.o api_make.o api_process.o api_sandbox.o \
+	api_again.o api_aside.o api_changes.o)
 LIB_MAP := src/client/lxc-exec.map
 
 $(SHARED): $(LIB) $(LIB_MAP)

@@ -20,6 +20,7 @@ import signal as signals
 _P, _PP, _S, _I = ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p), ctypes.c_char_p, ctypes.c_int
 _U, _N = ctypes.c_uint, ctypes.c_ssize_t
 _WORDS = ctypes.POINTER(ctypes.c_char_p)
+_EACH = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char, ctypes.c_char_p, ctypes.c_char_p)
 
 _SIGNATURES = {
     "lxe_version": (_S,),
@@ -44,6 +45,13 @@ _SIGNATURES = {
     "lxe_sandbox_disarm": (_I, _P, _P),
     "lxe_destroy": (_I, _P, _I, _P),
     "lxe_sandbox_close": (None, _P),
+    "lxe_diff": (_I, _P, _WORDS, _EACH, _P, _I, _P),
+    "lxe_commit": (_I, _P, _WORDS, _EACH, _P, _I, _P),
+    "lxe_discard": (_I, _P, _I, _P),
+    "lxe_snapshot": (_I, _P, _S, _I, _P),
+    "lxe_snapshot_remove": (_I, _P, _S, _I, _P),
+    "lxe_restore": (_I, _P, _S, _I, _P),
+    "lxe_fork": (_I, _P, _S, _S, _I, _P),
     "lxe_exec": (_I, _P, _P, _I, _PP, _P),
     "lxe_pid": (_I, _P),
     "lxe_fd": (_I, _P),
@@ -82,6 +90,7 @@ class Error(OSError):
     def __init__(self, code, message, hint=""):
         super().__init__(code, message)
         self.hint = hint
+        self.conflicts = []  # of a commit that was refused with ESTALE
 
 
 def _check(function, *arguments):
@@ -113,8 +122,7 @@ class _Options:
         handle = _P()
         _check(_lib.lxe_options_new, ctypes.byref(handle))
         self.handle = handle
-        words = [os.fsencode(word) for word in argv]
-        _check(_lib.lxe_options_command, handle, (_S * (len(words) + 1))(*words, None))
+        _check(_lib.lxe_options_command, handle, _words(argv))
         if pty:
             _check(_lib.lxe_options_pty, handle, *pty)
         else:
@@ -135,6 +143,22 @@ class _Options:
 
     def __exit__(self, *_):
         _lib.lxe_options_free(self.handle)
+
+
+def _words(words):
+    words = [os.fsencode(word) for word in words]
+    return (_S * (len(words) + 1))(*words, None)
+
+
+class Change:
+    """One of what a sandbox has changed: its letter, its path on the host, and all there is to know."""
+
+    def __init__(self, kind, path, record):
+        self.kind, self.path = kind.decode(), os.fsdecode(path)
+        self.record = json.loads(record)
+
+    def __repr__(self):
+        return f"{self.kind} {self.path}"
 
 
 class Result:
@@ -238,6 +262,40 @@ class Sandbox:
 
     def disarm(self):
         _check(_lib.lxe_sandbox_disarm, self.handle)
+
+    def _changes(self, function, paths, timeout):
+        heard = []
+        each = _EACH(lambda _, kind, path, record: heard.append(Change(kind, path, record)) or 0)
+        try:
+            _check(function, self.handle, _words(paths) if paths else None, each, None, _ms(timeout))
+        except Error as e:
+            e.conflicts = heard
+            raise
+        return heard
+
+    def diff(self, *paths, timeout=None):
+        """What it has changed in its copy-on-write binds: a list of Change."""
+        return self._changes(_lib.lxe_diff, paths, timeout)
+
+    def commit(self, *paths, timeout=None):
+        """Carry it over, all or these paths; returns what was."""
+        return self._changes(_lib.lxe_commit, paths, timeout)
+
+    def discard(self, timeout=None):
+        _check(_lib.lxe_discard, self.handle, _ms(timeout))
+
+    def snapshot(self, name, timeout=None):
+        _check(_lib.lxe_snapshot, self.handle, os.fsencode(name), _ms(timeout))
+
+    def snapshot_remove(self, name, timeout=None):
+        _check(_lib.lxe_snapshot_remove, self.handle, os.fsencode(name), _ms(timeout))
+
+    def restore(self, name, timeout=None):
+        _check(_lib.lxe_restore, self.handle, os.fsencode(name), _ms(timeout))
+
+    def fork(self, name, snapshot=None, timeout=None):
+        """Another sandbox with its files, stopped; it is found by attach()."""
+        _check(_lib.lxe_fork, self.handle, os.fsencode(snapshot) if snapshot else None, os.fsencode(name), _ms(timeout))
 
     def destroy(self, timeout=None):
         _check(_lib.lxe_destroy, self.handle, _ms(timeout))

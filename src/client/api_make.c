@@ -80,7 +80,8 @@ static int check(const struct lxe_options *o, struct lxe_err *err)
 	if (!o->req.spec.argv.n)
 		return lxe_fail_msg(err, -EINVAL, "the command is missing");
 	if (lxe_spec_settles(&o->req.spec)) {
-		lxe_hint(err, "they are the command line's: lxc-exec diff, commit and discard");
+		lxe_hint(err,
+			"they are the command line's: lxe_diff(), lxe_commit() and lxe_discard() do it");
 		return lxe_fail_msg(err, -EOPNOTSUPP, "dry-run, on-success or on-failure");
 	}
 	return 0;

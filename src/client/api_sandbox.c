@@ -8,39 +8,74 @@
 
 #include "base/cleanup.h"
 #include "client/api.h"
+#include "client/api_aside.h"
 #include "client/join.h"
 #include "keeper/teardown.h"
+#include "store/rootless.h"
+#include "sys/fd.h"
 
 #define BURY_MS 10000
 #define ENDING_MS 2000 /* for a keeper that takes nobody any more to be gone */
 #define LOOK_MS 5
 
-/* Its keeper has ended and left it to us; what cannot be done in time is done by the next gc. */
-static int bury(struct lxe_sandbox_handle *s, bool keep, uint64_t end, struct lxe_err *err)
+struct burial {
+	const struct lxe_place *place;
+	const char *run;
+	bool keep;
+	int ms;
+	struct lxe_outcome *outcome;
+};
+
+static int take_down(const struct burial *b, struct lxe_err *err)
 {
-	int left = lxe_api_left(end), ms = left < 0 || left > BURY_MS ? BURY_MS : left;
 	struct lxe_sandbox sandbox = LXE_SANDBOX_NONE;
 	struct lxe_teardown t = { .sandbox = &sandbox,
-		.outcome = &s->main.outcome,
+		.outcome = b->outcome,
 		.result = -EBADF,
 		.leave_children = true,
-		.run = s->dirs.run,
-		.timeout_ms = ms ? ms : 1,
-		.keep = keep };
-	int r;
+		.run = b->run,
+		.timeout_ms = b->ms ? b->ms : 1,
+		.keep = b->keep };
+	int r = lxe_sandbox_claim(&sandbox, b->place->base, b->place->id, b->ms, err);
 
-	r = lxe_sandbox_claim(&sandbox, s->place.base, s->place.id, ms, err);
 	if (r == -ENOENT) {
-		s->main.outcome.teardown_ok = true;
+		b->outcome->teardown_ok = true;
 		return 0;
 	}
 	if (r < 0)
 		return r == -EWOULDBLOCK ? -ETIMEDOUT : r;
 	r = lxe_teardown(&t);
 	lxe_sandbox_release(&sandbox);
-	return r < 0 ? lxe_fail_msg(err, r, "destroy sandbox '%s': %s", s->place.id,
-			       s->main.outcome.residue)
+	return r < 0 ? lxe_fail_msg(err, r, "destroy sandbox '%s': %s", b->place->id,
+			       b->outcome->residue)
 		     : 0;
+}
+
+static int take_down_aside(const void *arg, int out, struct lxe_err *err)
+{
+	const struct burial *b = arg;
+	int r = take_down(b, err), written;
+
+	written = sys_write_all(out, b->outcome, sizeof(*b->outcome));
+	return r < 0 ? r : written;
+}
+
+/* Its keeper has ended and left it to us; what cannot be done in time is done by the next gc. */
+static int bury(struct lxe_sandbox_handle *s, bool keep, uint64_t end, struct lxe_err *err)
+{
+	int left = lxe_api_left(end), ms = left < 0 || left > BURY_MS ? BURY_MS : left;
+	struct lxe_outcome *outcome = &s->main.outcome, told;
+	struct burial b = { &s->place, s->dirs.run, keep, ms, outcome };
+	LXE_AUTOCLOSE int out = -EBADF;
+	int r;
+
+	if (!lxe_is_rootless())
+		return take_down(&b, err);
+	/* An ordinary user's files are removed by a child, in his namespace: it must not be the program's. */
+	r = lxe_api_aside(take_down_aside, &b, end, &out, err);
+	if (out >= 0 && pread(out, &told, sizeof(told), 0) == (ssize_t)sizeof(told))
+		*outcome = told;
+	return r;
 }
 
 /* Its keeper had told others, or nobody: what it has left behind says how. */

@@ -193,6 +193,9 @@ static int commit(struct work *w, struct lxe_err *err)
 {
 	int r = check(w, err);
 
+	/* A program is told of them in the form that it reads. */
+	if (r == -ESTALE && w->out && w->how->form == LXE_COW_JSON)
+		write_list(w, NULL);
 	if (r == 0 && !w->how->dry)
 		r = apply(w, err);
 	if (r == 0 && !w->how->dry && w->layers->held.dir >= 0)
@@ -346,7 +349,11 @@ int lxe_client_cow(const struct lxe_place *place, const struct lxe_dirs *dirs,
 		munmap(w.report, sizeof(*w.report));
 	}
 	lxe_cow_layers_release(&layers);
-	if (r == 0 && list >= 0 && (r = sys_copy_all(list, how->out)) < 0)
-		lxe_fail(err, r, "write the list of changes");
+	if (list >= 0 && (r == 0 || (r == -ESTALE && how->form == LXE_COW_JSON))) {
+		int copied = sys_copy_all(list, how->out);
+
+		if (r == 0 && copied < 0)
+			r = lxe_fail(err, copied, "write the list of changes");
+	}
 	return r;
 }

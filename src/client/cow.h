@@ -29,8 +29,8 @@ struct lxe_cow_how {
 	bool marks;		  /* COMMIT: the sandbox is on record as kept until all is done */
 	const char *const *paths; /* of the host, or as seen inside; none: all */
 	size_t n_paths;
-	int out;       /* the list, of DIFF; of COMMIT what was carried over. -EBADF: nowhere */
-	int conflicts; /* a line for each. -EBADF: nowhere */
+	int out; /* the list, of DIFF; of COMMIT what was carried over, in JSON also what was not. -EBADF: nowhere */
+	int conflicts;			/* a line for each. -EBADF: nowhere */
 	const struct lxe_sandbox *held; /* one that has ended, if the caller has its lock already */
 };
 

@@ -99,6 +99,39 @@ LXE_API int lxe_destroy(lxe_sandbox *sandbox, int timeout_ms, lxe_error *error);
  */
 LXE_API void lxe_sandbox_close(lxe_sandbox *sandbox);
 
+/*
+ * What was written in its copy-on-write binds ("bind", "workdir" with ":cow"), while it runs or after its
+ * end: listed, carried over to where it came from, or dropped (only of one that is stopped). `paths`, a list
+ * that ends with NULL, says which, as on the command line; NULL: all. `each` is called in this thread for each
+ * change, when all is done: with A, D, M, T or m, the path on the host, and the object that lxc-exec diff
+ * --format json has for it; both last until it returns. What it returns but 0 ends the list and is returned;
+ * it may be NULL. Commit carries over all or nothing: -ESTALE when the source has changed as well, and then `each`
+ * hears of those changes alone, of which the object says how ("conflict").
+ *
+ * These and the four below are done by a process that is nobody's child here and goes on when the limit
+ * has passed.
+ */
+typedef int lxe_change_fn(void *arg, char change, const char *path, const char *json);
+LXE_API int lxe_diff(lxe_sandbox *sandbox, const char *const *paths, lxe_change_fn *each, void *arg,
+	int timeout_ms, lxe_error *error);
+LXE_API int lxe_commit(lxe_sandbox *sandbox, const char *const *paths, lxe_change_fn *each,
+	void *arg, int timeout_ms, lxe_error *error);
+LXE_API int lxe_discard(lxe_sandbox *sandbox, int timeout_ms, lxe_error *error);
+
+/*
+ * The files of one that is stopped: remembered by a name, gone back to, and shared with a new sandbox, which is
+ * stopped as well and found by lxe_attach(). A snapshot of NULL is the files as they are. Nothing is copied.
+ * -EEXIST, -ENOENT: of the snapshot, or of the new name; -EBUSY: it runs, or has changes that are pending.
+ */
+LXE_API int lxe_snapshot(
+	lxe_sandbox *sandbox, const char *snapshot, int timeout_ms, lxe_error *error);
+LXE_API int lxe_snapshot_remove(
+	lxe_sandbox *sandbox, const char *snapshot, int timeout_ms, lxe_error *error);
+LXE_API int lxe_restore(
+	lxe_sandbox *sandbox, const char *snapshot, int timeout_ms, lxe_error *error);
+LXE_API int lxe_fork(lxe_sandbox *sandbox, const char *snapshot, const char *name, int timeout_ms,
+	lxe_error *error);
+
 /* Processes: one more command in a sandbox that runs; fails as lxe_start() does. */
 LXE_API int lxe_exec(lxe_sandbox *sandbox, const lxe_options *options, int timeout_ms,
 	lxe_process **ret, lxe_error *error);

@@ -6,7 +6,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#define STACK_SIZE (512 * 1024) /* of which only what is used is ever there */
+#define STACK_SIZE \
+	(8 * 1024 * 1024) /* as for any program; of which only what is used is ever there */
 
 int sys_call_apart(int (*what)(void *arg), void *arg)
 {

@@ -427,6 +427,106 @@ static void terminal_again(void)
 	lxe_sandbox_close(sandbox);
 }
 
+static int hear(void *arg, char change, const char *path, const char *json)
+{
+	char *heard = arg;
+
+	CHECK(strchr("ADMTm", change) && path[0] == '/' && json[0] == '{');
+	heard[strlen(heard)] = change;
+	return 0;
+}
+
+static int stop(void *arg, char change, const char *path, const char *json)
+{
+	(void)change, (void)path, (void)json;
+	return ++*(int *)arg == 2 ? 7 : 0;
+}
+
+static lxe_sandbox *with_changes(const char *top)
+{
+	lxe_options *options = options_for("mkdir new; echo >new/one; echo >new/two");
+	lxe_sandbox *sandbox;
+	char bind[4200];
+
+	snprintf(bind, sizeof(bind), "%s:cow", top);
+	CHECK(lxe_options_set(options, "keep", NULL, error) == 0);
+	CHECK(lxe_options_set(options, "workdir", bind, error) == 0);
+	CHECK(lxe_run(options, LIMIT_MS, &sandbox, error) == 0);
+	CHECK(lives_of(sandbox) == 0);
+	lxe_options_free(options);
+	return sandbox;
+}
+
+static void changes(void)
+{
+	char top[] = "/tmp/lxe-library-XXXXXX", path[100], heard[10] = "";
+	const char *const one[] = { "new/one", NULL };
+	lxe_sandbox *sandbox;
+	int n = 0, before;
+
+	CHECK(mkdtemp(top));
+	sandbox = with_changes(top);
+	before = count_fds();
+	CHECK(lxe_diff(sandbox, NULL, hear, heard, LIMIT_MS, error) == 0);
+	CHECK(strcmp(heard, "AAA") == 0);
+	CHECK(lxe_diff(sandbox, NULL, NULL, NULL, LIMIT_MS, error) == 0);
+	CHECK(lxe_diff(sandbox, NULL, stop, &n, LIMIT_MS, error) == 7 && n == 2);
+	CHECK(lxe_commit(sandbox, one, NULL, NULL, LIMIT_MS, error) == 0);
+	snprintf(path, sizeof(path), "%s/new/one", top);
+	CHECK(unlink(path) == 0);
+	CHECK(lxe_diff(sandbox, NULL, NULL, NULL, 0, error) == -ETIMEDOUT);
+	CHECK(count_fds() == before);
+	CHECK(lxe_destroy(sandbox, LIMIT_MS, error) == 0);
+	lxe_sandbox_close(sandbox);
+	snprintf(path, sizeof(path), "%s/new", top);
+	CHECK(rmdir(path) == 0 && rmdir(top) == 0);
+}
+
+static void *commit_and_fork(void *arg)
+{
+	char top[] = "/tmp/lxe-library-XXXXXX", name[64];
+	lxe_sandbox *sandbox, *fork;
+
+	(void)arg;
+	error = lxe_error_new();
+	CHECK(mkdtemp(top));
+	for (int i = 0; i < 3; i++) {
+		char heard[10] = "";
+
+		sandbox = with_changes(top);
+		snprintf(name, sizeof(name), "fork-of-%s", lxe_id(sandbox));
+		CHECK(lxe_diff(sandbox, NULL, hear, heard, LIMIT_MS, error) == 0);
+		CHECK(strcmp(heard, "AAA") == 0);
+		CHECK(lxe_discard(sandbox, LIMIT_MS, error) == 0);
+		CHECK(lxe_fork(sandbox, NULL, name, LIMIT_MS, error) == 0);
+		CHECK(lxe_attach(name, LIMIT_MS, &fork, error) == 0);
+		CHECK(lxe_destroy(fork, LIMIT_MS, error) == 0);
+		CHECK(lxe_destroy(sandbox, LIMIT_MS, error) == 0);
+		lxe_sandbox_close(fork);
+		lxe_sandbox_close(sandbox);
+	}
+	CHECK(rmdir(top) == 0);
+	lxe_error_free(error);
+	return NULL;
+}
+
+/* By many threads, and the program hears of no child. */
+static void changes_quietly(void)
+{
+	struct self before, after;
+	pthread_t all[4];
+
+	signal(SIGCHLD, count);
+	look(&before);
+	for (int i = 0; i < 4; i++)
+		CHECK(pthread_create(&all[i], NULL, commit_and_fork, NULL) == 0);
+	for (int i = 0; i < 4; i++)
+		CHECK(pthread_join(all[i], NULL) == 0);
+	look(&after);
+	CHECK(memcmp(&before.mask, &after.mask, sizeof(before.mask)) == 0);
+	CHECK(children == 0 && waitpid(-1, NULL, 0) == -1 && errno == ECHILD);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -444,6 +544,8 @@ static const struct {
 	{ "start_what_runs", start_what_runs },
 	{ "whose_life", whose_life },
 	{ "terminal_again", terminal_again },
+	{ "changes", changes },
+	{ "changes_quietly", changes_quietly },
 };
 
 int main(int argc, char **argv)

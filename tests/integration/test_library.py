@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -14,6 +15,7 @@ import lxe
 
 LIBRARY = lxe.BIN.parent / "liblxc-exec.so.0"
 MODULE = "lxc_exec.py"
+COARSE = 5  # CLOCK_REALTIME_COARSE
 INCLUDE = lxe.TOP / "src" / "include"
 EXAMPLES = lxe.TOP / "docs" / "examples"
 HERE = lxe.TOP / "tests" / "integration"
@@ -49,6 +51,7 @@ def program(session_world):
 @pytest.mark.parametrize("name", [
     "life", "no_leak", "threads", "quiet", "own_children", "forks", "close_beside_a_fork",
     "crossing", "poll_for_the_end", "start_again", "start_what_runs", "whose_life", "terminal_again",
+    "changes", "changes_quietly",
 ])
 def test_from_c(world, program, name):
     done = world.run(name, binary=program, timeout=4 * lxe.DEADLINE)
@@ -302,8 +305,9 @@ with lxc_exec.attach("box") as sandbox:
 
 
 def test_what_was_kept_outlives_whatever_happens_to_its_next_life(world):
-    source = shared(world) / "source"
-    source.mkdir()
+    source = shared(world) / "its" / "source"
+    source.mkdir(parents=True)
+    world.give(source.parent)
     world.give(source)
     said = python(world, f"""
 def await_lives(n):
@@ -341,6 +345,123 @@ sandbox.wait(30)
 sandbox.start(30)""").kill()
     lxe.poll_until(lambda: json.loads(world.run("inspect", "box").stdout)["state"] == "stopped")
     lxe.ok(world.run("destroy", "box"))
+    world.assert_clean(timeout=2)
+
+
+@pytest.fixture
+def project(world):
+    path = shared(world) / "project"
+    path.mkdir()
+    for name in ("kept", "gone", "edited"):
+        (path / name).write_text(f"{name}\n")
+    # What is made from now on has another time, by the clock that file systems stamp with.
+    now = time.time_ns()
+    lxe.poll_until(lambda: time.clock_gettime_ns(COARSE) > now)
+    for one in (path, *path.iterdir()):
+        world.give(one)
+    return path
+
+
+EDIT = "cd {0} && echo more >>edited && rm gone && mkdir new && echo x >new/file && printf y >$(printf 'no\\377text')"
+
+
+def test_changes_are_listed_committed_and_dropped(world, project):
+    python(world, f"""
+import errno
+top = {str(project)!r}
+edit = {EDIT.format(project)!r}
+with lxc_exec.run(["sh", "-c", edit + "; exec sleep 1000"], name="box", keep=True, workdir=top + ":cow") as sandbox:
+    with sandbox.exec(["sh", "-c", "until test -e no*text; do sleep 0.01; done"]) as p:
+        p.wait(30)
+    want = [("M", "edited"), ("D", "gone"), ("A", "new"), ("A", "new/file"), ("A", os.fsdecode(b"no\\xfftext"))]
+    found = [(c.kind, c.path.removeprefix(top + "/")) for c in sandbox.diff(timeout=30)]
+    assert found == want, found
+    assert sandbox.diff(top + "/new", timeout=30)[1].record["after"]["size"] == 2
+    assert sorted(os.listdir(top)) == ["edited", "gone", "kept"]
+    # One path of one that runs.
+    assert [c.kind for c in sandbox.commit("new/file", timeout=30)] == ["A", "A"]
+    assert sorted(os.listdir(top)) == ["edited", "gone", "kept", "new"]
+    try:
+        sandbox.discard(30)
+        raise AssertionError
+    except lxc_exec.Error as e:
+        assert e.errno == errno.EBUSY and e.hint, e
+    sandbox.process.kill()
+    sandbox.wait(30)
+    # The source has changed as well: nothing is done, and it is said what it is.
+    with open(top + "/edited", "a") as file:
+        file.write("elsewhere\\n")
+    try:
+        sandbox.commit(timeout=30)
+        raise AssertionError
+    except lxc_exec.Error as e:
+        assert e.errno == errno.ESTALE, e
+        assert [(c.kind, c.path, c.record["conflict"]) for c in e.conflicts] == [("M", top + "/edited", "changed")]
+    assert os.path.exists(top + "/gone")
+    assert [c.kind for c in sandbox.commit("gone", timeout=30)] == ["D"]
+    assert not os.path.exists(top + "/gone")
+    try:
+        sandbox.diff("/nowhere", timeout=30)
+        raise AssertionError
+    except lxc_exec.Error as e:
+        assert e.errno == errno.ENOENT, e
+    sandbox.discard(30)
+    assert sandbox.diff(timeout=30) == []
+    sandbox.destroy(30)
+""")
+    assert (project / "edited").read_text() == "edited\nelsewhere\n"
+    assert sorted(p.name for p in project.iterdir()) == ["edited", "kept", "new"]
+    world.assert_clean(timeout=2)
+
+
+def test_where_there_is_nothing_to_commit(world):
+    python(world, """
+import errno
+with lxc_exec.run(["sleep", "1000"]) as sandbox:
+    assert sandbox.diff(timeout=30) == []
+    for call in (sandbox.commit, sandbox.discard, lambda **k: sandbox.diff("x", **k)):
+        try:
+            call(timeout=30)
+            raise AssertionError
+        except lxc_exec.Error as e:
+            assert e.errno == errno.ENOENT and e.hint, e
+""")
+    world.assert_clean(timeout=2)
+
+
+def test_snapshots_and_forks(world):
+    python(world, """
+import errno
+def refused(code, call, *words):
+    try:
+        call(*words, timeout=30)
+        raise AssertionError
+    except lxc_exec.Error as e:
+        assert e.errno == code, e
+def lives(sandbox):
+    sandbox.start(30)
+    return sandbox.wait(30).exit_code
+with lxc_exec.run(["sh", "-c", "echo >>/srv/lives; exit $(wc -l </srv/lives)"], name="box", keep=True) as sandbox:
+    assert sandbox.wait(30).exit_code == 1
+    sandbox.snapshot("one", timeout=30)
+    refused(errno.EEXIST, sandbox.snapshot, "one")
+    assert lives(sandbox) == 2
+    sandbox.fork("twin", timeout=30)
+    sandbox.fork("old", snapshot="one", timeout=30)
+    refused(errno.EEXIST, sandbox.fork, "twin")
+    refused(errno.ENOENT, sandbox.restore, "nowhere")
+    for name, n in (("twin", 3), ("old", 2)):
+        with lxc_exec.attach(name) as other:
+            assert other.state == "stopped" and lives(other) == n
+            other.destroy(30)
+    sandbox.restore("one", timeout=30)
+    sandbox.snapshot_remove("one", timeout=30)
+    refused(errno.ENOENT, sandbox.snapshot_remove, "one")
+    assert lives(sandbox) == 2
+    sandbox.destroy(30)
+with lxc_exec.run(["sleep", "1000"]) as sandbox:
+    refused(errno.EBUSY, sandbox.snapshot, "one")
+""")
     world.assert_clean(timeout=2)
 
 
@@ -459,7 +580,10 @@ with lxc_exec.run(["sleep", "1000"]) as sandbox:
 
 def test_every_call_keeps_its_limit_when_the_keeper_stands_still(world):
     said = python(world, """
-sandbox = lxc_exec.run(["sleep", "1000"], pty=(24, 80))
+import tempfile
+top = tempfile.mkdtemp()
+sandbox = lxc_exec.run(["sleep", "1000"], pty=(24, 80), bind=f"{top}:/mnt:cow")
+os.rmdir(top)
 process = sandbox.exec(["sleep", "1000"])
 stat = open(f"/proc/{sandbox.process.pid}/stat").read()
 keeper = int(stat.rsplit(")")[-1].split()[1])
@@ -473,6 +597,7 @@ with lxc_exec.attach(sandbox.id) as again:
         lambda: process.drain(0.3),
         lambda: sandbox.process.read(timeout=0.3),
         lambda: again.wait(0.3),
+        lambda: sandbox.diff(timeout=0.3),
         lambda: sandbox.destroy(0.3),
         lambda: again.destroy(0.3),
     ]
