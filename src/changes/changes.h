@@ -38,7 +38,7 @@ struct lxe_cow_layer {
 	 * (sys_mount_clone(dir, "", false)): what is mounted in it is not part of what the sandbox saw.
 	 */
 	int lower;
-	int upper; /* the overlay's upper directory */
+	int upper; /* the overlay's upper directory, which began with the lower one's mode, owner and attributes */
 	/*
 	 * A file of the caller's, open for reading and writing, that lives as long as the upper layer and longer
 	 * than a process that is killed: what commits have made, and what they have to tidy up. -EBADF when there
@@ -46,21 +46,14 @@ struct lxe_cow_layer {
 	 */
 	int record;
 	struct lxe_cow_ids ids;
-	struct timespec since; /* lxe_changes_begin() */
-	bool userxattr;	       /* user.overlay.* instead of trusted.overlay.* */
+	/* Of the lower one, what has changed from then on is a conflict: as the kernel stamps files, CLOCK_REALTIME_COARSE. */
+	struct timespec since;
+	bool userxattr; /* user.overlay.* instead of trusted.overlay.* */
 	/* The directory that a commit makes in the source: lxe_changes_stage_name(). Empty: any name that is free. */
 	char stage[LXE_STAGE_NAME_MAX];
 	const char *
 		where; /* the lower directory's path, for messages and paths shown; "" for relative ones */
 };
-
-/*
- * Before the overlay is mounted first: give the empty upper directory the lower's mode, owner and attributes, and take
- * the time from which on a change of the lower one is a conflict. File systems stamp by CLOCK_REALTIME_COARSE, a
- * tick of a few ms late, so what somebody made right before looks like a change. Take that clock once more right before
- * the command is released to have less of it.
- */
-int lxe_changes_begin(struct lxe_cow_layer *layer, struct lxe_err *err);
 
 enum lxe_change_kind {
 	LXE_CHANGE_ADDED,

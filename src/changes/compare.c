@@ -163,7 +163,7 @@ int lxe_compare_dirs(
 	change->what = compare_sides(&change->before, &change->after);
 	if (r == 0)
 		change->what |= LXE_CHANGED_XATTR;
-	/* An owner that nobody inside has is shown there as nobody: lxe_changes_begin(). */
+	/* An owner that nobody inside has is shown there as nobody (rootfs/cow.c). */
 	if (lxe_ids_up(&layer->ids, change->before.uid) == (uint32_t)-1 ||
 		lxe_ids_up(&layer->ids, change->before.gid) == (uint32_t)-1)
 		change->what &= ~(unsigned int)LXE_CHANGED_OWNER;

@@ -90,6 +90,13 @@ static int swap(const struct ends *e, const struct lxe_change *change, struct lx
 	return swap_apart(e, change);
 }
 
+/* Into the source, or out of it. */
+static int move(const struct ends *e, bool in)
+{
+	return in ? rename_new(e->stage, e->staged, e->at, e->name)
+		  : rename_new(e->at, e->name, e->stage, e->staged);
+}
+
 static int undo_move(struct lxe_commit *k, size_t i)
 {
 	const struct lxe_op *op = &k->ops[i];
@@ -98,10 +105,8 @@ static int undo_move(struct lxe_commit *k, size_t i)
 
 	if (r < 0)
 		return r;
-	if (op->kind == LXE_OP_PUT)
-		r = rename_new(e.at, e.name, e.stage, e.staged);
-	else if (op->kind == LXE_OP_TAKE)
-		r = rename_new(e.stage, e.staged, e.at, e.name);
+	if (op->kind != LXE_OP_SWAP)
+		r = move(&e, op->kind == LXE_OP_TAKE);
 	else if (op->apart)
 		r = unswap_apart(&e, &k->c->v[i]);
 	else if (renameat2(e.stage, e.staged, e.at, e.name, RENAME_EXCHANGE) < 0)
@@ -119,10 +124,8 @@ static int do_move(struct lxe_commit *k, size_t i)
 
 	if (r < 0)
 		return r;
-	if (op->kind == LXE_OP_PUT)
-		r = rename_new(e.stage, e.staged, e.at, e.name);
-	else if (op->kind == LXE_OP_TAKE)
-		r = rename_new(e.at, e.name, e.stage, e.staged);
+	if (op->kind != LXE_OP_SWAP)
+		r = move(&e, op->kind == LXE_OP_PUT);
 	else
 		r = swap(&e, change, op);
 	op->done = r == 0;

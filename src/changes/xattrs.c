@@ -8,8 +8,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "changes/layer.h"
-
-#define ACL "system.posix_acl_"
+#include "sys/xattr.h"
 
 /* linux/posix_acl_xattr.h: a version, then entries of little-endian numbers. */
 struct acl_entry {
@@ -18,13 +17,6 @@ struct acl_entry {
 };
 #define ACL_USER 0x02
 #define ACL_GROUP 0x08
-
-static bool is_ours(const char *name)
-{
-	if (lxe_starts_with(name, "user."))
-		return !lxe_starts_with(name, "user.overlay.");
-	return lxe_starts_with(name, ACL);
-}
 
 static int map_acl(struct lxe_xattr *x, const struct lxe_cow_ids *ids)
 {
@@ -73,7 +65,7 @@ static int add(struct lxe_xattrs *all, int fd, const char *name, const struct lx
 	if (!x->name)
 		return -ENOMEM;
 	r = read_value(fd, x);
-	if (r == 0 && ids && lxe_starts_with(name, ACL))
+	if (r == 0 && ids && lxe_starts_with(name, SYS_XATTR_ACL))
 		r = map_acl(x, ids);
 	return r;
 }
@@ -91,7 +83,7 @@ int lxe_xattrs_read(struct lxe_xattrs *ret, int fd, const struct lxe_cow_ids *id
 	int r = n < 0 && errno != ENOTSUP && errno != ENOSYS ? -errno : 0;
 
 	for (ssize_t at = 0; r == 0 && at < n; at += (ssize_t)strlen(names + at) + 1)
-		if (is_ours(names + at))
+		if (sys_xattr_is_owners(names + at))
 			r = add(&all, fd, names + at, ids);
 	if (r < 0) {
 		lxe_xattrs_release(&all);

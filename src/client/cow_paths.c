@@ -7,31 +7,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "sys/mountinfo.h"
-
-/* Of "/a/./b//../c" make "/a/c", in place, without a look at any file. It begins with '/'. */
-static void normalize(char *path)
-{
-	char *to = path;
-
-	for (const char *from = path; *from;) {
-		size_t len;
-
-		from += strspn(from, "/");
-		len = strcspn(from, "/");
-		if (len == 2 && memcmp(from, "..", 2) == 0) {
-			while (to > path && *--to != '/')
-				;
-		} else if (len && !(len == 1 && *from == '.')) {
-			*to++ = '/';
-			memmove(to, from, len);
-			to += len;
-		}
-		from += len;
-	}
-	*to = '\0';
-}
 
 static char *absolute(const char *base, const char *text)
 {
@@ -39,7 +17,7 @@ static char *absolute(const char *base, const char *text)
 
 	if (asprintf(&path, "%s/%s", text[0] == '/' ? "" : base, text) < 0)
 		return NULL;
-	normalize(path);
+	lxe_path_normalize(path);
 	return path;
 }
 

@@ -1,5 +1,4 @@
 /* How what runs is ended where no cgroup can: by its namespaces. See keeper.h. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -143,6 +142,7 @@ void lxe_process_know_tree(struct lxe_process *p)
 
 /* Those that were killed: who has SIGKILL forks no more, so a look that finds nobody else is the last. */
 struct killed {
+	ino_t tree;
 	pid_t pid[TREE_MAX];
 	size_t n;
 	int signal;
@@ -157,14 +157,15 @@ static bool is_known(const struct killed *k, pid_t pid)
 }
 
 /* 1: killed. The number may pass to a stranger before the look, but not once its pidfd is open. */
-static int kill_if_of(struct killed *k, pid_t pid, ino_t tree)
+static int kill_if_of(void *arg, pid_t pid)
 {
+	struct killed *k = arg;
 	LXE_AUTOCLOSE int fd = -EBADF;
 
-	if (uts_of(pid) != tree || is_known(k, pid))
+	if (uts_of(pid) != k->tree || is_known(k, pid))
 		return 0;
 	fd = sys_pidfd_open(pid);
-	if (fd < 0 || uts_of(pid) != tree)
+	if (fd < 0 || uts_of(pid) != k->tree)
 		return 0;
 	if (k->n == TREE_MAX)
 		return -E2BIG;
@@ -172,28 +173,9 @@ static int kill_if_of(struct killed *k, pid_t pid, ino_t tree)
 	return sys_pidfd_kill(fd, k->signal) == 0;
 }
 
-/* How many of the tree were killed in one look at all processes. */
-static int kill_look(struct killed *k, ino_t tree)
-{
-	DIR *dir = opendir("/proc");
-	const struct dirent *e;
-	int found = 0, r = 0, pid;
-
-	if (!dir)
-		return -errno;
-	while (r >= 0 && (e = readdir(dir))) {
-		if (lxe_parse_int(e->d_name, 1, INT_MAX, &pid) < 0)
-			continue;
-		r = kill_if_of(k, pid, tree);
-		found += r > 0;
-	}
-	closedir(dir);
-	return r < 0 ? r : found;
-}
-
 void lxe_process_kill_tree(struct lxe_process *p)
 {
-	struct killed killed = { .signal = SIGKILL };
+	struct killed killed = { .tree = p->tree, .signal = SIGKILL };
 	int r = 1;
 
 	if (p->pid > 0 && !p->reaped)
@@ -206,7 +188,7 @@ void lxe_process_kill_tree(struct lxe_process *p)
 	if (!p->tree)
 		return;
 	for (int i = 0; i < TREE_LOOKS && r > 0; i++)
-		r = kill_look(&killed, p->tree);
+		r = sys_each_process(kill_if_of, &killed);
 	/* It forks faster than we look: better without the sandbox than with that in it. */
 	if (r != 0)
 		lxe_keeper_kill_container(p->keeper);
@@ -214,9 +196,9 @@ void lxe_process_kill_tree(struct lxe_process *p)
 
 void lxe_process_signal_tree(const struct lxe_process *p, int signal)
 {
-	struct killed told = { .signal = signal };
+	struct killed told = { .tree = p->tree, .signal = signal };
 
-	if (!p->tree || kill_look(&told, p->tree) < 0)
+	if (!p->tree || sys_each_process(kill_if_of, &told) < 0)
 		kill(p->pid, signal);
 }
 

@@ -116,48 +116,37 @@ static bool is_fork_of(int pid, const char *id)
 	       memcmp(line, name, sizeof(name)) == 0 && strcmp(line + sizeof(name), id) == 0;
 }
 
+struct forks {
+	const char *id;
+	int timeout_ms;
+};
+
 /* 1: it was one and has ended; 0: it was none. */
-static int end_fork(int pid, const char *id, int timeout_ms)
+static int end_fork(void *arg, pid_t pid)
 {
+	const struct forks *forks = arg;
 	LXE_AUTOCLOSE int fd = -EBADF;
 	int r;
 
-	if (!is_fork_of(pid, id))
+	if (pid == getpid() || !is_fork_of(pid, forks->id))
 		return 0;
 	fd = sys_pidfd_open(pid);
 	/* The number may have passed to a stranger before, but not once the descriptor is open. */
-	if (fd < 0 || !is_fork_of(pid, id))
+	if (fd < 0 || !is_fork_of(pid, forks->id))
 		return 0;
 	r = sys_pidfd_kill(fd, SIGKILL);
 	if (r == 0)
-		r = sys_pidfd_wait(fd, timeout_ms);
+		r = sys_pidfd_wait(fd, forks->timeout_ms);
 	return r < 0 && r != -ESRCH ? r : 1;
-}
-
-static int end_forks(const char *id, int timeout_ms)
-{
-	DIR *dir = opendir("/proc");
-	const struct dirent *e;
-	int found = 0, r = 0, pid;
-
-	if (!dir)
-		return -errno;
-	while (r >= 0 && (e = readdir(dir))) {
-		if (lxe_parse_int(e->d_name, 1, INT_MAX, &pid) < 0 || pid == getpid())
-			continue;
-		r = end_fork(pid, id, timeout_ms);
-		found += r > 0;
-	}
-	closedir(dir);
-	return r < 0 ? r : found;
 }
 
 int lxe_members_end_forks(const char *id, int timeout_ms)
 {
+	struct forks forks = { id, timeout_ms };
 	int r = 1;
 
 	/* They fork, too, but not without end. */
 	for (int i = 0; i < LOOKS && r > 0; i++)
-		r = end_forks(id, timeout_ms);
+		r = sys_each_process(end_fork, &forks);
 	return r > 0 ? -ETIMEDOUT : r;
 }

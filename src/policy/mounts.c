@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "base/path.h"
 #include "base/str.h"
 
 #define PARTS_MAX 6
@@ -115,28 +116,6 @@ static bool has_dotdot(const char *path)
 	return false;
 }
 
-/* Of "//a/./b/" make "/a/b", in place. It begins with '/'. */
-static void normalize(char *path)
-{
-	char *to = path;
-
-	for (const char *from = path; *from;) {
-		size_t len;
-
-		from += strspn(from, "/");
-		len = strcspn(from, "/");
-		if (len && !(len == 1 && *from == '.')) {
-			*to++ = '/';
-			memmove(to, from, len);
-			to += len;
-		}
-		from += len;
-	}
-	if (to == path)
-		*to++ = '/';
-	*to = '\0';
-}
-
 bool lxe_mount_dst_is_valid(const char *dst)
 {
 	char copy[PATH_MAX];
@@ -144,7 +123,7 @@ bool lxe_mount_dst_is_valid(const char *dst)
 	if (dst[0] != '/' || !dst[1] || has_dotdot(dst) ||
 		lxe_format(copy, sizeof(copy), "%s", dst) < 0)
 		return false;
-	normalize(copy);
+	lxe_path_normalize(copy);
 	return strcmp(copy, dst) == 0;
 }
 
@@ -183,7 +162,7 @@ static int set_source(struct lxe_mount *m, const char *text, struct lxe_err *err
 		free(m->src);
 		m->src = real;
 	}
-	normalize(m->src);
+	lxe_path_normalize(m->src);
 	return strlen(m->src) < PATH_MAX ? 0 : refuse(err, m->src, "is too long");
 }
 
@@ -207,7 +186,7 @@ static int set_destination(struct lxe_mount *m, const char *text, struct lxe_err
 	}
 	if (lxe_str_set(&m->dst, text) < 0)
 		return lxe_fail(err, -ENOMEM, "remember '%s'", text);
-	normalize(m->dst);
+	lxe_path_normalize(m->dst);
 	return 0;
 }
 

@@ -14,10 +14,10 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
-#include "base/str.h"
 #include "store/sandbox.h"
 #include "sys/fd.h"
 #include "sys/mount.h"
+#include "sys/xattr.h"
 
 #define ABOUT "about"
 #define NEW_UPPER "n"
@@ -110,12 +110,6 @@ int lxe_cow_about_check(const struct lxe_cow_about *was, const struct lxe_cow_ab
 		shown, this, other);
 }
 
-static bool is_of_the_file(const char *name)
-{
-	return lxe_starts_with(name, "system.posix_acl_") ||
-	       (lxe_starts_with(name, "user.") && !lxe_starts_with(name, "user.overlay."));
-}
-
 /* As far as the layer's filesystem can have them. */
 static int copy_each(int from, int to, char *names, char *value)
 {
@@ -123,7 +117,8 @@ static int copy_each(int from, int to, char *names, char *value)
 
 	for (ssize_t at = 0; at < n; at += (ssize_t)strlen(names + at) + 1) {
 		const char *name = names + at;
-		ssize_t len = is_of_the_file(name) ? fgetxattr(from, name, value, XATTRS_MAX) : -1;
+		ssize_t len =
+			sys_xattr_is_owners(name) ? fgetxattr(from, name, value, XATTRS_MAX) : -1;
 
 		if (len >= 0 && fsetxattr(to, name, value, (size_t)len, 0) < 0 &&
 			errno != EOPNOTSUPP && errno != EPERM && errno != EINVAL)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/num.h"
+#include "sys/dir.h"
 #include "sys/fd.h"
 
 uint64_t sys_now_us(void)
@@ -106,6 +108,24 @@ int sys_began(pid_t pid, uint64_t *ret)
 	for (int i = 2; at && i <= 22; i++)
 		word = strsep(&at, " ");
 	return word && lxe_parse_u64(word, 0, UINT64_MAX, ret) == 0 ? 0 : -EBADMSG;
+}
+
+int sys_each_process(int (*look)(void *arg, pid_t pid), void *arg)
+{
+	SYS_AUTODIR DIR *dir = opendir("/proc");
+	const struct dirent *e;
+	int found = 0, r = 0;
+	pid_t pid;
+
+	if (!dir)
+		return -errno;
+	while (r >= 0 && (e = readdir(dir))) {
+		if (lxe_parse_int(e->d_name, 1, INT_MAX, &pid) < 0)
+			continue;
+		r = look(arg, pid);
+		found += r > 0;
+	}
+	return r < 0 ? r : found;
 }
 
 int sys_pidfd_wait(int pidfd, int timeout_ms)

@@ -34,6 +34,12 @@ int sys_pidfd_getfd(int pidfd, int fd); /* a copy of a descriptor of that proces
 int sys_began(pid_t pid, uint64_t *ret);
 int sys_pidfd_kill(int pidfd, int signal);
 
+/*
+ * Show every process of /proc to `look`: how many it has said more than 0 of, or the first negative errno, which ends it.
+ * Who is born meanwhile may be missed.
+ */
+int sys_each_process(int (*look)(void *arg, pid_t pid), void *arg);
+
 /* Wait until the process behind a pidfd has ended: 0, -ETIMEDOUT after timeout_ms. Does not reap. */
 int sys_pidfd_wait(int pidfd, int timeout_ms);
 

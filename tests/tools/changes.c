@@ -13,11 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/num.h"
-#include "changes/changes.h"
+#include "changes/layer.h"
 
 static int fail(const struct lxe_err *err)
 {
@@ -59,12 +60,45 @@ static int read_layer(struct lxe_cow_layer *layer, char **argv)
 	return 0;
 }
 
+/* Who is nobody inside: the last of the range stands in for an owner that nobody there has. */
+static uint32_t owner_above(const struct lxe_cow_ids *ids, uint32_t lower)
+{
+	uint32_t id = lxe_ids_up(ids, lower);
+
+	return id == (uint32_t)-1 && ids->count ? ids->from + ids->count - 1 : id;
+}
+
+static int copy_attributes(const struct lxe_cow_layer *layer, int lower, int upper)
+{
+	const struct lxe_cow_ids up = { layer->ids.to, layer->ids.from, layer->ids.count };
+	struct lxe_xattrs x = { 0 };
+	struct stat st;
+	int r;
+
+	if (fstat(lower, &st) < 0)
+		return -errno;
+	if (fchown(upper, owner_above(&layer->ids, st.st_uid),
+		    owner_above(&layer->ids, st.st_gid)) < 0 ||
+		fchmod(upper, st.st_mode & 07777) < 0)
+		return -errno;
+	r = lxe_xattrs_read(&x, lower, &up);
+	if (r == 0)
+		r = lxe_xattrs_write(upper, &x);
+	lxe_xattrs_release(&x);
+	if (r == 0 && futimens(upper, (struct timespec[]){ st.st_atim, st.st_mtim }) < 0)
+		r = -errno;
+	return r;
+}
+
+/* As the product does it before the overlay is mounted: rootfs/cow.c. */
 static int begin(struct lxe_cow_layer *layer)
 {
-	struct lxe_err err = { 0 };
+	int r = copy_attributes(layer, layer->lower, layer->upper);
 
-	if (lxe_changes_begin(layer, &err) < 0)
-		return fail(&err);
+	if (r < 0 || clock_gettime(CLOCK_REALTIME_COARSE, &layer->since) < 0) {
+		fprintf(stderr, "begin: %s\n", strerror(r < 0 ? -r : errno));
+		return 1;
+	}
 	printf("%lld.%ld\n", (long long)layer->since.tv_sec, layer->since.tv_nsec);
 	return 0;
 }

@@ -247,26 +247,3 @@ Test(changes_scan, selection_takes_what_is_below_and_the_new_directories_above)
 	lxe_changes_release(&c);
 	world_free(&w);
 }
-
-Test(changes_scan, begin_gives_the_upper_directory_the_lowers_attributes)
-{
-	struct world w = world_new();
-	struct stat st;
-
-	w.layer.ids = (struct lxe_cow_ids){ .from = 100000, .to = 0, .count = 65536 };
-	cr_assert_eq(fchmod(w.lower, 02750), 0);
-	cr_assert_eq(fchown(w.lower, 3, 4), 0);
-	set_xattr(w.lower, ".", "user.a", "1", 1);
-	cr_assert_eq(lxe_changes_begin(&w.layer, NULL), 0);
-	cr_assert_eq(fstat(w.upper, &st), 0);
-	cr_assert_eq(st.st_uid, 100003);
-	cr_assert_eq(st.st_gid, 100004);
-	cr_assert_eq(st.st_mode & 07777, 02750);
-	expect(&w, "");
-	/* An owner that nobody inside has. */
-	cr_assert_eq(fchown(w.lower, 200000, 4), 0);
-	cr_assert_eq(fchmod(w.lower, 0700), 0);
-	cr_assert_eq(lxe_changes_begin(&w.layer, NULL), 0);
-	expect(&w, "");
-	world_free(&w);
-}
