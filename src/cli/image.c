@@ -107,7 +107,7 @@ static int rm(struct lxe_cli *cli, const char *name)
 	int r = lxe_image_check_name(name, &cli->err);
 
 	if (r == 0)
-		r = lxe_image_refuse_used(cli, name);
+		r = lxe_cli_image_refuse_used(cli, name);
 	if (r == 0)
 		r = lxe_image_remove(cli->dirs.state, name, &cli->err);
 	if (r == -ENOENT)

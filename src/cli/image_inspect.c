@@ -11,27 +11,41 @@
 #include "cli/print.h"
 #include "client/registry.h"
 #include "rootfs/images.h"
+#include "rootfs/imageusers.h"
 #include "store/imageconfig.h"
 
-json_t *lxe_image_users(struct lxe_cli *cli, const char *image)
+static int add_users(struct lxe_cli *cli, const char *base, const char *image, json_t *users)
 {
-	struct lxe_info *list = NULL;
-	json_t *users = json_array();
-	size_t n = 0;
+	struct lxe_strv ids = { 0 };
+	int r = lxe_image_users(base, image, &ids);
 
-	if (lxe_registry_list(&cli->dirs, &list, &n, &cli->err) < 0) {
-		json_decref(users);
-		return NULL;
+	for (size_t i = 0; r == 0 && i < ids.n; i++) {
+		struct lxe_place where = { .base = base, .run = cli->dirs.run };
+		struct lxe_info info = { 0 };
+
+		memcpy(where.id, ids.v[i], sizeof(where.id));
+		/* What has gone meanwhile needs nothing. */
+		if (lxe_registry_read(&where, &info) == 0)
+			json_array_append_new(users, json_pack("{s:o, s:s, s:s}", "name",
+							     lxe_json_text(lxe_info_name(&info)),
+							     "id", where.id, "state", info.state));
+		lxe_info_release(&info);
 	}
-	for (size_t i = 0; i < n; i++) {
-		if (!list[i].spec.image || strcmp(list[i].spec.image, image) != 0)
-			continue;
-		json_array_append_new(users,
-			json_pack("{s:o, s:s, s:s}", "name", lxe_json_text(lxe_info_name(&list[i])),
-				"id", list[i].place.id, "state", list[i].state));
-	}
-	lxe_registry_free(list, n);
-	return users;
+	lxe_strv_release(&ids);
+	return r < 0 ? lxe_fail(&cli->err, r, "look who uses image '%s'", image) : 0;
+}
+
+json_t *lxe_cli_image_users(struct lxe_cli *cli, const char *image)
+{
+	json_t *users = json_array();
+	int r = add_users(cli, cli->dirs.state, image, users);
+
+	if (r == 0)
+		r = add_users(cli, cli->dirs.run, image, users);
+	if (r == 0)
+		return users;
+	json_decref(users);
+	return NULL;
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -59,7 +73,7 @@ static void list_users(const json_t *users, char *buf, size_t size)
 	}
 }
 
-int lxe_image_refuse_used(struct lxe_cli *cli, const char *image)
+int lxe_cli_image_refuse_used(struct lxe_cli *cli, const char *image)
 {
 	char names[300], record[PATH_MAX];
 	json_t *users;
@@ -69,7 +83,7 @@ int lxe_image_refuse_used(struct lxe_cli *cli, const char *image)
 	/* One that is half there has to go before it can be made again. */
 	if (r < 0 || access(record, F_OK) < 0)
 		return 0;
-	users = lxe_image_users(cli, image);
+	users = lxe_cli_image_users(cli, image);
 	if (!users)
 		return cli->err.code;
 	if (json_array_size(users)) {
@@ -126,7 +140,7 @@ static json_t *describe(struct lxe_cli *cli, const struct wanted *w)
 {
 	json_t *json = json_pack("{s:o, s:b, s:b}", "name", lxe_json_text(w->name), "complete",
 		w->info.complete, "in_use", w->info.in_use);
-	json_t *users = lxe_image_users(cli, w->name);
+	json_t *users = lxe_cli_image_users(cli, w->name);
 
 	if (!json || !users) {
 		json_decref(json);

@@ -334,7 +334,8 @@ int lxe_cli_image_recipe(struct lxe_cli *cli, int *signal)
 		r = lock < 0 ? lock : 0;
 	}
 	if (r == 0)
-		r = lxe_image_refuse_used(cli, m.name); /* and not only when all steps are done */
+		r = lxe_cli_image_refuse_used(
+			cli, m.name); /* and not only when all steps are done */
 	if (r == 0)
 		r = make(&m, signal);
 	if (r == 0 && cli->req.spec.verbose >= 0)

@@ -7,9 +7,9 @@
 #include "cli/cli.h"
 
 /* Those that run on it, and those that are kept and will again: [{name, id, state}], or NULL. */
-json_t *lxe_image_users(struct lxe_cli *cli, const char *image);
+json_t *lxe_cli_image_users(struct lxe_cli *cli, const char *image);
 
 /* -EBUSY, described with their names, when there are any. */
-int lxe_image_refuse_used(struct lxe_cli *cli, const char *image);
+int lxe_cli_image_refuse_used(struct lxe_cli *cli, const char *image);
 
 #endif

@@ -125,7 +125,7 @@ static int fill(void *arg, const struct lxe_image_work *work, struct lxe_err *er
 }
 
 int lxe_image_build(const struct lxe_dirs *dirs, const char *name, const struct lxe_strv *words,
-	bool replace, const struct lxe_waiter *waiter, struct lxe_err *err)
+	lxe_image_guard *replace, const struct lxe_waiter *waiter, struct lxe_err *err)
 {
 	struct build b = { .dirs = dirs, .name = name, .waiter = waiter };
 	const struct lxe_image_order order = {
@@ -133,6 +133,7 @@ int lxe_image_build(const struct lxe_dirs *dirs, const char *name, const struct 
 		.name = name,
 		.template = b.base,
 		.host_trees = strcmp(name, "host") == 0,
+		.guard = replace,
 		.existing = replace ? LXE_IMAGE_REPLACE : LXE_IMAGE_LEAVE,
 		.waiter = waiter,
 		.fill = fill,

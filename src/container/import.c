@@ -220,6 +220,7 @@ int lxe_image_import(const struct lxe_import *import, struct lxe_err *err)
 		.name = import->name,
 		.template = kind_name(import->kind),
 		.source = import->path,
+		.guard = import->replace,
 		.existing = import->replace ? LXE_IMAGE_REPLACE : LXE_IMAGE_REFUSE,
 		.waiter = import->waiter,
 		.fill = fill,

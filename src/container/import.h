@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "container/publish.h"
 #include "container/waiter.h"
 #include "store/dirs.h"
 
@@ -22,8 +23,8 @@ struct lxe_import {
 	const char *path; /* where that was found */
 	const char *
 		config; /* of a tar: what the image says of its commands, as an OCI image does; NULL: nothing */
-	const char *tag;    /* of an OCI layout; "": the only one, or latest */
-	bool replace;	    /* one of that name that is there; otherwise -EEXIST */
+	const char *tag;	  /* of an OCI layout; "": the only one, or latest */
+	lxe_image_guard *replace; /* one of that name that it lets go; NULL: -EEXIST */
 	uint32_t ids_start; /* of root's: it is unpacked under ids that are nobody's on the host */
 	uint32_t ids_count; /* 0: in the caller's own user namespace */
 	const struct lxe_waiter *waiter;

@@ -27,14 +27,21 @@ struct work {
 /* The lock is on the directory of all images: builds are rare, and a lock file would stay. */
 static int lock_images(struct work *b, struct lxe_err *err)
 {
+	/* A step on the way, which is shown and not kept. */
+	static const char waits[] = "waiting for another image to be made\r";
+	bool told = false;
 	int r;
 
 	b->images = lxe_imagedir_open(b->order->dirs->state, true, err);
 	if (b->images < 0)
 		return b->images;
 	while (flock(b->images, LOCK_EX | LOCK_NB) < 0) {
-		r = errno == EWOULDBLOCK ? lxe_waiter_pause(b->order->waiter, LOCK_PAUSE_MS)
-					 : -errno;
+		r = -errno;
+		if (r == -EWOULDBLOCK && !told)
+			lxe_waiter_say(b->order->waiter, waits, strlen(waits));
+		told = true;
+		if (r == -EWOULDBLOCK)
+			r = lxe_waiter_pause(b->order->waiter, LOCK_PAUSE_MS);
 		if (r < 0)
 			return lxe_fail(err, r, "lock the images");
 	}
@@ -77,8 +84,15 @@ static int lock_old(const struct work *b, int dir)
 	return 0;
 }
 
+static int ask_guard(const struct work *b, struct lxe_err *err)
+{
+	return b->order->guard ? b->order->guard(b->order->dirs->state, b->order->name, err) : 0;
+}
+
 static int describe_busy(struct lxe_err *err)
 {
+	if (err && err->code)
+		return -EBUSY;
 	lxe_fail_msg(err, -EBUSY, "it is in use");
 	lxe_hint(err, "end the sandboxes that run on it first");
 	return -EBUSY;
@@ -94,7 +108,9 @@ static int refuse_if_used(const struct work *b, struct lxe_err *err)
 		r = lock_old(b, dir);
 	if (r == -EBUSY)
 		return describe_busy(err);
-	return r < 0 ? lxe_fail(err, r, "look for '%s'", b->order->name) : 0;
+	if (r < 0)
+		return lxe_fail(err, r, "look for '%s'", b->order->name);
+	return ask_guard(b, err);
 }
 
 static void now_rfc3339(char *buf, size_t size)
@@ -141,7 +157,7 @@ static int complete(const struct work *b, int dir)
 }
 
 /* The lock ends with this function: what has no name any more is found by nobody. */
-static int exchange(const struct work *b, int work)
+static int exchange(const struct work *b, int work, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int old = open_named(b);
 	unsigned int flags = RENAME_EXCHANGE;
@@ -151,17 +167,20 @@ static int exchange(const struct work *b, int work)
 		flags = RENAME_NOREPLACE;
 	else if (old >= 0)
 		r = lock_old(b, old);
+	/* One that was made and has ended meanwhile has left its changes to these very files. */
+	if (old >= 0 && r == 0)
+		r = ask_guard(b, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	return renameat2(work, b->order->name, b->images, b->order->name, flags) < 0 ? -errno : 0;
 }
 
-static int publish(const struct work *b, int work)
+static int publish(const struct work *b, int work, struct lxe_err *err)
 {
-	int r = exchange(b, work);
+	int r = exchange(b, work, err);
 
 	/* It was removed between the open and the lock: then there is nothing to exchange. */
-	return r == -ENOENT ? exchange(b, work) : r;
+	return r == -ENOENT ? exchange(b, work, err) : r;
 }
 
 static int finish(const struct work *b, int work, int dir, struct lxe_err *err)
@@ -169,7 +188,7 @@ static int finish(const struct work *b, int work, int dir, struct lxe_err *err)
 	int r = complete(b, dir);
 
 	if (r == 0)
-		r = publish(b, work);
+		r = publish(b, work, err);
 	if (r == -EBUSY)
 		return describe_busy(err);
 	return r < 0 ? lxe_fail(err, r, "complete it") : 0;

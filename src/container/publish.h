@@ -25,6 +25,9 @@ struct lxe_image_work {
 /* With an image of that name that is complete. */
 enum lxe_image_existing { LXE_IMAGE_LEAVE, LXE_IMAGE_REFUSE, LXE_IMAGE_REPLACE };
 
+/* May it go? 0, or -EBUSY, described, while somebody needs it who has no lock on it. Of one that is half there: 0. */
+typedef int lxe_image_guard(const char *state, const char *name, struct lxe_err *err);
+
 struct lxe_image_order {
 	const struct lxe_dirs *dirs;
 	const char *name;     /* valid (lxe_image_check_name) */
@@ -32,6 +35,8 @@ struct lxe_image_order {
 	const char *source;   /* where that was found, or NULL */
 	bool host_trees;
 	enum lxe_image_existing existing;
+	/* Asked before anything is made, and again when nobody can begin on the old one any more; NULL: nobody does. */
+	lxe_image_guard *guard;
 	const struct lxe_waiter *waiter;
 	/*
 	 * Make NAME/rootfs in the work's directory, and beside it what is to be kept with it. Anything else there is

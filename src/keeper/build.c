@@ -43,7 +43,7 @@ int lxe_keeper_make_image(struct lxe_keeper *k, const char *name, struct lxe_err
 {
 	const struct lxe_waiter waiter = { .wait = wait_for_build, .arg = k };
 
-	return lxe_image_build(&k->main->request.dirs, name, NULL, false, &waiter, err);
+	return lxe_image_build(&k->main->request.dirs, name, NULL, NULL, &waiter, err);
 }
 
 static int split_words(struct lxe_strv *ret, const struct lxe_msg *msg)
@@ -115,10 +115,8 @@ static int import(const struct lxe_msg *request, const struct lxe_strv *words,
 		return lxe_fail(err, -EBADMSG, "read the request");
 	import.path = words->v[1];
 	import.tag = words->v[2];
-	import.replace = strcmp(words->v[3], "force") == 0;
-	r = import.replace ? lxe_image_refuse_kept(request->dirs.state, import.name, err) : 0;
-	if (r < 0)
-		return lxe_fail(err, r, "import image '%s'", import.name);
+	if (strcmp(words->v[3], "force") == 0)
+		import.replace = lxe_image_refuse_kept;
 	r = pick_ids(&map, err);
 	if (r == 0 && request->fds[LXE_FD_SPEC] >= 0)
 		r = sys_read_whole(request->fds[LXE_FD_SPEC], LXE_IMAGE_CONFIG_MAX, &config, &len);
@@ -128,6 +126,12 @@ static int import(const struct lxe_msg *request, const struct lxe_strv *words,
 	import.ids_start = map.host_start;
 	import.ids_count = map.count;
 	return lxe_image_import(&import, err);
+}
+
+static int refuse_host(const char *name, struct lxe_err *err)
+{
+	lxe_hint(err, "what it shows is this machine's own: build a debian or busybox image");
+	return lxe_fail_msg(err, -EINVAL, "image '%s' has no files of its own", name);
 }
 
 /* The image is locked as for a sandbox that runs on it. */
@@ -143,16 +147,17 @@ static int export(
 	struct lxe_image image;
 	int r;
 
+	if (strcmp(request->image, "host") == 0) {
+		r = refuse_host(request->image, err);
+		return lxe_fail(err, r, "export image '%s'", request->image);
+	}
 	r = lxe_image_open(&image, request->dirs.state, request->image, err);
 	if (r < 0)
 		return r;
 	rootfs = openat(image.lock, "rootfs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	export.rootfs = rootfs;
 	if (image.host_trees) {
-		lxe_hint(err,
-			"what it shows is this machine's own: build a debian or busybox image");
-		r = lxe_fail_msg(
-			err, -EINVAL, "image '%s' has no files of its own", request->image);
+		r = refuse_host(request->image, err);
 	} else if (rootfs < 0) {
 		r = lxe_fail(err, -errno, "open the files of image '%s'", request->image);
 	} else {
@@ -165,13 +170,8 @@ static int export(
 static int build(const struct lxe_msg *request, const struct lxe_strv *words,
 	const struct lxe_waiter *waiter, struct lxe_err *err)
 {
-	int r = lxe_image_check_name(request->image, err);
-
-	if (r == 0)
-		r = lxe_image_refuse_kept(request->dirs.state, request->image, err);
-	if (r < 0)
-		return lxe_fail(err, r, "build image '%s'", request->image);
-	return lxe_image_build(&request->dirs, request->image, words, true, waiter, err);
+	return lxe_image_build(
+		&request->dirs, request->image, words, lxe_image_refuse_kept, waiter, err);
 }
 
 static int do_job(struct lxe_keeper *k, struct lxe_err *err)

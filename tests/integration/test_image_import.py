@@ -650,8 +650,10 @@ def test_no_archive_on_a_terminal_and_none_of_the_host(place):
         pty.expect("standard output is a terminal")
     with place.world.pty("image", "import", "x", "-") as pty:
         pty.expect("standard input is a terminal")
+    says = "export image 'host': image 'host' has no files of its own\nhint: .* build a debian or busybox image"
+    refusal(place.world.run("image", "export", "host"), 125, says)
     ok(place.world.run("image", "build", "host"))
-    refusal(place.world.run("image", "export", "host"), 125, "no files of its own")
+    refusal(place.world.run("image", "export", "host"), 125, says)
 
 
 def test_inspect(place):
@@ -682,6 +684,24 @@ def test_an_import_that_is_ended_leaves_nothing(place, slow, name):
     lxe.poll_until(lambda: os.listdir(place.images) == [], what="the end of the import")
     slow.stdin.close()
     refusal(place.world.run("run", "--image", "it", "--", "true"), 125, "it")
+
+
+def test_a_sandbox_that_was_made_meanwhile_keeps_its_image(place):
+    """It has run and ended while the new one was unpacked: nobody holds a lock, and what it has written lies on the old one."""
+    ok(place.take(place.write("a.tar", archive(small()))))
+    before, data = os.stat(place.images / "it").st_ino, archive(small())
+    process = place.world.popen("image", "import", "--force", "it", "-", stdin=subprocess.PIPE)
+    process.stdin.write(data[:200000])
+    process.stdin.flush()
+    lxe.poll_until(lambda: any(place.images.glob(".build-it/it/rootfs/bin")), what="the unpacking")
+    ok(place.world.run("create", "--image", "it", "kept", "--", "sh", "-c", "echo >/made"))
+    ok(place.world.run("start", "kept"))
+    ok(place.world.run("wait", "kept"))
+    said = process.communicate(data[200000:], timeout=lxe.DEADLINE)[1].decode()
+    says = "lxc-exec: import image 'it': image 'it' is in use: what sandbox 'kept' has kept lies on it\nhint: lxc-exec destroy kept first\n"
+    assert (process.returncode, said) == (125, says)
+    assert os.stat(place.images / "it").st_ino == before and os.listdir(place.images) == ["it"]
+    ok(place.world.run("destroy", "kept"))
 
 
 def test_others_wait_for_an_import(place, slow):
