@@ -174,3 +174,22 @@ void lxe_escape(char *buf, size_t size, const char *text, size_t len)
 	if (size)
 		buf[used] = '\0';
 }
+
+void lxe_excerpt(char *buf, size_t size, const char *text, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t used = 0, n;
+
+	for (; len; len -= n, p += n) {
+		n = utf8_sequence(p, len);
+		n = n ? n : 1;
+		if (used + n + 1 > size)
+			break;
+		memcpy(buf + used, p, n);
+		if (!*p)
+			buf[used] = '?';
+		used += n;
+	}
+	if (size)
+		buf[used] = '\0';
+}

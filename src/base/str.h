@@ -30,6 +30,12 @@ int lxe_str_set(char **where, const char *text);
  */
 void lxe_escape(char *buf, size_t size, const char *text, size_t len);
 
+/*
+ * Copy `len` bytes for a message, as they are but for NUL, which ends a string: a `?`. Always terminated; cut at `size`, between
+ * two characters. Who prints or logs a message escapes it, once.
+ */
+void lxe_excerpt(char *buf, size_t size, const char *text, size_t len);
+
 /* Does it hold what would drive a terminal, or show text in another order than it has? */
 bool lxe_has_controls(const char *text, size_t len);
 

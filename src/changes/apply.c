@@ -205,7 +205,7 @@ static int refuse(const struct lxe_changes *c, size_t conflicts, struct lxe_err 
 
 		if (!change->conflict)
 			continue;
-		lxe_escape(shown, sizeof(shown), path, strlen(path));
+		lxe_excerpt(shown, sizeof(shown), path, strlen(path));
 		lxe_format(names + strlen(names), sizeof(names) - strlen(names), "%s'%s'",
 			named++ ? ", " : "", shown);
 	}

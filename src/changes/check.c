@@ -200,7 +200,7 @@ static int fail_at(struct lxe_err *err, int r, const struct lxe_change *change)
 {
 	char shown[400];
 
-	lxe_escape(shown, sizeof(shown), change->path, strlen(change->path));
+	lxe_excerpt(shown, sizeof(shown), change->path, strlen(change->path));
 	return lxe_fail(err, r, "look whether '%s' has changed in the source", shown);
 }
 

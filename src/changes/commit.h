@@ -55,7 +55,7 @@ void lxe_stage_keep(struct lxe_commit *k);
 /* Where a change is in the stage. */
 int lxe_stage_path(const struct lxe_commit *k, size_t index, char *buf, size_t size);
 
-/* "WHAT 'PATH': why", with the path escaped. */
+/* "WHAT 'PATH': why". */
 int lxe_commit_fail(struct lxe_err *err, int r, const char *what, const struct lxe_change *change);
 
 #endif

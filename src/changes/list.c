@@ -109,7 +109,7 @@ static int select_one(struct lxe_changes *c, const char *path, struct lxe_err *e
 	}
 	if (found || strcmp(path, ".") == 0)
 		return 0;
-	lxe_escape(shown, sizeof(shown), path, strlen(path));
+	lxe_excerpt(shown, sizeof(shown), path, strlen(path));
 	lxe_fail_msg(err, -ENOENT, "nothing has changed at '%s'", shown);
 	lxe_hint(err, "lxc-exec diff lists what has changed");
 	return -ENOENT;

@@ -246,7 +246,7 @@ int lxe_changes_patch(const struct lxe_changes *c, FILE *out, struct lxe_err *er
 		/* What runs in the sandbox may have taken it away since it was listed. */
 		if (r == 0 || r == -ENOENT || r == -ESTALE)
 			continue;
-		lxe_escape(shown, sizeof(shown), c->v[i].path, strlen(c->v[i].path));
+		lxe_excerpt(shown, sizeof(shown), c->v[i].path, strlen(c->v[i].path));
 		return lxe_fail(err, r, "show what is different in '%s'", shown);
 	}
 	return 0;

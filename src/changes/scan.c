@@ -37,7 +37,7 @@ static int fail_at(struct lxe_err *err, int r, const struct scan *s, const char 
 {
 	char shown[400];
 
-	lxe_escape(shown, sizeof(shown), path, strlen(path));
+	lxe_excerpt(shown, sizeof(shown), path, strlen(path));
 	return lxe_fail(err, r, "look at '%s' in what is written over %s", shown,
 		*s->c->layer.where ? s->c->layer.where : "the source");
 }

@@ -20,7 +20,7 @@ int lxe_commit_fail(struct lxe_err *err, int r, const char *what, const struct l
 {
 	char shown[400];
 
-	lxe_escape(shown, sizeof(shown), change->path, strlen(change->path));
+	lxe_excerpt(shown, sizeof(shown), change->path, strlen(change->path));
 	return lxe_fail(err, r, "%s '%s'", what, shown);
 }
 

@@ -179,7 +179,7 @@ static void last_line(int said, char *buf, size_t size)
 	if (n > 0 && text[n - 1] == '\n')
 		text[n - 1] = '\0';
 	at = strrchr(text, '\n');
-	lxe_escape(buf, size, at ? at + 1 : text, strlen(at ? at + 1 : text));
+	lxe_excerpt(buf, size, at ? at + 1 : text, strlen(at ? at + 1 : text));
 }
 
 int lxe_archive_end(struct lxe_archive *archive, struct lxe_err *err)

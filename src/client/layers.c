@@ -122,7 +122,7 @@ static int no_such(const char *name, const char *sandbox, struct lxe_err *err)
 {
 	char shown[300];
 
-	lxe_escape(shown, sizeof(shown), name, strlen(name));
+	lxe_excerpt(shown, sizeof(shown), name, strlen(name));
 	lxe_hint(err, "lxc-exec snapshot %s lists them", sandbox);
 	return lxe_fail_msg(err, -ENOENT, "sandbox '%s' has no snapshot '%s'", sandbox, shown);
 }

@@ -94,7 +94,7 @@ int lxe_registry_find(
 	r = find_by_digits(dirs, word, ret, err);
 	if (r != -ENOENT)
 		return r;
-	lxe_escape(shown, sizeof(shown), word, strlen(word));
+	lxe_excerpt(shown, sizeof(shown), word, strlen(word));
 	lxe_fail_msg(err, -ENOENT, "there is no sandbox '%s'", shown);
 	lxe_hint(err, "lxc-exec ps lists them");
 	return -ENOENT;

@@ -58,7 +58,7 @@ static void last_log_line(int fd, char *ret, size_t size)
 		dash = strstr(dash + 3, " - ") + 3;
 	else
 		dash = text + start;
-	lxe_escape(ret, size, dash, strlen(dash));
+	lxe_excerpt(ret, size, dash, strlen(dash));
 }
 
 static int fail_with_log(struct lxe_container *c, int r, struct lxe_err *err, const char *what,

@@ -167,7 +167,7 @@ int lxe_pipeline_run(const struct lxe_pipeline *p, char *line, size_t size, stru
 	lxe_close(notes[0]);
 	if (r < 0)
 		return lxe_fail(err, r, "run %s", name_of(&p->stages[0]));
-	lxe_escape(text, sizeof(text), run.line, run.used);
+	lxe_excerpt(text, sizeof(text), run.line, run.used);
 	if (line)
 		lxe_format(line, size, "%s", text);
 	for (size_t i = 0; i < p->n; i++)

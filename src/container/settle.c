@@ -28,7 +28,7 @@ static int note_foreign(struct settling *s, const char *name, uint32_t id)
 	if (!s->foreign) {
 		s->foreign = true;
 		s->id = id;
-		lxe_escape(s->name, sizeof(s->name), name, strlen(name));
+		lxe_excerpt(s->name, sizeof(s->name), name, strlen(name));
 	}
 	return -EINVAL;
 }
@@ -97,7 +97,7 @@ static bool only_entry(int dir, char *buf, size_t size)
 	int n = scandirat(dir, ".", &found, is_shown, alphasort);
 
 	for (int i = 0; i < n; i++) {
-		lxe_escape(buf, size, found[i]->d_name, strlen(found[i]->d_name));
+		lxe_excerpt(buf, size, found[i]->d_name, strlen(found[i]->d_name));
 		free(found[i]);
 	}
 	if (n >= 0)

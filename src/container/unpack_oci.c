@@ -56,7 +56,7 @@ static void hint_at_tags(const json_t *manifests, struct lxe_err *err)
 
 		if (!ref)
 			continue;
-		lxe_escape(shown, sizeof(shown), ref, strlen(ref));
+		lxe_excerpt(shown, sizeof(shown), ref, strlen(ref));
 		if (lxe_format(names + used, sizeof(names) - used, "%s%s", used ? ", " : "",
 			    shown) < 0) {
 			names[used] = '\0';

@@ -43,7 +43,7 @@ void lxe_tail_line(const struct lxe_tail *tail, char *buf, size_t size)
 	start = end;
 	while (start && tail->text[start - 1] != '\n' && tail->text[start - 1] != '\r')
 		start--;
-	lxe_escape(buf, size, tail->text + start, end - start);
+	lxe_excerpt(buf, size, tail->text + start, end - start);
 }
 
 /* The process, and our ends of its pipes. */

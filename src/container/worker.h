@@ -45,7 +45,7 @@ int lxe_worker_run(const struct lxe_worker *w, struct lxe_tail *said, struct lxe
 /* In the worker, after a change of credentials, which makes the kernel forget whom it dies with. */
 int lxe_worker_stay(int parent);
 
-/* The last line, fit for a terminal. */
+/* The last line, as it was printed. */
 void lxe_tail_line(const struct lxe_tail *tail, char *buf, size_t size);
 
 #endif

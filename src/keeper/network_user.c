@@ -108,7 +108,7 @@ static int fail_with(int errors, int r, struct lxe_err *err)
 	lxe_hint(err, "see whether /dev/net/tun is there for everybody, or use --network none");
 	if (sys_read_whole(errors, 65536, &text, &len) < 0 || len == 0)
 		return lxe_fail(err, r, "wait for '" PROGRAM "'");
-	lxe_escape(said, sizeof(said), text, strcspn(text, "\n"));
+	lxe_excerpt(said, sizeof(said), text, strcspn(text, "\n"));
 	return lxe_fail_msg(err, r, PROGRAM ": %s", said);
 }
 

@@ -141,7 +141,7 @@ static void say(const struct lxe_tool *tool, char *buf, size_t size)
 	len = strcspn(at, "\n");
 	if (len && at[len - 1] == '.')
 		len--;
-	lxe_escape(buf, size, at, len);
+	lxe_excerpt(buf, size, at, len);
 }
 
 int lxe_tool_fail(const struct lxe_tool *tool, struct lxe_err *err, const char *what)

@@ -131,7 +131,7 @@ static int refuse(struct lxe_err *err, const char *text, const char *what)
 {
 	char shown[256];
 
-	lxe_escape(shown, sizeof(shown), text, strlen(text));
+	lxe_excerpt(shown, sizeof(shown), text, strlen(text));
 	return lxe_fail_msg(err, -EINVAL, "'%s' %s", shown, what);
 }
 

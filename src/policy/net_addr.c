@@ -100,7 +100,7 @@ int lxe_net_addr_parse(struct lxe_net_addr *ret, const char *text, struct lxe_er
 
 	if (!wrong)
 		return 0;
-	lxe_escape(shown, sizeof(shown), text, strlen(text));
+	lxe_excerpt(shown, sizeof(shown), text, strlen(text));
 	lxe_fail_msg(err, -EINVAL, "'%s' %s", shown, wrong);
 	lxe_hint(err, "%s", hint[0] ? hint : "an address, or a network such as 203.0.113.0/24");
 	return -EINVAL;

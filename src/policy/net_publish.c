@@ -11,7 +11,7 @@ static int wrong(struct lxe_err *err, const char *text, const char *what, const 
 {
 	char shown[96];
 
-	lxe_escape(shown, sizeof(shown), text, strlen(text));
+	lxe_excerpt(shown, sizeof(shown), text, strlen(text));
 	lxe_fail_msg(err, -EINVAL, "'%s' %s", shown, what);
 	lxe_hint(err, "%s", hint ? hint : "[IP:]HOSTPORT:PORT[/tcp|/udp], such as 8080:80");
 	return -EINVAL;

@@ -24,13 +24,13 @@ static const char *const protos[] = {
 	[LXE_NET_ICMP] = "icmp",
 };
 
-/* Escaped, and cut where the rest of the message would have no room. */
+/* Cut where the rest of the message would have no room. */
 static void show(char buf[SHOWN], const char *text, size_t len)
 {
 	static const char more[] = "\xe2\x80\xa6";
 	bool cut = len > SHOWN_MAX;
 
-	lxe_escape(buf, SHOWN - sizeof(more), text, cut ? SHOWN_MAX : len);
+	lxe_excerpt(buf, SHOWN - sizeof(more), text, cut ? SHOWN_MAX : len);
 	if (cut)
 		memcpy(buf + strlen(buf), more, sizeof(more));
 }

@@ -50,7 +50,7 @@ static int unknown(const char *name, struct lxe_err *err)
 			lxe_nearest_offer(&near, name, strlen(name), o->name);
 	if (near.best)
 		lxe_hint(err, "did you mean '%s'?", near.best);
-	lxe_escape(shown, sizeof(shown), name, strlen(name));
+	lxe_excerpt(shown, sizeof(shown), name, strlen(name));
 	return lxe_fail_msg(err, -EINVAL, "option '%s' is not known", shown);
 }
 

@@ -74,7 +74,7 @@ static int refuse(struct lxe_err *err, const char *what, const char *value)
 {
 	char shown[128];
 
-	lxe_escape(shown, sizeof(shown), value, strlen(value));
+	lxe_excerpt(shown, sizeof(shown), value, strlen(value));
 	return lxe_fail_msg(err, -EINVAL, "its configuration has the %s '%s'", what, shown);
 }
 

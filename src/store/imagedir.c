@@ -44,7 +44,7 @@ int lxe_image_check_name(const char *name, struct lxe_err *err)
 
 	if (name_is_valid(name))
 		return 0;
-	lxe_escape(shown, sizeof(shown), name, strlen(name));
+	lxe_excerpt(shown, sizeof(shown), name, strlen(name));
 	lxe_fail_msg(err, -EINVAL, "'%s' is no name of an image", shown);
 	lxe_hint(err, "use at most %d letters, digits, '.', '_' and '-', a letter or digit first",
 		LXE_IMAGE_NAME_MAX);

@@ -179,7 +179,7 @@ static int finish_mappers(struct mappers *m, bool go, struct lxe_err *err)
 	lxe_drop_fd(&m->output);
 	if (!go || failed == 0)
 		return 0;
-	lxe_escape(line, sizeof(line), said, n > 0 ? strcspn(said, "\n") : 0);
+	lxe_excerpt(line, sizeof(line), said, n > 0 ? strcspn(said, "\n") : 0);
 	lxe_hint(err, "lxc-exec doctor");
 	return lxe_fail_msg(err, failed, "map the user's ids: %s",
 		n > 0 ? line : "newuidmap or newgidmap failed");

@@ -195,3 +195,42 @@ def test_an_installed_copy_works(world, tmp_path):
         assert f"usr/local/{name}" in installed
     assert any(name.endswith("man1/lxc-exec.1") for name in installed), installed
     assert any("lxc-templates/lxc-" in name for name in installed)
+
+
+ODD = "a\nb\x1b[1m\\c"
+
+NAMES = {
+    "remove an image": ["image", "rm", ODD],
+    "look at an image": ["image", "inspect", ODD],
+    "build an image": ["image", "build", ODD],
+    "run on an image": ["run", "--image", ODD, "--", "true"],
+    "import from": ["image", "import", "x", ODD],
+    "import as": ["image", "import", ODD, "/"],
+    "import a layout": ["image", "import", "x", f"oci:{ODD}"],
+    "export to": ["image", "export", "none", f"/nowhere/{ODD}"],
+    "a recipe": ["image", "build", "-f", ODD, "x"],
+    "a sandbox": ["exec", ODD, "--", "true"],
+    "a name": ["create", ODD, "--", "true"],
+    "a bind": ["run", "--bind", f"/{ODD}:/x", "--", "true"],
+    "a bind's place": ["run", "--bind", f"/etc:{ODD}", "--", "true"],
+    "a tmpfs": ["run", "--tmpfs", f"{ODD}:size=1M", "--", "true"],
+    "a rule": ["run", "--allow", ODD, "--", "true"],
+    "a port": ["run", "--publish", ODD, "--", "true"],
+    "an option": ["run", f"--{ODD}", "--", "true"],
+    "a profile": ["run", "--profile", ODD, "--", "true"],
+    "a verb": [ODD],
+    "changes": ["diff", ODD],
+    "a snapshot": ["snapshot", ODD, "x"],
+    "a secret": ["run", "--secret", f"X={ODD}", "--", "true"],
+    "a user": ["run", "--user", ODD, "--", "true"],
+    "a directory": ["run", "--cwd", f"/{ODD}", "--", "true"],
+    "a limit": ["run", "--memory", ODD, "--", "true"],
+    "a command": ["run", "--", ODD],
+}
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_what_was_given_is_escaped_once(world, what):
+    said = world.run(*NAMES[what]).stderr.decode()
+    assert "\x1b" not in said and len(said.splitlines()) <= 3
+    assert r"\x5cx" not in said and r"\x5c\x5c" not in said and r"a\x0ab\x1b[1m\x5cc" in said, said

@@ -184,7 +184,7 @@ Test(net_rule, names_are_strict)
 		"");
 	fails("a b", "rule 'a b', character 1: 'a b' is no name", "");
 	fails("a;b", "rule 'a;b', character 1: 'a;b' is no name", "");
-	fails("a\nb", "rule 'a\\x0ab', character 1: 'a\\x0ab' is no name", "");
+	fails("a\nb", "rule 'a\nb', character 1: 'a\nb' is no name", "");
 	fails("*.", "rule '*.', character 3: '' is no name", "");
 	fails("**", "rule '**', character 1: '**' has a '*' where none may be", "every name below");
 	fails("a.*.b", "rule 'a.*.b', character 1: 'a.*.b' has a '*' where none may be", "");

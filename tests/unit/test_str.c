@@ -164,6 +164,23 @@ Test(str, what_drives_a_terminal_is_escaped)
 	expect_escaped("\xe2\x82", "\\xe2\\x82");
 }
 
+Test(str, an_excerpt_is_as_it_was_and_cut_between_characters)
+{
+	char got[8];
+
+	lxe_excerpt(got, sizeof(got), "a\n\\\xff", 4);
+	cr_assert_str_eq(got, "a\n\\\xff");
+	lxe_excerpt(got, sizeof(got), "a\0b", 3);
+	cr_assert_str_eq(got, "a?b");
+	lxe_excerpt(got, 3, "a\xc3\xbc", 3);
+	cr_assert_str_eq(got, "a");
+	lxe_excerpt(got, 4, "a\xc3\xbc", 3);
+	cr_assert_str_eq(got, "a\xc3\xbc");
+	got[0] = 'Z';
+	lxe_excerpt(got, 0, "abc", 3);
+	cr_assert_eq(got[0], 'Z');
+}
+
 Test(str, escaped_text_is_cut_between_characters)
 {
 	char got[8];
