@@ -221,7 +221,7 @@ NAMES = {
     "a verb": [ODD],
     "changes": ["diff", ODD],
     "a snapshot": ["snapshot", ODD, "x"],
-    "a secret": ["run", "--secret", f"X={ODD}", "--", "true"],
+    "a secret": ["run", "--secret", f"X=file:/{ODD}", "--", "true"],
     "a user": ["run", "--user", ODD, "--", "true"],
     "a directory": ["run", "--cwd", f"/{ODD}", "--", "true"],
     "a limit": ["run", "--memory", ODD, "--", "true"],
