@@ -36,7 +36,7 @@ Test(imageconfig, what_no_command_could_be_run_with_is_refused)
 	is_refused("{\"config\": {\"Env\": [\"A\"]}}", "the variable 'A'");
 	is_refused("{\"config\": {\"Env\": [\"=1\"]}}", "the variable '=1'");
 	is_refused("{\"config\": {\"User\": 0}}", "configuration");
-	is_refused("{\"config\": {\"User\": \"a\\u001b[m\"}}", "the user 'a\\x1b[m'");
+	is_refused("{\"config\": {\"User\": \"a\\u001b[m\"}}", "the user 'a\x1b[m'");
 	is_refused("{\"config\": {\"User\": \":0\"}}", "the user ''");
 	is_refused("{\"config\": {\"WorkingDir\": \"here\"}}", "the working directory 'here'");
 	is_refused("{\"config\": {\"Cmd\": {\"a\": 1}}}", "configuration");

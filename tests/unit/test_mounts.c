@@ -77,7 +77,7 @@ Test(mounts, what_is_wrong_is_said)
 	BIND("/a:ro:rw", "- 'rw' says for a second time what may be done");
 	BIND("/a:cow:ro", "- 'ro' says for a second time what may be done");
 	TMPFS("/a:cow", "- 'cow' is not known here");
-	BIND("/a:\x1b[2J", "- '\\x1b[2J' is not known here");
+	BIND("/a:\x1b[2J", "- '\x1b[2J' is not known here");
 	BIND("/a:/b:ro:a:b:c:d", "- '/a:/b:ro:a:b:c:d' has too many parts");
 	BIND("/none/../a", "- find '/none/../a': no such file or directory");
 	TMPFS("a", "- 'a' is not an absolute path");
