@@ -17,6 +17,7 @@
 #include "store/sandbox.h"
 #include "sys/fd.h"
 #include "sys/mount.h"
+#include "sys/stamp.h"
 #include "sys/xattr.h"
 
 #define ABOUT "about"
@@ -181,16 +182,16 @@ static int make_upper(const struct lxe_cow *how, int layer)
 	r = errno == ENOENT ? make_dir(layer, NEW_UPPER) : -errno;
 	if (r < 0)
 		return r;
-	/* Before anything is mounted; the kernel's clock for files is the coarse one. */
-	clock_gettime(CLOCK_REALTIME_COARSE, &about.since);
-	r = lxe_cow_about_source(how->source, &about);
-	if (r < 0)
-		return r;
 	from = openat(layer, "l", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	to = openat(layer, NEW_UPPER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (from < 0 || to < 0)
 		return -errno;
-	r = copy_attributes(from, to, how->nobody);
+	/* Before anything is mounted. */
+	r = sys_stamp(to, &about.since);
+	if (r == 0)
+		r = lxe_cow_about_source(how->source, &about);
+	if (r == 0)
+		r = copy_attributes(from, to, how->nobody);
 	if (r == 0)
 		r = lxe_cow_about_write(layer, &about);
 	if (r == 0 && renameat(layer, NEW_UPPER, layer, LXE_COW_UPPER) < 0)

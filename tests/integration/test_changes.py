@@ -201,3 +201,19 @@ def test_capabilities_of_a_file_are_roots_to_give(tmp_path):
     out = layers.ok("""changes apply; cd l; python3 -c 'import os
 for n in sorted(os.listdir(".")): print(n, "security.capability" in os.listxattr(n))'""")
     assert out == "content False\nmode True\nnew False\nowner False\n"
+
+
+def test_what_was_written_right_before_is_no_conflict(tmp_path):
+    """Nor is it on an older kernel, but for what was written within the same tick of its clock."""
+    older = tuple(map(int, os.uname().release.split("-")[0].split(".")[:2])) < (6, 13)
+    work = """
+        tool=$2; cd "$1"; mount -t tmpfs tmpfs .; cd "$1"
+        for round in $(seq 30); do
+            rm -rf l u w m record; mkdir l u w m; for i in 1 2 3; do echo $i >l/a; stat l/a >/dev/null; done; $3
+            since=$("$tool" l u record 0.0 0,0,0 begin)
+            mount -t overlay overlay m -o lowerdir=l,upperdir=u,workdir=w,redirect_dir=nofollow,metacopy=off,index=off
+            echo new >m/a; umount m; "$tool" l u record $since 0,0,0 apply
+        done
+    """
+    done = apart(work, tmp_path, TOOL, "sleep 0.1" if older else "true")
+    assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@
 
 #include "base/num.h"
 #include "changes/layer.h"
+#include "sys/stamp.h"
 
 static int fail(const struct lxe_err *err)
 {
@@ -93,10 +94,12 @@ static int copy_attributes(const struct lxe_cow_layer *layer, int lower, int upp
 /* As the product does it before the overlay is mounted: rootfs/cow.c. */
 static int begin(struct lxe_cow_layer *layer)
 {
-	int r = copy_attributes(layer, layer->lower, layer->upper);
+	int r = sys_stamp(layer->upper, &layer->since);
 
-	if (r < 0 || clock_gettime(CLOCK_REALTIME_COARSE, &layer->since) < 0) {
-		fprintf(stderr, "begin: %s\n", strerror(r < 0 ? -r : errno));
+	if (r == 0)
+		r = copy_attributes(layer, layer->lower, layer->upper);
+	if (r < 0) {
+		fprintf(stderr, "begin: %s\n", strerror(-r));
 		return 1;
 	}
 	printf("%lld.%ld\n", (long long)layer->since.tv_sec, layer->since.tv_nsec);
