@@ -117,6 +117,24 @@ static void check_port_53(struct lxe_doctor *d)
 		c, "have it listen on single addresses; ss -lnpu sport = 53 says who it is");
 }
 
+/* The keeper takes them in this order. */
+static void check_user_network(struct lxe_doctor *d)
+{
+	static const char *const names[] = { "slirp4netns", "pasta" };
+	struct lxe_check *c;
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (find_program(names[i], path)) {
+			lxe_doctor_add(d, "network of the user", LXE_HEALTH_OK,
+				"--network open is made by %s", names[i]);
+			return;
+		}
+	c = lxe_doctor_add(d, "network of the user", LXE_HEALTH_WARN,
+		"neither slirp4netns nor pasta is installed: --network open is refused");
+	lxe_check_remedy(c, "apt-get install slirp4netns");
+}
+
 void lxe_doctor_network(struct lxe_doctor *d)
 {
 	static const struct tool tools[] = {
@@ -125,8 +143,10 @@ void lxe_doctor_network(struct lxe_doctor *d)
 		{ "ipset", "rules with names cannot work", "ipset" },
 	};
 
-	if (!d->root)
+	if (!d->root) {
+		check_user_network(d);
 		return;
+	}
 	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++)
 		check_tool(d, &tools[i]);
 	check_dnsmasq(d);

@@ -1,4 +1,4 @@
-"""An ordinary user's network: through slirp4netns, without rules, or not at all."""
+"""An ordinary user's network: through slirp4netns or pasta, without rules, or not at all."""
 
 import os
 import stat
@@ -11,13 +11,19 @@ import pytest
 class UserOnHost(lxe.World):
     """A user's world on a lab's host, where /dev/net/tun is for everybody, as udev leaves it."""
 
-    def __init__(self, lab, user):
+    def __init__(self, lab, user, program):
         super().__init__(user=user)
+        self.program = program
         self.lab = lab
         self.tun = self.base / "tun"
         os.mknod(self.tun, 0o666 | stat.S_IFCHR, os.makedev(10, 200))
         self.tun.chmod(0o666)
-        lab.binds = [(self.tun, "/dev/net/tun")]
+        lab.binds = [(self.tun, "/dev/net/tun"), *self.hidden(program)]
+
+    @staticmethod
+    def hidden(*programs):
+        """slirp4netns is taken where both are there."""
+        return [] if "slirp4netns" in programs else [("/dev/null", "/usr/bin/slirp4netns")]
 
     def as_whom(self, popen):
         def become():
@@ -29,11 +35,11 @@ class UserOnHost(lxe.World):
         return {"preexec_fn": become, **popen}
 
 
-@pytest.fixture(scope="module")
-def world():
+@pytest.fixture(scope="module", params=["slirp4netns", "pasta"])
+def world(request):
     user = lxe.User()
     with netlab.NetLab() as lab:
-        world = UserOnHost(lab, user)
+        world = UserOnHost(lab, user, request.param)
         world.server = lab.tcp(lab.inet, 80)
         world.local = lab.tcp(lab.host, 8080, address="127.0.0.1")
         yield world
@@ -50,15 +56,18 @@ def clean(world):
 ASK = "exec 3<>/dev/tcp/%s && echo hello >&3 && cat <&3"
 
 
-def test_open_reaches_the_internet_through_slirp4netns(world):
+def test_open_reaches_the_internet(world):
     result = world.run("run", "--network", "open", "--", "bash", "-c", ASK % "203.0.113.5/80")
     assert lxe.stdout_of(result) == "tcp 80 203.0.113.5 hello\n"
     assert world.server.heard == [(netlab.HOST4, b"hello\n")]
 
 
 def test_the_hosts_loopback_is_out_of_reach(world):
-    result = world.run("run", "--network", "open", "--", "bash", "-c", ASK % "10.0.2.2/8080")
-    assert result.returncode and not world.local.heard
+    """slirp4netns refuses it; pasta asks the internet, which says nothing."""
+    ask = ["timeout", lxe.span(1000).replace("ms", "e-3"), "bash", "-c"]
+    for address in ("10.0.2.2", "127.0.0.1", "10.0.2.100"):
+        assert world.run("run", "--network", "open", "--", *ask, ASK % f"{address}/8080").returncode
+    assert not world.local.heard
 
 
 def test_exec_and_the_resolver(world):
@@ -87,9 +96,10 @@ def test_what_only_root_can_enforce_is_refused(world, options):
 
 
 def test_without_the_device_it_is_said(world):
-    world.lab.binds, before = [("/dev/null", "/dev/net/tun")], world.lab.binds
+    hidden = world.hidden(world.program)
+    world.lab.binds, before = [("/dev/null", "/dev/net/tun"), *hidden], world.lab.binds
     try:
-        lxe.refusal(world.run("run", "--network", "open", "--", "true"), 125, "slirp4netns: ")
+        lxe.refusal(world.run("run", "--network", "open", "--", "true"), 125, f"{world.program}: ")
     finally:
         world.lab.binds = before
 
@@ -98,6 +108,23 @@ def test_a_killed_keeper_takes_it_along(world):
     process = world.popen("run", "--network", "open", "--", "sh", "-c", "echo up; cat", stdin=-1)
     with process:
         assert process.stdout.readline() == b"up\n"
+        assert len(programs(world)) == 1
         lxe.kill(world.keeper())
         process.stdin.close()
         process.wait(lxe.DEADLINE)
+    lxe.poll_until(lambda: not programs(world), what="their end")
+
+
+def programs(world):
+    """What makes the networks of this world's sandboxes."""
+    found = [pid for pid in lxe.all_pids() if world.user.owns(pid)]
+    return [pid for pid in found if lxe.read_proc(pid, "cmdline").startswith((b"slirp4netns\0", b"pasta\0"))]
+
+
+def test_where_there_is_neither_it_is_said(world):
+    hidden = [("/dev/null", f"/usr/bin/{name}") for name in ("slirp4netns", "pasta")]
+    world.lab.binds, before = hidden, world.lab.binds
+    try:
+        lxe.refusal(world.run("run", "--network", "open", "--", "true"), 125, "'slirp4netns' or 'pasta'.*\nhint: ")
+    finally:
+        world.lab.binds = before
