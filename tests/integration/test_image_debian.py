@@ -1,9 +1,11 @@
 """The template of Debian against a source of packages that the test has made; our templates with lxc-create."""
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -136,6 +138,32 @@ def test_what_went_wrong_is_shown(fresh, debian):
     assert os.listdir(fresh.state / "images") == []
     for words in (["--include", "a;b", "debian"], ["--mirror=--help", "debian"], ["busybox:1"]):
         refusal(fresh.run("image", "build", *words), 125, "build image")
+
+
+def test_killed_at_any_moment_there_is_no_half_of_it(fresh, debian):
+    """The client, or what works for it: debootstrap, what it mounts and what it runs are gone with either."""
+    images = fresh.state / "images"
+    words = ("image", "build", "--mirror", debian.url, "debian:sid")
+    for i in range(4):
+        process = fresh.popen(*words, binary=fresh.binary)
+        try:
+            process.wait(0.05 + i * 0.25)
+        except subprocess.TimeoutExpired:
+            pass
+        if i % 2:
+            for pid in lxe.all_pids():
+                if lxe.parent_of(pid) == process.pid:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.communicate(timeout=lxe.DEADLINE)
+        assert all(image["complete"] for image in json.loads(stdout_of(fresh.run("image", "ls", "--format", "json"))))
+        fresh.assert_clean(timeout=2.0 * lxe.SLACK)
+    lxe.poll_until(lambda: ok(fresh.run("gc")) and not list(images.glob(".build-*")), what="the end of the build")
+    ok(fresh.run(*words, binary=fresh.binary))
+    assert os.listdir(images) == ["debian:sid"]
+    ok(fresh.run("image", "rm", "debian:sid"))
 
 
 @pytest.mark.roots("lxc-create is run by root here")

@@ -461,6 +461,32 @@ def test_an_oci_image_says_how_its_commands_run(place, layout):
     }
 
 
+def test_a_layout_that_umoci_has_made(place):
+    """What it writes for each setting, and what the caller says instead."""
+    top, bundle = place.top / "made", place.top / "bundle"
+
+    def umoci(*words):
+        subprocess.run(["umoci", *words], check=True, capture_output=True)
+
+    umoci("init", "--layout", str(top))
+    umoci("new", "--image", f"{top}:v1")
+    source = place.write("a.tar", archive(small()))
+    umoci("unpack", "--rootless", "--image", f"{top}:v1", str(bundle))
+    subprocess.run(["tar", "-x", "-f", source, "-C", str(bundle / "rootfs"), "--no-same-owner"], check=True)
+    umoci("repack", "--image", f"{top}:v1", str(bundle))
+    said = ["--config.user", "ann", "--config.workingdir", "/srv/app", "--config.env", "PATH=/bin", "--config.env", "A=b c=d"]
+    said += ["--config.entrypoint", "sh", "--config.entrypoint", "-c", "--config.cmd", "echo $A; id -u; pwd"]
+    umoci("config", "--image", f"{top}:v1", *said)
+    for path in [top, *top.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    ok(place.take(f"oci:{top}:v1"))
+    run = place.world.run
+    assert stdout_of(run("run", "--image", "it")) == "b c=d\n1000\n/srv/app\n"
+    assert stdout_of(run("run", "--image", "it", "--user", "0:5", "--cwd", "/etc", "--env", "A=x")) == "x\n0\n/etc\n"
+    assert place.sh("id -u; id -g; pwd", "--user", "7:8") == "7\n8\n/srv/app\n"
+    assert place.sh("echo $A; id -u; pwd", "--cwd", "/") == "b c=d\n1000\n/\n"
+
+
 def test_exec_runs_as_the_image_says(place, layout):
     layout.add("latest", [archive(small())], Env=["A=1"], User="1000:1000", WorkingDir="/etc")
     ok(place.take(f"oci:{layout.top}"))
