@@ -33,13 +33,13 @@ static bool add(struct lxe_blocked *b, const struct lxe_blocked_to *to)
 	return true;
 }
 
-/* It becomes a word of a line. */
+/* It becomes a word of a line, which is escaped where it is printed. */
 static void set_name(struct lxe_blocked_to *to, const char *name)
 {
-	lxe_escape(to->name, sizeof(to->name), name, strlen(name));
+	snprintf(to->name, sizeof(to->name), "%s", name);
 	for (char *p = to->name; *p; p++)
-		if (*p == ' ')
-			*p = '_';
+		if (*p <= ' ' || *p > '~')
+			*p = *p == ' ' ? '_' : '?';
 }
 
 bool lxe_blocked_add(struct lxe_blocked *b, const struct lxe_nflog_packet *packet, const char *name)
