@@ -66,13 +66,7 @@ static json_t *ending_of(const struct lxe_info *i)
 /* When it is ended at the latest, 0: never, or it has ended. */
 static uint64_t expiry_of(const struct lxe_info *i)
 {
-	bool ends = i->owned && i->spec.ttl_ms && i->spec.ttl_ms < UINT64_MAX / 2;
-	uint64_t from = i->record.created_at_ms;
-
-	/* One that was started again lives from then on. */
-	if (i->live.started_at_ms > from + i->spec.ttl_ms)
-		from = i->live.started_at_ms;
-	return ends ? from + i->spec.ttl_ms : 0;
+	return i->owned ? i->live.expires_at_ms : 0;
 }
 
 static json_t *summary_of(const struct lxe_info *i)

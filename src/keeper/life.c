@@ -114,9 +114,14 @@ void lxe_life_begin(struct lxe_keeper *k, uint64_t created_at_ms)
 	life->ttl = (struct lxe_timer){ .passed = ttl_passed, .arg = k };
 	life->idle = (struct lxe_timer){ .passed = idle_passed, .arg = k };
 	lxe_life_used(k);
-	if (spec->ttl_ms)
+	if (spec->ttl_ms) {
 		lxe_loop_set_timer(k->loop, &life->ttl,
 			at_most_forever(spec->ttl_ms > age ? spec->ttl_ms - age : 0));
+		/* For whoever looks; a full disk must not end what runs. */
+		if (spec->ttl_ms < FOREVER_MS)
+			k->now.expires_at_ms = now - age + spec->ttl_ms;
+		lxe_live_write(k->live, &k->now);
+	}
 	if (spec->idle_ms)
 		lxe_loop_set_timer(k->loop, &life->idle, at_most_forever(spec->idle_ms));
 }

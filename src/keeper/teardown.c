@@ -316,7 +316,7 @@ static void keep_outcome(struct replay *p)
 	lxe_live_read(s->dir, &live);
 	live.state = o->error ? LXE_FAILED : LXE_STOPPED;
 	live.pid = live.keeper = 0;
-	live.ended_at_ms = o->ended_at_ms;
+	live.expires_at_ms = 0;
 	fd = lxe_live_open(s->dir);
 	if (r == 0)
 		r = fd < 0 ? fd : lxe_live_write(fd, &live);

@@ -17,7 +17,7 @@ struct lxe_live {
 	pid_t pid;		/* of the command, 0: none */
 	uint32_t idmap_start;	/* host uid of root inside */
 	uint64_t started_at_ms; /* since the Epoch, 0: not yet */
-	uint64_t ended_at_ms;
+	uint64_t expires_at_ms; /* when it is ended at the latest, likewise; 0: never */
 };
 
 /* A descriptor for lxe_live_write(), of the file below the directory `dir`. */

@@ -69,6 +69,28 @@ def test_a_kept_one_is_stopped_and_can_be_waited_for(world):
     destroy(world)
 
 
+def test_each_life_has_its_own_time_to_live_and_says_so(world):
+    running(world, "sleep", "1000", options=["--ttl", "1h"])
+    first = inspect(world)["expires_at"]
+    assert seconds(first) - seconds(inspect(world)["created_at"]) in (3600, 3601)
+    lxe.ok(world.run("kill", NAME))
+    assert inspect(world)["expires_at"] is None
+    # In whole seconds: the next life begins in another one, and long before the first would have been over.
+    lxe.poll_until(lambda: int(time.time()) > seconds(inspect(world)["created_at"]) + 1)
+    begun = int(time.time())
+    lxe.ok(world.run("start", NAME))
+    again = inspect(world)
+    assert begun <= seconds(again["expires_at"]) - 3600 <= int(time.time())
+    assert again["expires_at"] > first
+    row = world.run("ps").stdout.decode().splitlines()[1]
+    assert again["expires_at"] in row and again["created_at"] in row
+    destroy(world)
+
+
+def seconds(text):
+    return datetime.fromisoformat(text).timestamp()
+
+
 def test_one_that_was_never_started_expires_without_executing(world):
     begun = time.monotonic()
     create(world, "sh", "-c", "echo ran >/srv/ran", options=["--ttl", "500ms"])
