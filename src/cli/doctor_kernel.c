@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "cli/doctor.h"
 #include "cli/doctor_probe.h"
+#include "confine/apparmor.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
@@ -243,6 +244,34 @@ static void check_core_dumps(struct lxe_doctor *d)
 	lxe_check_remedy(c, "sysctl fs.suid_dumpable=0");
 }
 
+/* proc(5) and securityfs: what "--apparmor default" comes to here. */
+static void check_apparmor(struct lxe_doctor *d)
+{
+	const char *profile = NULL;
+	struct lxe_check *c;
+	char why[64];
+	int r;
+
+	if (!lxe_apparmor_is_on()) {
+		lxe_doctor_add(d, "AppArmor", LXE_HEALTH_OK,
+			"off: commands are confined by everything else, and --apparmor has no profile");
+		return;
+	}
+	r = lxe_apparmor_find_default("/sys/kernel/security/apparmor/profiles", &profile);
+	if (r < 0) {
+		lxe_doctor_add(d, "AppArmor", LXE_HEALTH_UNKNOWN,
+			"on; whether a profile for containers is loaded cannot be seen: %s",
+			lxe_reason(r, why, sizeof(why)));
+	} else if (profile) {
+		lxe_doctor_add(d, "AppArmor", LXE_HEALTH_OK, "on: commands are in the profile '%s'",
+			profile);
+	} else {
+		c = lxe_doctor_add(d, "AppArmor", LXE_HEALTH_WARN,
+			"on, but liblxc's profile for containers is not loaded: commands are in none");
+		lxe_check_remedy(c, "apparmor_parser -r /etc/apparmor.d/lxc-containers");
+	}
+}
+
 void lxe_doctor_kernel(struct lxe_doctor *d)
 {
 	struct utsname name;
@@ -254,6 +283,7 @@ void lxe_doctor_kernel(struct lxe_doctor *d)
 	check_into_cgroup(d);
 	check_pidfd(d);
 	check_seccomp(d);
+	check_apparmor(d);
 	check_user_namespaces(d);
 	check_core_dumps(d);
 }

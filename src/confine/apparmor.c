@@ -12,7 +12,12 @@
 #include "policy/spec.h"
 #include "sys/fd.h"
 
-static bool is_on(void)
+#define LIST_MAX (1024 * 1024)
+
+/* The first that is loaded, as liblxc prefers them. */
+static const char *const defaults[] = { "lxc-container-default-cgns", "lxc-container-default" };
+
+bool lxe_apparmor_is_on(void)
 {
 	char enabled[8];
 
@@ -29,7 +34,7 @@ int lxe_apparmor_choose(const char **ret, const char *asked, struct lxe_err *err
 	*ret = NULL;
 	if (strcmp(profile, "unconfined") == 0)
 		return 0;
-	on = is_on();
+	on = lxe_apparmor_is_on();
 	if (!on && !any) {
 		lxe_hint(
 			err, "--apparmor default takes the profile that there is, if there is one");
@@ -78,6 +83,28 @@ static bool is_label(const char *label, const char *profile)
 	return strncmp(label, profile, len) == 0 && strchr(" \n", label[len]);
 }
 
+/* Of a file in securityfs, which has a profile a line. */
+int lxe_apparmor_find_default(const char *list, const char **ret)
+{
+	LXE_AUTOCLOSE int fd = open(list, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	LXE_AUTOFREE char *text = NULL;
+	bool loaded[2] = { false, false };
+	size_t len = 0;
+	int r = fd < 0 ? -errno : sys_read_whole(fd, LIST_MAX, &text, &len);
+
+	if (r < 0)
+		return r;
+	for (char *line = text, *next; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		for (size_t i = 0; i < 2; i++)
+			loaded[i] |= is_label(line, defaults[i]);
+	}
+	*ret = loaded[0] ? defaults[0] : loaded[1] ? defaults[1] : NULL;
+	return 0;
+}
+
 static int write_label(const char *profile)
 {
 	LXE_AUTOCLOSE int fd = open_label();
@@ -119,8 +146,8 @@ int lxe_apparmor_child(const char *profile)
 	/* Ours to enter one is only who is in none: what has confined us confines the sandbox as well. */
 	if (!is_label(label, "unconfined") && !strstr(label, " (unconfined)"))
 		return 0;
-	r = enter("lxc-container-default-cgns");
+	r = enter(defaults[0]);
 	if (r == -ENOENT)
-		r = enter("lxc-container-default");
+		r = enter(defaults[1]);
 	return r == -ENOENT ? 0 : r;
 }

@@ -6,6 +6,8 @@
 #ifndef LXE_CONFINE_APPARMOR_H
 #define LXE_CONFINE_APPARMOR_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 /*
@@ -14,6 +16,10 @@
  * only where a profile was named.
  */
 int lxe_apparmor_choose(const char **ret, const char *asked, struct lxe_err *err);
+
+/* Is it on? And which of liblxc's own profiles "default" would be: *ret is static, or NULL when none is loaded. */
+bool lxe_apparmor_is_on(void);
+int lxe_apparmor_find_default(const char *list, const char **ret);
 
 /*
  * Enter `profile`, and read back that it took. "default" is the first of liblxc's own that is loaded, or

@@ -1,5 +1,6 @@
 """The command line: what it refuses and how, what it says about itself, and housekeeping."""
 
+import re
 import json
 import os
 import shutil
@@ -134,6 +135,7 @@ def test_doctor_warns_of_core_dumps_of_everybody(world, tmp_path):
 
 def test_doctor_speaks_and_speaks_json(world):
     text = stdout_of(world.run("doctor"))
+    assert len(re.findall(r"^(?:ok|warn|unknown) +AppArmor ", text, re.M)) == 1
     assert "cgroup" in text and "kernel" in text.lower() and "dnsmasq" in text
     report = json.loads(stdout_of(world.run("doctor", "--format", "json")))
     assert "cgroup" in json.dumps(report)

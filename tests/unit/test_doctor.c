@@ -1,9 +1,12 @@
 #include <criterion/criterion.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/doctor.h"
+#include "confine/apparmor.h"
 
 #define LINES 8
 
@@ -91,6 +94,37 @@ Test(doctor, subid_free_none)
 	cr_expect_eq(lxe_subid_free(s, n, 1879048192, 65536, &start), -ERANGE);
 	cr_expect_eq(lxe_subid_free(s, 0, 65536, UINT32_MAX, &start), -ERANGE);
 	cr_expect_eq(start, 7, "untouched");
+}
+
+/* What `--apparmor default` would be, with these profiles loaded. */
+static const char *default_of(const char *list)
+{
+	char path[] = "/tmp/lxe-profiles-XXXXXX";
+	const char *found = "untouched";
+	int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(write(fd, list, strlen(list)), (ssize_t)strlen(list));
+	close(fd);
+	cr_assert_eq(lxe_apparmor_find_default(path, &found), 0);
+	unlink(path);
+	return found;
+}
+
+Test(doctor, apparmor_profiles)
+{
+	const char *found = "untouched";
+
+	cr_expect_null(default_of(""));
+	cr_expect_null(default_of(
+		"/usr/bin/man (enforce)\nlxc-container-default-with-nesting (enforce)\n"));
+	cr_expect_str_eq(default_of("a (complain)\nlxc-container-default (enforce)\n"),
+		"lxc-container-default");
+	cr_expect_str_eq(
+		default_of("lxc-container-default (enforce)\nlxc-container-default-cgns (enforce)"),
+		"lxc-container-default-cgns");
+	cr_expect_eq(lxe_apparmor_find_default("/nowhere/profiles", &found), -ENOENT);
+	cr_expect_str_eq(found, "untouched");
 }
 
 static struct lxe_doctor doctor;
