@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import cold
+import confinement
 import files
 import living
 import measure
@@ -22,7 +23,7 @@ from workspace import Workspace
 
 TOP = Path(__file__).resolve().parent.parent.parent
 BIN = Path(os.environ.get("LXE_BIN", TOP / "build" / "lxc-exec")).resolve()
-PARTS = ("cold", "phases", "script", "pty", "memory", "living", "network", "files")
+PARTS = ("cold", "confinement", "phases", "script", "pty", "memory", "living", "network", "files")
 
 
 def parse(words):
@@ -73,6 +74,7 @@ def sections(work, options):
     if "cold" in wanted:
         yield from cold.cold(work, options, *peers.usable(work))
     for name, part in (
+        ("confinement", confinement.confinement),
         ("phases", cold.phases),
         ("script", script.script),
         ("pty", terminal.terminal),
