@@ -120,7 +120,7 @@ help:
 	@echo 'make              build/lxc-exec, which runs from the tree'
 	@echo 'make install      with PREFIX, DESTDIR'
 	@echo 'make test         everything, as CI does; unit, integration, asan, check: parts of it'
-	@echo 'make sweep        runs killed at random moments (SEED, COUNT; LIVES of named ones, NETWORKED)'
+	@echo 'make sweep        runs killed at random moments (SEED, COUNT; LIVES of named ones, NETWORKED, STORED)'
 	@echo 'make faultsweep   the n-th system call of a life fails (SEED, POINTS)'
 	@echo 'make netfaults    the same in the program that makes a network (SEED, COUNT)'
 	@echo 'make crowd        200 sandboxes with a network at once (CROWD)'

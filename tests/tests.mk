@@ -83,13 +83,16 @@ compdb:
 SEED ?= 1
 COUNT ?= 300
 LIVES ?= 100
-NETWORKED ?= 100
+NETWORKED ?= 90
+STORED ?= 30
 .PHONY: sweep
 sweep: all
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/killsweep.py \
 		--seed $(SEED) --count $(COUNT)
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/killsweep.py --network \
 		--seed $(SEED) --count $(NETWORKED)
+	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/killsweep.py --stored \
+		--seed $(SEED) --count $(STORED)
 	LXE_BIN=$(CURDIR)/$(OUT)/lxc-exec $(PYTHON) -B tests/integration/livesweep.py \
 		--seed $(SEED) --count $(LIVES)
 

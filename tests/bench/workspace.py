@@ -149,7 +149,7 @@ class Workspace:
     def gc(self):
         """What a bench that broke off left running is ended, too: its directories are about to go."""
         with contextlib.suppress(measure.Failed, ValueError):
-            for one in json.loads(self.call(*self.lxc_exec("ps", "--all", "--format", "json"))):
+            for one in json.loads(self.call(*self.lxc_exec("ps", "--format", "json"))):
                 with contextlib.suppress(measure.Failed):
                     self.call(*self.lxc_exec("destroy", "--force", one["id"]))
         with contextlib.suppress(measure.Failed):

@@ -39,7 +39,7 @@ class Plan:
 
 class Run:
     def __init__(self, world, plan):
-        words = ["run", *sweeping.options_of(world), "--", *COMMANDS[plan.command]]
+        words = ["run", *sweeping.options_of(world), "--", *sweeping.command_of(world, COMMANDS[plan.command])]
         self.terminal = world.pty(*words) if plan.pty else None
         self.process = self.terminal.process if plan.pty else world.popen(*words)
 
@@ -135,7 +135,8 @@ def measure(world):
     times = []
     for _ in range(3):
         begin = time.monotonic()
-        lxe.ok(world.run("run", *sweeping.options_of(world), "--", *COMMANDS["while"]))
+        lxe.ok(world.run("run", *sweeping.options_of(world), "--",
+                         *sweeping.command_of(world, COMMANDS["while"])))
         times.append(time.monotonic() - begin)
     return min(times) * 1.2
 
