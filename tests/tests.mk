@@ -46,7 +46,7 @@ integration: all tools
 	$(if $(PYTEST_ARGS),,$(MAKE) integration-user)
 
 # The same files once more, as an ordinary user who is made for it: what is his is to be no different.
-USER_TESTS ?= binds cow cow_edges tutorial script_mode confinement escapes images recipes readiness output secrets denials seccomp library metrics \
+USER_TESTS ?= binds cow image_import cow_edges tutorial script_mode confinement escapes images recipes readiness output secrets denials seccomp library metrics \
 	profiles stats attach life sandboxes start_again layers ways_out terminal edges hostile limits watching causes faults
 USER_FILES = $(USER_TESTS:%=tests/integration/test_%.py)
 # Long tables of which the user's part is no other than root's.
