@@ -23,35 +23,6 @@ static int leading_digits(const char *text, uint64_t *ret, const char **end)
 	return 0;
 }
 
-int lxe_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
-{
-	const char *end;
-	uint64_t value;
-	int r;
-
-	r = leading_digits(text, &value, &end);
-	if (r < 0)
-		return r;
-	if (*end)
-		return -EINVAL;
-	if (value < min || value > max)
-		return -ERANGE;
-	*ret = value;
-	return 0;
-}
-
-int lxe_parse_int(const char *text, int min, int max, int *ret)
-{
-	uint64_t value;
-	int r;
-
-	r = lxe_parse_u64(text, (uint64_t)min, (uint64_t)max, &value);
-	if (r < 0)
-		return r;
-	*ret = (int)value;
-	return 0;
-}
-
 struct unit {
 	const char *name;
 	uint64_t factor;
@@ -75,6 +46,33 @@ static int parse_with_unit(const char *text, const struct unit *units, uint64_t 
 		return 0;
 	}
 	return -EINVAL;
+}
+
+int lxe_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
+{
+	static const struct unit none[] = { { "", 1 }, { NULL, 0 } };
+	uint64_t value;
+	int r;
+
+	r = parse_with_unit(text, none, max, &value);
+	if (r < 0)
+		return r;
+	if (value < min)
+		return -ERANGE;
+	*ret = value;
+	return 0;
+}
+
+int lxe_parse_int(const char *text, int min, int max, int *ret)
+{
+	uint64_t value;
+	int r;
+
+	r = lxe_parse_u64(text, (uint64_t)min, (uint64_t)max, &value);
+	if (r < 0)
+		return r;
+	*ret = (int)value;
+	return 0;
 }
 
 int lxe_parse_size(const char *text, uint64_t *ret)

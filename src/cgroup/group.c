@@ -24,7 +24,8 @@ static int fail_make(struct lxe_err *err, int r, const char *path)
 }
 
 /* v2: a group has only the controllers that its parent lists in cgroup.subtree_control. */
-int lxe_cgroup_enable(int parent, const char *path, unsigned int controllers, struct lxe_err *err)
+static int enable_controllers(
+	int parent, const char *path, unsigned int controllers, struct lxe_err *err)
 {
 	char list[512], wanted[64] = "";
 	size_t used = 0;
@@ -57,7 +58,7 @@ static int make_dir(struct lxe_group_dir *d, const struct lxe_hierarchy *h, cons
 	if (parent < 0)
 		return lxe_fail(err, parent, "open '%s/%s'", h->mount, h->own);
 	if (h->v2 && h->controllers) {
-		r = lxe_cgroup_enable(parent, h->mount, h->controllers, err);
+		r = enable_controllers(parent, h->mount, h->controllers, err);
 		if (r < 0)
 			return r;
 	}
@@ -73,7 +74,7 @@ static int make_dir(struct lxe_group_dir *d, const struct lxe_hierarchy *h, cons
 			return lxe_fail(err, r, "fill the cpuset of '%s'", d->path);
 	}
 	if (d->accounts && h->v2) {
-		r = lxe_cgroup_enable(d->fd, d->path, d->accounts, err);
+		r = enable_controllers(d->fd, d->path, d->accounts, err);
 		if (r < 0)
 			return r;
 	}

@@ -19,9 +19,6 @@ struct lxe_cgroup {
 	size_t n;
 };
 
-/* v2: let the groups below `parent` have these controllers. */
-int lxe_cgroup_enable(int parent, const char *path, unsigned int controllers, struct lxe_err *err);
-
 /* v1: a new group of a hierarchy with cpuset may use what its parent may. */
 int lxe_cpuset_inherit(int parent, int dir);
 

@@ -5,13 +5,13 @@
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "sys/dir.h"
 #include "sys/fd.h"
+#include "sys/mount.h"
 
 /* Far more than any host's pid_max lets a list grow to. */
 #define LIST_MAX (64U << 20)
@@ -24,13 +24,8 @@ bool lxe_cgroup_name_ok(const char *name)
 
 int lxe_cgroup_open_below(int dirfd, const char *path, int flags)
 {
-	struct open_how how = {
-		.flags = (uint64_t)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
-	};
-	long fd = syscall(SYS_openat2, dirfd, path[0] ? path : ".", &how, sizeof(how));
-
-	return fd < 0 ? -errno : (int)fd;
+	return sys_openat2(dirfd, path[0] ? path : ".", flags,
+		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 }
 
 int lxe_cgroup_each_child(int dir, lxe_cgroup_visit visit, void *arg)

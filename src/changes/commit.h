@@ -52,9 +52,6 @@ int lxe_stage_remove(int lower, const char *name);
 /* Under a name that nobody removes: it holds what is nowhere else. */
 void lxe_stage_keep(struct lxe_commit *k);
 
-/* Where a change is in the stage. */
-int lxe_stage_path(const struct lxe_commit *k, size_t index, char *buf, size_t size);
-
 /* "WHAT 'PATH': why". */
 int lxe_commit_fail(struct lxe_err *err, int r, const char *what, const struct lxe_change *change);
 

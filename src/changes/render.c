@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 
-const char *lxe_type_name(mode_t mode)
+static const char *type_name(mode_t mode)
 {
 	switch (mode & S_IFMT) {
 	case S_IFREG:
@@ -26,7 +26,7 @@ const char *lxe_type_name(mode_t mode)
 	}
 }
 
-const char *lxe_full_path(const struct lxe_changes *c, const char *path, char buf[LXE_SHOWN_MAX])
+static const char *full_path(const struct lxe_changes *c, const char *path, char buf[LXE_SHOWN_MAX])
 {
 	const char *where = c->layer.where;
 	const char *slash = *where && where[strlen(where) - 1] != '/' ? "/" : "";
@@ -38,11 +38,12 @@ const char *lxe_full_path(const struct lxe_changes *c, const char *path, char bu
 	return buf;
 }
 
-const char *lxe_shown_path(const struct lxe_changes *c, const char *path, char buf[LXE_SHOWN_MAX])
+static const char *shown_path(
+	const struct lxe_changes *c, const char *path, char buf[LXE_SHOWN_MAX])
 {
 	char full[LXE_SHOWN_MAX];
 
-	lxe_full_path(c, path, full);
+	full_path(c, path, full);
 	lxe_escape(buf, LXE_SHOWN_MAX, full, strlen(full));
 	return buf;
 }
@@ -73,7 +74,7 @@ static void remark_differences(struct remarks *r, const struct lxe_change *chang
 	const struct lxe_change_side *a = &change->before, *b = &change->after;
 
 	if (change->kind == LXE_CHANGE_TYPE)
-		fprintf(next(r), "%s -> %s", lxe_type_name(a->mode), lxe_type_name(b->mode));
+		fprintf(next(r), "%s -> %s", type_name(a->mode), type_name(b->mode));
 	if (change->what & LXE_CHANGED_MODE)
 		fprintf(next(r), "mode %04o -> %04o", a->mode & 07777, b->mode & 07777);
 	if (change->what & LXE_CHANGED_OWNER)
@@ -94,7 +95,7 @@ static void remark_new(struct remarks *r, const struct lxe_change *change)
 	if (mode & S_ISGID && !(change->before.mode & S_ISGID))
 		fputs("setgid", next(r));
 	if (change->skipped)
-		fprintf(next(r), "a %s, not carried over", lxe_type_name(change->after.mode));
+		fprintf(next(r), "a %s, not carried over", type_name(change->after.mode));
 }
 
 static void text_line(const struct lxe_changes *c, const struct lxe_change *change, FILE *out)
@@ -102,12 +103,12 @@ static void text_line(const struct lxe_changes *c, const struct lxe_change *chan
 	struct remarks r = { .out = out };
 	char path[LXE_SHOWN_MAX];
 
-	fprintf(out, "%c %s%s", letters[change->kind], lxe_shown_path(c, change->path, path),
+	fprintf(out, "%c %s%s", letters[change->kind], shown_path(c, change->path, path),
 		S_ISDIR(mode_of(change)) && strcmp(change->path, ".") != 0 ? "/" : "");
 	remark_differences(&r, change);
 	remark_new(&r, change);
 	if (change->link)
-		fprintf(next(&r), "link to %s", lxe_shown_path(c, change->link, path));
+		fprintf(next(&r), "link to %s", shown_path(c, change->link, path));
 	fputs(r.n ? ")\n" : "\n", out);
 }
 
@@ -116,7 +117,7 @@ static bool is_shown(const struct lxe_change *change)
 	return change->selected && change->kind != LXE_CHANGE_NONE;
 }
 
-void lxe_changes_text(const struct lxe_changes *c, FILE *out)
+static void write_text(const struct lxe_changes *c, FILE *out)
 {
 	for (size_t i = 0; i < c->n && !ferror(out); i++)
 		if (is_shown(&c->v[i]))
@@ -134,13 +135,13 @@ static void put_path(json_t *object, const char *key, const struct lxe_changes *
 	char full[LXE_SHOWN_MAX], shown[LXE_SHOWN_MAX], key_bytes[32];
 	size_t len;
 
-	lxe_full_path(c, path, full);
+	full_path(c, path, full);
 	len = strlen(full);
 	if (lxe_utf8_valid(full, len)) {
 		json_object_set_new(object, key, json_stringn(full, len));
 		return;
 	}
-	json_object_set_new(object, key, json_string(lxe_shown_path(c, path, shown)));
+	json_object_set_new(object, key, json_string(shown_path(c, path, shown)));
 	for (size_t i = 0; i < len; i++)
 		snprintf(shown + 2 * i, 3, "%02x", (unsigned char)full[i]);
 	if (lxe_format(key_bytes, sizeof(key_bytes), "%s_hex", key) == 0)
@@ -153,8 +154,8 @@ static json_t *side(const struct lxe_change_side *s)
 	json_t *object;
 
 	snprintf(mode, sizeof(mode), "%04o", s->mode & 07777);
-	object = json_pack("{s:s, s:s, s:I, s:I}", "type", lxe_type_name(s->mode), "mode", mode,
-		"uid", (json_int_t)s->uid, "gid", (json_int_t)s->gid);
+	object = json_pack("{s:s, s:s, s:I, s:I}", "type", type_name(s->mode), "mode", mode, "uid",
+		(json_int_t)s->uid, "gid", (json_int_t)s->gid);
 	if (object && S_ISREG(s->mode))
 		json_object_set_new(object, "size", json_integer((json_int_t)s->size));
 	return object;
@@ -199,7 +200,7 @@ static json_t *json_change(const struct lxe_changes *c, const struct lxe_change 
 }
 
 /* One after the other, so that a long list needs no memory of its size once more. */
-int lxe_changes_json(const struct lxe_changes *c, FILE *out)
+static int write_json(const struct lxe_changes *c, FILE *out)
 {
 	json_t *source = json_object();
 	const char *comma = "";
@@ -237,10 +238,10 @@ int lxe_changes_write(
 	errno = 0;
 	switch (format) {
 	case LXE_CHANGES_TEXT:
-		lxe_changes_text(c, out);
+		write_text(c, out);
 		break;
 	case LXE_CHANGES_JSON:
-		r = lxe_changes_json(c, out);
+		r = write_json(c, out);
 		break;
 	case LXE_CHANGES_PATCH:
 		r = lxe_changes_patch(c, out, err);

@@ -7,17 +7,9 @@
 
 #include "changes/layer.h"
 
-void lxe_changes_text(const struct lxe_changes *c, FILE *out);
-int lxe_changes_json(const struct lxe_changes *c, FILE *out);
 int lxe_changes_patch(const struct lxe_changes *c, FILE *out, struct lxe_err *err);
-
-const char *lxe_type_name(mode_t mode);
 
 /* Room for a path of which each byte is escaped. */
 #define LXE_SHOWN_MAX (4 * (4096 + LXE_CHANGES_PATH_MAX + 256) + 1)
-
-/* The path as it is shown, as it is or escaped, in buf. */
-const char *lxe_full_path(const struct lxe_changes *c, const char *path, char buf[LXE_SHOWN_MAX]);
-const char *lxe_shown_path(const struct lxe_changes *c, const char *path, char buf[LXE_SHOWN_MAX]);
 
 #endif

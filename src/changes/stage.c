@@ -29,7 +29,8 @@ static size_t index_of(const struct lxe_commit *k, const struct lxe_change *chan
 	return (size_t)(change - k->c->v);
 }
 
-int lxe_stage_path(const struct lxe_commit *k, size_t index, char *buf, size_t size)
+/* Where a change is in the stage. */
+static int stage_path(const struct lxe_commit *k, size_t index, char *buf, size_t size)
 {
 	const struct lxe_change *change = &k->c->v[index], *top = change, *above;
 
@@ -177,7 +178,7 @@ static int link_to(
 	int r;
 
 	if (op->staged) {
-		r = lxe_stage_path(k, op->staged - 1, path, sizeof(path));
+		r = stage_path(k, op->staged - 1, path, sizeof(path));
 		if (r < 0)
 			return r;
 		at = lxe_layer_parent(k->stage_fd, path, &name);
@@ -232,7 +233,7 @@ static int stage_one(struct lxe_commit *k, size_t i, bool end, bool sync)
 	const struct lxe_change *change = &k->c->v[i];
 	char path[LXE_CHANGES_PATH_MAX + 256];
 	struct lxe_copy copy = { .layer = &k->c->layer, .change = change, .sync = sync };
-	int r = lxe_stage_path(k, i, path, sizeof(path));
+	int r = stage_path(k, i, path, sizeof(path));
 	LXE_AUTOCLOSE int from = -EBADF;
 	LXE_AUTOCLOSE int to = -EBADF;
 

@@ -14,7 +14,6 @@
 #include "sys/fd.h"
 
 #define LINES_MAX 4096
-#define SUBID_FILE_MAX (1024 * 1024)
 #define SLOT 65536u
 
 struct subids {
@@ -24,16 +23,11 @@ struct subids {
 
 static int read_lines(const char *path, struct subids *ret)
 {
-	LXE_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	LXE_AUTOFREE char *text = NULL;
 	const char *rest;
-	size_t len;
-	int r;
+	int r = lxe_subid_read(path, &text);
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	r = sys_read_whole(fd, SUBID_FILE_MAX, &text, &len);
-	if (r < 0)
+	if (r < 0 || !text)
 		return r;
 	ret->line = calloc(LINES_MAX, sizeof(*ret->line));
 	if (!ret->line)

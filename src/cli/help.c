@@ -62,7 +62,7 @@ void lxe_help_verb(const struct lxe_verb_info *info)
 	print_examples(info);
 }
 
-void lxe_help_overview(void)
+static void print_overview(void)
 {
 	lxe_print("Usage: lxc-exec [OPTIONS]                   open a shell in a fresh container\n"
 		  "       lxc-exec [OPTIONS] -- COMMAND...     run a command in one\n"
@@ -93,7 +93,7 @@ static int print_about(int argc, char **argv, struct lxe_err *err)
 	int words;
 
 	if (argc == 0) {
-		lxe_help_overview();
+		print_overview();
 		return 0;
 	}
 	if (argc == 1 && strcmp(argv[0], "image") == 0) {

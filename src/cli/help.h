@@ -8,6 +8,5 @@
 
 /* Print to standard output: one verb, or all of them in short. */
 void lxe_help_verb(const struct lxe_verb_info *info);
-void lxe_help_overview(void);
 
 #endif

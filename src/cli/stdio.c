@@ -88,7 +88,8 @@ int lxe_stdio_check_writable(const char *option, const char *where, struct lxe_e
 	return -EBADF;
 }
 
-bool lxe_stdio_wants_tty(enum lxe_tty tty)
+/* Does a run with this setting use a terminal of the container's own? */
+static bool wants_tty(enum lxe_tty tty)
 {
 	switch (tty) {
 	case LXE_TTY_ON:
@@ -139,7 +140,7 @@ int lxe_stdio_set_term(struct lxe_spec *spec, struct lxe_err *err)
 	const char *term = getenv("TERM");
 	int r;
 
-	if (!lxe_stdio_wants_tty(spec->tty))
+	if (!wants_tty(spec->tty))
 		return 0;
 	if (!term || !*term)
 		term = "xterm"; /* what container engines assume, and nearly every terminal is */

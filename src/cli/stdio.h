@@ -21,9 +21,6 @@ int lxe_stdio_check(struct lxe_err *err);
 /* What goes to a descriptor needs one that is open for writing: looked at before any of ours is open. */
 int lxe_stdio_check_writable(const char *option, const char *where, struct lxe_err *err);
 
-/* Does a run with this setting use a terminal of the container's own? */
-bool lxe_stdio_wants_tty(enum lxe_tty tty);
-
 /*
  * With a terminal, take over the caller's TERM, which must be known on this machine, unless the
  * command is given one of its own.

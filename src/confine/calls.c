@@ -168,14 +168,6 @@ bool lxe_call_is_known(const char *name)
 	return false;
 }
 
-int lxe_call_newer(const char *name)
-{
-	for (size_t i = 0; i < N_NEWER; i++)
-		if (strcmp(newer[i].name, name) == 0)
-			return newer[i].number;
-	return -1;
-}
-
 const char *lxe_call_newer_name(int number)
 {
 	for (size_t i = 0; i < N_NEWER; i++)

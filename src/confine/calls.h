@@ -29,10 +29,9 @@ const struct lxe_calls *lxe_calls(void);
 bool lxe_call_is_known(const char *name);
 
 /*
- * The number of a call that is newer than what libseccomp 2.5 knows; those have the same number on all
- * architectures that we run on. -1: not among them.
+ * The name of a call that is newer than what libseccomp 2.5 knows; those have the same number on all
+ * architectures that we run on. NULL: none of them.
  */
-int lxe_call_newer(const char *name);
-const char *lxe_call_newer_name(int number); /* NULL: none of them */
+const char *lxe_call_newer_name(int number);
 
 #endif

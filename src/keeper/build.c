@@ -216,8 +216,6 @@ int lxe_keeper_build(int control, const struct lxe_err *early)
 
 	r = lxe_keeper_set_up(&k, control, &err);
 	if (r == 0)
-		r = early->code;
-	if (r == 0)
 		r = lxe_keeper_await_request(&k, LXE_MSG_BUILD, &err);
 	if (r == 0)
 		r = do_job(&k, &err);

@@ -1,6 +1,7 @@
 #include "keeper/denied.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include "keeper/view.h"
 #include "sys/fd.h"
 #include "sys/mount.h"
+#include "sys/mountinfo.h"
 
 #define FILES LXE_VIEW_DIR "/m"
 
@@ -19,28 +21,20 @@ static bool read_back(char ret[PATH_MAX], int fd)
 {
 	char path[PATH_MAX];
 
-	if (sys_fd_path(fd, path, sizeof(path)) < 0 || !lxe_path_is_in(path, FILES))
+	if (sys_fd_path(fd, path, sizeof(path)) < 0 || !sys_path_below(path, FILES))
 		return false;
 	return lxe_format(ret, PATH_MAX, "%s", path[strlen(FILES)] ? path + strlen(FILES) : "/") ==
 	       0;
 }
 
-void lxe_path_inside(char ret[PATH_MAX], const char *path)
+/* Where symlinks lead, as far as the sandbox's files tell; else the path as it is, cut. */
+static void path_inside(char ret[PATH_MAX], const char *path)
 {
 	LXE_AUTOCLOSE int root = open(FILES, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	LXE_AUTOCLOSE int fd = root < 0 ? -EBADF : sys_find_in_root(root, path, true);
 
 	if (fd < 0 || !read_back(ret, fd))
 		snprintf(ret, PATH_MAX, "%s", path);
-}
-
-bool lxe_path_is_in(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-
-	while (len && dir[len - 1] == '/')
-		len--;
-	return strncmp(path, dir, len) == 0 && (!path[len] || path[len] == '/');
 }
 
 static bool is_same(int root, const char *a, const char *b)
@@ -75,10 +69,10 @@ const char *lxe_denied_by(const struct lxe_keeper *k, const char *path)
 
 	if (!deny->n || path[0] != '/')
 		return NULL;
-	lxe_path_inside(real, path);
+	path_inside(real, path);
 	for (size_t i = 0; i < deny->n; i++) {
-		lxe_path_inside(real_deny, deny->v[i]);
-		if (lxe_path_is_in(path, deny->v[i]) || lxe_path_is_in(real, real_deny))
+		path_inside(real_deny, deny->v[i]);
+		if (sys_path_below(path, deny->v[i]) || sys_path_below(real, real_deny))
 			return deny->v[i];
 	}
 	return denied_as(k, real);
@@ -91,9 +85,9 @@ const char *lxe_denied_to_us(const struct lxe_keeper *k)
 	char real[PATH_MAX];
 
 	for (size_t i = 0; i < deny->n; i++) {
-		lxe_path_inside(real, deny->v[i]);
+		path_inside(real, deny->v[i]);
 		for (size_t n = 0; n < sizeof(ours) / sizeof(ours[0]); n++)
-			if (lxe_path_is_in(real, ours[n]))
+			if (sys_path_below(real, ours[n]))
 				return deny->v[i];
 	}
 	return NULL;

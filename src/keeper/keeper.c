@@ -374,8 +374,6 @@ int lxe_keeper_run(int control, char *title, const struct lxe_err *early)
 
 	r = lxe_keeper_set_up(&k, control, &err);
 	if (r == 0)
-		r = early->code;
-	if (r == 0)
 		r = lxe_keeper_seclude(&err);
 	if (r == 0)
 		r = raise_descriptor_limit(&k, &err);

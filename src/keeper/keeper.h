@@ -116,7 +116,8 @@ int lxe_keeper_build(int control, const struct lxe_err *early);
 /* build.c: build an image that is missing in the request's dirs. -ECANCELED when it was ended from outside. */
 int lxe_keeper_make_image(struct lxe_keeper *k, const char *name, struct lxe_err *err);
 
-/* What a keeper of either kind begins with: loop, signals, its client, being a subreaper; and ends with. */
+/* What a keeper of either kind begins with: loop, signals, its client, being a subreaper; and ends with.
+ * What `err` says already is reported to that client: it is then the result. */
 int lxe_keeper_set_up(struct lxe_keeper *k, int control, struct lxe_err *err);
 void lxe_keeper_clean_up(struct lxe_keeper *k);
 int lxe_keeper_await_request(struct lxe_keeper *k, enum lxe_msg_type type, struct lxe_err *err);

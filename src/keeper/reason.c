@@ -15,6 +15,7 @@
 #include "policy/caps.h"
 #include "sys/fd.h"
 #include "sys/mount.h"
+#include "sys/mountinfo.h"
 
 static void tell(struct lxe_reason *ret, const char *option, const char *hint)
 {
@@ -45,11 +46,11 @@ static bool tell_denied(struct lxe_reason *ret, const struct lxe_keeper *k, cons
 /* Of /proc and /sys, which every sandbox has the same. */
 static bool tell_mask(struct lxe_reason *ret, const char *path)
 {
-	const char *found = lxe_path_is_in(path, "/sys") ? "/sys" : NULL;
+	const char *found = sys_path_below(path, "/sys") ? "/sys" : NULL;
 	bool hidden = false;
 
 	for (size_t i = 0; i < LXE_MASKS; i++) {
-		if (!lxe_path_is_in(path, lxe_masks[i].path))
+		if (!sys_path_below(path, lxe_masks[i].path))
 			continue;
 		found = lxe_masks[i].path;
 		hidden = lxe_masks[i].kind != LXE_READ_ONLY;
@@ -98,8 +99,8 @@ static const struct lxe_mount *find_mount(const struct lxe_keeper *k, const char
 	const struct lxe_mount *found = NULL;
 
 	for (size_t i = 0; i < list->n; i++)
-		if (lxe_path_is_in(path, list->v[i].dst) &&
-			(!found || lxe_path_is_in(list->v[i].dst, found->dst)))
+		if (sys_path_below(path, list->v[i].dst) &&
+			(!found || sys_path_below(list->v[i].dst, found->dst)))
 			found = &list->v[i];
 	return found;
 }
@@ -129,7 +130,7 @@ static void tell_mount(struct lxe_reason *ret, const struct lxe_keeper *k, int r
 	if (tell_bind(ret, k, path))
 		return;
 	climb(root, path);
-	if (lxe_path_is_in(path, "/run/secrets")) {
+	if (sys_path_below(path, "/run/secrets")) {
 		snprintf(ret->rule, sizeof(ret->rule), "secrets are read-only");
 		tell(ret, "", "no option lifts it: a copy elsewhere can be written");
 		return;

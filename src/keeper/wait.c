@@ -136,7 +136,7 @@ int lxe_keeper_set_up(struct lxe_keeper *k, int control, struct lxe_err *err)
 	/* What a starter leaves behind, and what a dying monitor does, comes to us. */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return lxe_fail(err, -errno, "become a subreaper");
-	return 0;
+	return err->code;
 }
 
 void lxe_keeper_clean_up(struct lxe_keeper *k)

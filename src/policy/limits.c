@@ -129,11 +129,6 @@ static const struct {
 	[LXE_IO_WIOPS] = { "wiops", 1, UINT32_MAX - 1 },
 };
 
-const char *lxe_io_key_name(enum lxe_io_key key)
-{
-	return io_keys[key].name;
-}
-
 static int bad_io(struct lxe_err *err, const char *text, const char *what)
 {
 	lxe_fail_msg(err, -EINVAL, "'%s' %s", text, what);

@@ -40,8 +40,6 @@ enum lxe_io_key { LXE_IO_RBPS, LXE_IO_WBPS, LXE_IO_RIOPS, LXE_IO_WIOPS };
 
 #define LXE_IO_KEYS 4
 
-const char *lxe_io_key_name(enum lxe_io_key key); /* as in cgroup v2's io.max */
-
 struct lxe_io_limit {
 	const char *device; /* in the text, and not terminated; NULL: the sandbox's own */
 	size_t device_len;

@@ -40,7 +40,7 @@ int lxe_cow_open(int writable, size_t index)
 	return fd < 0 ? -errno : fd;
 }
 
-int lxe_cow_about_write(int layer, const struct lxe_cow_about *about)
+static int about_write(int layer, const struct lxe_cow_about *about)
 {
 	char text[96];
 
@@ -193,7 +193,7 @@ static int make_upper(const struct lxe_cow *how, int layer)
 	if (r == 0)
 		r = copy_attributes(from, to, how->nobody);
 	if (r == 0)
-		r = lxe_cow_about_write(layer, &about);
+		r = about_write(layer, &about);
 	if (r == 0 && renameat(layer, NEW_UPPER, layer, LXE_COW_UPPER) < 0)
 		r = -errno;
 	return r;

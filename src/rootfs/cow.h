@@ -35,7 +35,6 @@ int lxe_cow_about_check(const struct lxe_cow_about *was, const struct lxe_cow_ab
 	const char *shown, struct lxe_err *err);
 
 int lxe_cow_about_read(int layer, struct lxe_cow_about *ret);
-int lxe_cow_about_write(int layer, const struct lxe_cow_about *about);
 
 struct lxe_cow {
 	int writable; /* the directory of the sandbox's writable layers */

@@ -1,17 +1,13 @@
 #include "rootfs/rootfs.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "store/rootless.h"
 #include "store/subid.h"
-#include "sys/fd.h"
 
 #define SLOT_WIDTH 65536u
-#define SUBID_FILE_MAX (1024 * 1024)
 
 /* The first line of root's that is wide enough and leaves the system's own ids alone. */
 static bool first_usable_line(const char *text, struct lxe_idmap *range)
@@ -32,20 +28,14 @@ static bool first_usable_line(const char *text, struct lxe_idmap *range)
 
 int lxe_idmap_range(struct lxe_idmap *ret, const char *subuid_path, bool *from_file)
 {
-	LXE_AUTOCLOSE int fd = open(subuid_path, O_RDONLY | O_CLOEXEC);
 	LXE_AUTOFREE char *text = NULL;
-	size_t len;
-	int r;
+	int r = lxe_subid_read(subuid_path, &text);
 
 	*ret = (struct lxe_idmap){ .host_start = LXE_SUBID_START, .count = LXE_SUBID_COUNT };
 	*from_file = false;
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	r = sys_read_whole(fd, SUBID_FILE_MAX, &text, &len);
-	if (r < 0)
-		return r;
-	*from_file = first_usable_line(text, ret);
-	return 0;
+	if (text)
+		*from_file = first_usable_line(text, ret);
+	return r;
 }
 
 /* Any 64 bits will do: ids are random, and two that share a slot only share its owner ids. */

@@ -31,7 +31,7 @@ const char *lxe_cause_name(enum lxe_cause cause)
 	return names[cause];
 }
 
-const char *lxe_span_name(enum lxe_span span)
+static const char *span_name(enum lxe_span span)
 {
 	static const char *const names[] = {
 		[LXE_SPAN_SPAWN] = "spawn",
@@ -187,8 +187,7 @@ static json_t *json_spans(const struct lxe_outcome *o)
 	json_t *spans = json_object();
 
 	for (enum lxe_span i = 0; i < LXE_SPANS; i++)
-		json_object_set_new(
-			spans, lxe_span_name(i), json_integer((json_int_t)o->spans_us[i]));
+		json_object_set_new(spans, span_name(i), json_integer((json_int_t)o->spans_us[i]));
 	return spans;
 }
 

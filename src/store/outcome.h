@@ -96,7 +96,6 @@ struct lxe_outcome {
 bool lxe_outcome_is_death(const struct lxe_outcome *o);
 
 const char *lxe_cause_name(enum lxe_cause cause);
-const char *lxe_span_name(enum lxe_span span);
 
 /* The status to exit with: a failed teardown makes every other status 125. */
 int lxe_outcome_exit_status(const struct lxe_outcome *o);

@@ -23,7 +23,6 @@
 #include "sys/tree.h"
 
 #define INSIDE "LXC_EXEC_INSIDE" /* in the environment of who has been through it */
-#define SUBID_FILE_MAX (1024 * 1024)
 
 bool lxe_is_rootless(void)
 {
@@ -49,16 +48,10 @@ bool lxe_rootless_line(const char *text, const char *name, uid_t uid, struct lxe
 
 static int find_line(const char *path, const char *name, uint32_t *ret, struct lxe_err *err)
 {
-	LXE_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	LXE_AUTOFREE char *text = NULL;
 	struct lxe_subid line;
-	size_t len;
-	int r = 0;
+	int r = lxe_subid_read(path, &text);
 
-	if (fd >= 0)
-		r = sys_read_whole(fd, SUBID_FILE_MAX, &text, &len);
-	else if (errno != ENOENT)
-		r = -errno;
 	if (r < 0)
 		return lxe_fail(err, r, "read '%s'", path);
 	if (text && lxe_rootless_line(text, name, getuid(), &line)) {

@@ -98,7 +98,4 @@ static inline uint32_t slots_high(struct lxe_slots *s)
 /* Free a slot whose lock the caller holds, and give the lock back. */
 void lxe_slots_vacate(struct lxe_slots *s, uint32_t index);
 
-/* A copy of one moment of a slot that is not free: false when there is none to be had. */
-bool lxe_slots_view(struct lxe_slots *s, uint32_t index, struct lxe_slot_view *ret);
-
 #endif

@@ -34,7 +34,8 @@ static bool read_data(struct slot *slot, union slot_words *ret)
 	return atomic_load_explicit(&slot->seq, memory_order_relaxed) == seq;
 }
 
-bool lxe_slots_view(struct lxe_slots *s, uint32_t index, struct lxe_slot_view *ret)
+/* A copy of one moment of a slot that is not free: false when there is none to be had. */
+static bool view_slot(struct lxe_slots *s, uint32_t index, struct lxe_slot_view *ret)
 {
 	struct slot *slot = &s->slot[index];
 	union slot_words words;
@@ -66,7 +67,7 @@ int lxe_slots_read(struct lxe_slots *s, lxe_slots_visit visit, void *arg)
 	int n = 0, r;
 
 	for (uint32_t i = 0; i < high; i++) {
-		if (!lxe_slots_view(s, i, &view))
+		if (!view_slot(s, i, &view))
 			continue;
 		r = visit(arg, &view);
 		if (r)
@@ -100,7 +101,7 @@ static int collect_one(struct lxe_slots *s, uint32_t index, const char *id)
 	struct lxe_slot_view view;
 	int r;
 
-	if (slot_is_own(s, index) || !lxe_slots_view(s, index, &view))
+	if (slot_is_own(s, index) || !view_slot(s, index, &view))
 		return 0;
 	if (id && strcmp(id, view.id) != 0)
 		return 0;
@@ -139,7 +140,7 @@ static void announce(struct slots_header *header, uint64_t until)
 
 static bool is_old(struct lxe_slots *s, uint32_t index, uint64_t since, struct lxe_slot_view *view)
 {
-	return lxe_slots_view(s, index, view) && view->phase == LXE_SLOT_ACTIVE &&
+	return view_slot(s, index, view) && view->phase == LXE_SLOT_ACTIVE &&
 	       view->metrics.updated_us < since;
 }
 

@@ -1,9 +1,15 @@
 #include "store/subid.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "sys/fd.h"
+
+#define FILE_SIZE_MAX (1024 * 1024)
 
 static bool parse_line(const char *line, size_t len, struct lxe_subid *ret)
 {
@@ -25,6 +31,17 @@ static bool parse_line(const char *line, size_t len, struct lxe_subid *ret)
 	ret->start = first;
 	ret->count = n;
 	return lxe_format(ret->owner, sizeof(ret->owner), "%s", text) == 0;
+}
+
+int lxe_subid_read(const char *path, char **ret)
+{
+	LXE_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len;
+
+	*ret = NULL;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return sys_read_whole(fd, FILE_SIZE_MAX, ret, &len);
 }
 
 bool lxe_subid_next(const char **text, struct lxe_subid *ret)

@@ -1,5 +1,5 @@
 /*
- * The lines of subuid(5) and subgid(5): which ids of the host an account may give away. Pure. What
+ * The lines of subuid(5) and subgid(5): which ids of the host an account may give away. What
  * is no whole, well-formed line counts for nobody.
  */
 #ifndef LXE_STORE_SUBID_H
@@ -17,6 +17,9 @@ struct lxe_subid {
 	char owner[64];
 	uint64_t start, count; /* start + count <= 2^32 - 1, which is "no change" and no id */
 };
+
+/* The text of such a file, the caller's to free. NULL: there is none. */
+int lxe_subid_read(const char *path, char **ret);
 
 /* The next line from *text on, which is moved behind it. false: there is none any more. */
 bool lxe_subid_next(const char **text, struct lxe_subid *ret);

@@ -49,61 +49,40 @@ int sys_mount_attach(int fd, int dirfd, const char *path)
 	return move_mount(fd, "", dirfd, path, flags) < 0 ? -errno : 0;
 }
 
-int sys_open_beneath(int dirfd, const char *path)
+int sys_openat2(int dirfd, const char *path, int flags, uint64_t resolve)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
-	};
-	long fd;
-
-	/* EAGAIN: something was renamed meanwhile, and the kernel could not be sure. */
-	do {
-		fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
-	} while (fd < 0 && (errno == EAGAIN || errno == EINTR));
-	return fd < 0 ? -errno : (int)fd;
-}
-
-int sys_open_in_root(int root, const char *path)
-{
-	struct open_how how = {
-		.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-	long fd;
-
-	do {
-		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
-	} while (fd < 0 && (errno == EAGAIN || errno == EINTR));
-	return fd < 0 ? -errno : (int)fd;
-}
-
-int sys_find_in_root(int root, const char *path, bool follow)
-{
-	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
+	struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve };
 	long fd = -1;
 
-	/* Whoever renames all the time could keep us here. */
-	for (int i = 0; i < 8; i++) {
-		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+	/* EAGAIN: something was renamed meanwhile, and the kernel could not be sure. Whoever renames all the time could keep us here. */
+	for (int i = 0; i < 64; i++) {
+		fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 		if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
 			break;
 	}
 	return fd < 0 ? -errno : (int)fd;
 }
 
+int sys_open_beneath(int dirfd, const char *path)
+{
+	return sys_openat2(dirfd, path, O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
+int sys_open_in_root(int root, const char *path)
+{
+	return sys_openat2(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY,
+		RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+int sys_find_in_root(int root, const char *path, bool follow)
+{
+	return sys_openat2(root, path, O_PATH | (follow ? 0 : O_NOFOLLOW),
+		RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
 int sys_find(const char *path)
 {
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
-	long fd;
-
-	do {
-		fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-	} while (fd < 0 && errno == EINTR);
-	return fd < 0 ? -errno : (int)fd;
+	return sys_openat2(AT_FDCWD, path, O_PATH, RESOLVE_NO_MAGICLINKS);
 }
 
 int sys_filesystem_name(int fd, char *buf, unsigned int size)

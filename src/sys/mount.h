@@ -26,10 +26,13 @@ int sys_mount_change(int fd, bool recursive, uint64_t set, int userns);
 /* Attach a detached mount at a path below dirfd, or at dirfd itself when the path is empty. */
 int sys_mount_attach(int fd, int dirfd, const char *path);
 
+/* openat2(2) with O_CLOEXEC, again while it is interrupted or disturbed. -EAGAIN: it keeps moving. */
+int sys_openat2(int dirfd, const char *path, int flags, uint64_t resolve);
+
 /* Open for reading in the tree `root` as in a chroot(2) of it: no symlink leads out. Never blocks. */
 int sys_open_in_root(int root, const char *path);
 
-/* Likewise with O_PATH, whatever it is; a symlink at its end is followed, or is it. -EAGAIN: it keeps moving. */
+/* Likewise with O_PATH, whatever it is; a symlink at its end is followed, or is it. */
 int sys_find_in_root(int root, const char *path, bool follow);
 
 /* Open with O_PATH as open(2) would find it, but not what /proc only leads to by magic: an open file of our own. */

@@ -130,8 +130,10 @@ int sys_mount_id(int fd, uint64_t *ret)
 
 const char *sys_path_below(const char *path, const char *dir)
 {
-	size_t len = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
+	size_t len = strlen(dir);
 
+	while (len && dir[len - 1] == '/')
+		len--;
 	if (strncmp(path, dir, len) != 0 || (path[len] && path[len] != '/'))
 		return NULL;
 	return path[len] == '/' && !path[len + 1] ? "" : path + len;

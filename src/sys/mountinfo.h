@@ -45,7 +45,7 @@ int sys_mounts_locate(const struct sys_mounts *mounts, int fd, struct sys_object
 /* Unique among the mounts there are now (statx(2)). */
 int sys_mount_id(int fd, uint64_t *ret);
 
-/* The rest of `path` when it is `dir` or below it ("" or "/..."), else NULL. Both absolute, as the kernel writes them. */
+/* The rest of `path` when it is `dir` or below it ("" or "/..."), else NULL. Both absolute; `dir` may end in slashes. */
 const char *sys_path_below(const char *path, const char *dir);
 
 #endif

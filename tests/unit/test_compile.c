@@ -92,6 +92,14 @@ static uint32_t say(
 }
 
 /* By number, and not by libseccomp's look-up of names: that gives sockets of x86 numbers of its own. */
+static int newer(const char *name)
+{
+	for (int n = 0; n < 1024; n++)
+		if (lxe_call_newer_name(n) && strcmp(lxe_call_newer_name(n), name) == 0)
+			return n;
+	return -1;
+}
+
 static int number_of(const struct arch *arch, const char *name)
 {
 	for (int n = 0; n < 600; n++) {
@@ -102,7 +110,7 @@ static int number_of(const struct arch *arch, const char *name)
 		if (is)
 			return n | (int)arch->bit;
 	}
-	return lxe_call_newer(name) < 0 ? -1 : lxe_call_newer(name) | (int)arch->bit;
+	return newer(name) < 0 ? -1 : newer(name) | (int)arch->bit;
 }
 
 /* What `name` gets everywhere where there is such a call. */
@@ -408,7 +416,7 @@ Test(compile, every_known_name_can_stand_in_a_rule)
 			struct lxe_filter f;
 
 			cr_assert_eq(lxe_strv_add(&rule->names, name), 0);
-			if (lxe_call_newer(name) < 0) {
+			if (newer(name) < 0) {
 				rule = lxe_rules_add(&rules, SECCOMP_RET_KILL_PROCESS);
 				cr_assert_eq(lxe_strv_add(&rule->names, name), 0);
 				rule->n_args = 1;

@@ -36,7 +36,10 @@ Test(mountinfo, what_is_below)
 	cr_assert_str_eq(sys_path_below("/a", "/a"), "");
 	cr_assert_str_eq(sys_path_below("/a", "/"), "/a");
 	cr_assert_str_eq(sys_path_below("/", "/"), "");
+	cr_assert_str_eq(sys_path_below("/a/b", "/a//"), "/b");
+	cr_assert_str_eq(sys_path_below("/a", "/a/"), "");
 	cr_assert_null(sys_path_below("/ab", "/a"));
+	cr_assert_null(sys_path_below("/ab", "/a/"));
 	cr_assert_null(sys_path_below("/", "/a"));
 }
 
