@@ -84,7 +84,7 @@ Test(record, cut_short_or_changed_is_refused)
 
 Test(record, the_state_is_whole_or_refused)
 {
-	struct lxe_live live = { .state = 3, .keeper = 5, .pid = 6, .ended_at_ms = 9 }, got;
+	struct lxe_live live = { .state = 3, .keeper = 5, .pid = 6, .expires_at_ms = 9 }, got;
 	int dir = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
 
 	cr_assert_eq(lxe_live_read(dir, &got), -ENOENT);
