@@ -243,7 +243,7 @@ static const struct lxe_option table[] = {
 	{
 		.name = "apparmor",
 		.placeholder = "PROFILE",
-		.help = "AppArmor profile of commands",
+		.help = "AppArmor profile of commands, or unconfined (default: default)",
 		.detail =
 			"For hosts with AppArmor. default is liblxc's profile for containers where it is loaded, and none elsewhere; "
 			"PROFILE has to be loaded.",
