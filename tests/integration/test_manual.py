@@ -1,5 +1,6 @@
 """The manual and the other pages name what the program has, all of it and nothing else."""
 
+import json
 import re
 import subprocess
 
@@ -75,6 +76,17 @@ def test_every_option_is_a_key_but_those_that_ask_once(world, manual):
     defaults = (lxe.TOP / "conf" / "default.conf").read_text()
     documented = set(re.findall(r"^#([a-z-]+) = ", defaults, re.M)) | set(re.findall(r"^\[([a-z-]+)\]$", defaults, re.M))
     assert have - NO_KEYS - documented == set()
+
+
+def test_every_member_of_a_record_is_explained(world, manual, tmp_path):
+    """Those of the lists, which are empty here, are looked at where they are filled."""
+    record = tmp_path / "result.json"
+    world.run("run", "--result", str(record), "--output-limit", "1K", "--dry-run", "--workdir", str(tmp_path), "--", "true")
+    text = manual["lxc-exec.1"]
+    explained = " ".join(re.findall(r"^(?:\.It )?\.?Cm (.*)$", text[text.index(".Sh RESULT") : text.index(".Sh DENIALS")], re.M)).split()
+    found = json.loads(record.read_text())
+    members = set(found) | {key for name in ("rusage", "teardown", "output", "changes") for key in found[name]}
+    assert len(members) > 30 and members - set(explained) == set()
 
 
 @pytest.mark.parametrize("name", PAGES)
