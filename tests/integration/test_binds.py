@@ -137,6 +137,31 @@ def test_symlinks_on_the_way_lead_nowhere_but_inside(world, project, tmp_path):
     assert not [name for name in os.listdir("/etc") if name.startswith("lxe-")]
 
 
+SWAP = """
+import ctypes
+libc = ctypes.CDLL(None)
+print("swapping", flush=True)
+while True:
+    libc.renameat2(-100, b"/p/d", -100, b"/p/l", 2)
+"""
+
+
+def test_a_symlink_that_is_swapped_leads_nowhere_but_inside(world, project):
+    """By a sandbox that may write there, while the mounts of another one are made."""
+    (project / "d").mkdir()
+    (project / "l").symlink_to("../" * 40 + "etc")
+    bind = ["--bind", f"{project}:/p"]
+    swapper = world.popen("run", *bind, "--", "python3", "-c", SWAP)
+    assert swapper.stdout.readline() == b"swapping\n", swapper.stderr.read()
+    mounts = [*bind, "--tmpfs", "/p/d/lxe-a", "--file", f"{project}/file:/p/d/lxe-b"]
+    runs = [world.run("run", *mounts, "--", "sh", "-c", "ls -d /etc/lxe-a || true") for _ in range(20)]
+    swapper.terminate()
+    swapper.communicate(timeout=lxe.DEADLINE)
+    made = [name for top in ("/etc", project / "d", project / "l") for name in os.listdir(top) if name.startswith("lxe-")]
+    assert not made and {run.returncode for run in runs} <= {0, 125}
+    assert b"/etc/lxe-a\n" in {run.stdout for run in runs}, "the swap was not seen"
+
+
 WRONG = [
     (["--bind", ":/x"], "it has no source"),
     (["--bind", "{p}/none:/x"], "bind '{p}/none': no such file or directory\nhint: the source is a path of the host"),
