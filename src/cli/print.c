@@ -156,9 +156,10 @@ static void print_blocked(const char *text)
 		if (strcmp(line.destination, "*") == 0)
 			lxe_print_note("blocked: %s more, to others", line.count);
 		else
-			lxe_print_note("blocked: %s %s%s%s%s%s, %s%s%s%s", line.proto,
-				port && v6 ? "[" : "", line.destination, port && v6 ? "]" : "",
-				port ? ":" : "", port ? line.port : "", once ? "once" : line.count,
+			lxe_print_note("blocked: %s%s %s%s%s%s%s, %s%s%s%s",
+				line.in ? "inbound " : "", line.proto, port && v6 ? "[" : "",
+				line.destination, port && v6 ? "]" : "", port ? ":" : "",
+				port ? line.port : "", once ? "once" : line.count,
 				once ? "" : " times", line.hint[0] ? ": " : "", line.hint);
 	}
 }

@@ -17,7 +17,8 @@
 struct lxe_keeper_blocked {
 	int log;
 	struct lxe_source logged;
-	char prefix[LXE_NFLOG_PREFIX]; /* of our rules: the group may be others', too */
+	/* Of our rules: the group may be others', too. */
+	char prefix[LXE_NFLOG_PREFIX], prefix_in[LXE_NFLOG_PREFIX];
 	struct lxe_net_addr subnet;
 	struct lxe_blocked table;
 	char text[LXE_BLOCKED_TEXT];
@@ -34,9 +35,13 @@ static bool take_datagram(const struct lxe_keeper *k, size_t len)
 
 	while ((r = lxe_nflog_next(&packet, &p, &len)) != 0) {
 		/* One that makes no sense does not hide those behind it. */
-		if (r < 0 || strcmp(packet.prefix, b->prefix) != 0)
+		if (r < 0)
 			continue;
-		fresh |= lxe_blocked_add(&b->table, &packet, lxe_keeper_name_of(k, &packet.to));
+		if (strcmp(packet.prefix, b->prefix) == 0)
+			fresh |= lxe_blocked_add(
+				&b->table, &packet, lxe_keeper_name_of(k, &packet.to));
+		else if (strcmp(packet.prefix, b->prefix_in) == 0)
+			fresh |= lxe_blocked_add_in(&b->table, &packet, &b->subnet);
 	}
 	return fresh;
 }
@@ -96,6 +101,7 @@ static int listen_to(struct lxe_keeper *k, int log)
 	if (log < 0)
 		return log;
 	snprintf(b->prefix, sizeof(b->prefix), "lxe-%.8s", k->sandbox.id);
+	snprintf(b->prefix_in, sizeof(b->prefix_in), "lxe-%.8s-in", k->sandbox.id);
 	r = lxe_loop_add(k->loop, &b->logged, b->log, EPOLLIN);
 	if (r < 0)
 		lxe_drop_fd(&b->log);

@@ -12,8 +12,8 @@
 
 static bool is_same(const struct lxe_blocked_to *a, const struct lxe_blocked_to *b)
 {
-	return a->unresolved == b->unresolved && a->proto == b->proto && a->port == b->port &&
-	       a->to.family == b->to.family &&
+	return a->unresolved == b->unresolved && a->in == b->in && a->neighbour == b->neighbour &&
+	       a->proto == b->proto && a->port == b->port && a->to.family == b->to.family &&
 	       memcmp(a->to.bytes, b->to.bytes, sizeof(a->to.bytes)) == 0 &&
 	       (!a->unresolved || strcmp(a->name, b->name) == 0);
 }
@@ -26,8 +26,9 @@ static bool add(struct lxe_blocked *b, const struct lxe_blocked_to *to)
 		b->to[i].count++;
 		return false;
 	}
-	if (b->n == LXE_BLOCKED_MAX)
+	if (b->n == LXE_BLOCKED_MAX || (to->in && b->n_in == LXE_BLOCKED_IN_MAX))
 		return b->others++ == 0;
+	b->n_in += to->in;
 	b->to[b->n] = *to;
 	b->to[b->n++].count = 1;
 	return true;
@@ -58,6 +59,35 @@ bool lxe_blocked_add_name(struct lxe_blocked *b, const char *name)
 	struct lxe_blocked_to to = { .unresolved = true };
 
 	set_name(&to, *name ? name : ".");
+	return add(b, &to);
+}
+
+/*
+ * Those of sandboxes have neighbours' addresses, in pairs, of which one is the host's; and in IPv6 their last bytes
+ * are those of IPv4.
+ */
+static bool is_neighbour(const struct lxe_net_addr *from, const struct lxe_net_addr *to,
+	const struct lxe_net_addr *subnet)
+{
+	size_t last = to->family == LXE_NET_V4 ? 3 : 15;
+	bool pair = memcmp(from->bytes, to->bytes, last) == 0 &&
+		    (from->bytes[last] ^ to->bytes[last]) < 4;
+
+	if (from->family != to->family || pair)
+		return false;
+	return from->family == LXE_NET_V4 ? lxe_net_addr_covers(subnet, from)
+					  : memcmp(from->bytes, to->bytes, 12) == 0;
+}
+
+bool lxe_blocked_add_in(struct lxe_blocked *b, const struct lxe_nflog_packet *packet,
+	const struct lxe_net_addr *subnet)
+{
+	const struct lxe_blocked_to to = { .to = packet->to,
+		.proto = packet->proto,
+		.port = packet->port,
+		.in = true,
+		.neighbour = is_neighbour(&packet->from, &packet->to, subnet) };
+
 	return add(b, &to);
 }
 
@@ -154,19 +184,35 @@ static void put(FILE *out, const struct lxe_blocked_to *to, const char *hint)
 	lxe_net_addr_format(&to->to, addr);
 	if (to->port)
 		snprintf(port, sizeof(port), "%u", to->port);
-	fprintf(out, "%s %s %s %llu %s\n", proto_of(to, proto, sizeof(proto)),
-		to->unresolved ? to->name : addr, port, (unsigned long long)to->count, hint);
+	fprintf(out, "%s%s %s %s %llu %s\n", to->in ? LXE_BLOCKED_IN : "",
+		proto_of(to, proto, sizeof(proto)), to->unresolved ? to->name : addr, port,
+		(unsigned long long)to->count, hint);
+}
+
+/* The host's port of the same number is as good as any. */
+static void hint_for_in(char *buf, size_t size, const struct lxe_blocked_to *to)
+{
+	bool udp = to->proto == IPPROTO_UDP;
+
+	if (to->neighbour)
+		lxe_format(buf, size, "sandboxes do not reach each other");
+	else if (to->port)
+		lxe_format(buf, size, "--publish %u:%u%s", to->port, to->port, udp ? "/udp" : "");
+	else
+		lxe_format(buf, size, "only ports that are published let in");
 }
 
 static void hint_for(char *buf, size_t size, const struct lxe_blocked_to *to,
 	const struct lxe_net_spec *spec, const struct lxe_net_rule *denied, size_t n_denied,
 	const struct lxe_net_addr *subnet)
 {
-	long by = denied_by(denied, n_denied, to);
+	long by = to->in ? -1 : denied_by(denied, n_denied, to);
 	char rule[LXE_BLOCKED_WORD];
 
 	buf[0] = '\0';
-	if (by >= 0)
+	if (to->in)
+		hint_for_in(buf, size, to);
+	else if (by >= 0)
 		lxe_format(buf, size, "--deny-net %.150s denies it", spec->deny.v[by]);
 	else if (subnet && !to->unresolved && lxe_net_addr_covers(subnet, &to->to))
 		lxe_format(buf, size, "sandboxes do not reach each other");
@@ -177,29 +223,34 @@ static void hint_for(char *buf, size_t size, const struct lxe_blocked_to *to,
 /* A line and those behind it that are left out as a number: it must fit, too. */
 #define LAST_LINE sizeof("* * - 18446744073709551615 \n")
 
-static void put_lines(FILE *out, const struct lxe_blocked *b, const struct lxe_net_spec *spec,
-	const struct lxe_net_addr *subnet, const struct lxe_net_rule *denied, size_t n_denied,
-	size_t size)
+/* Those of one direction; how many packets had no room. */
+static uint64_t put_lines(FILE *out, const struct lxe_blocked *b, bool in,
+	const struct lxe_net_spec *spec, const struct lxe_net_addr *subnet,
+	const struct lxe_net_rule *denied, size_t n_denied, size_t size)
 {
 	char hint[LXE_BLOCKED_WORD + 32];
-	uint64_t others = b->others;
+	uint64_t others = 0;
 
 	for (size_t i = 0; i < b->n; i++) {
-		hint_for(hint, sizeof(hint), &b->to[i], spec, denied, n_denied, subnet);
+		const struct lxe_blocked_to *to = &b->to[i];
+
+		if (to->in != in)
+			continue;
+		hint_for(hint, sizeof(hint), to, spec, denied, n_denied, subnet);
 		/* The longest that a line can be, besides the hint. */
 		if ((size_t)ftell(out) + strlen(hint) + LXE_BLOCKED_NAME + 48 + LAST_LINE > size)
-			others += b->to[i].count;
+			others += to->count;
 		else
-			put(out, &b->to[i], hint);
+			put(out, to, hint);
 	}
-	if (others)
-		fprintf(out, "* * - %llu \n", (unsigned long long)others);
+	return others;
 }
 
 void lxe_blocked_text(const struct lxe_blocked *b, const struct lxe_net_spec *spec,
 	const struct lxe_net_addr *subnet, char *buf, size_t size)
 {
 	LXE_AUTOFREE struct lxe_net_rule *denied = NULL;
+	uint64_t others = b->others;
 	size_t n_denied = 0;
 	FILE *out;
 
@@ -209,7 +260,10 @@ void lxe_blocked_text(const struct lxe_blocked *b, const struct lxe_net_spec *sp
 	out = fmemopen(buf, size, "w");
 	if (!out)
 		return;
-	put_lines(out, b, spec, subnet, denied, n_denied, size);
+	others += put_lines(out, b, false, spec, subnet, denied, n_denied, size);
+	others += put_lines(out, b, true, spec, subnet, denied, n_denied, size);
+	if (others)
+		fprintf(out, "* * - %llu \n", (unsigned long long)others);
 	fclose(out);
 	buf[size - 1] = '\0';
 }

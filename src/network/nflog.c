@@ -108,6 +108,7 @@ static int parse_v4(struct lxe_nflog_packet *ret, const unsigned char *ip, size_
 
 	if (len < 20 || header < 20)
 		return -EBADMSG;
+	set_addr(&ret->from, LXE_NET_V4, ip + 12);
 	set_addr(&ret->to, LXE_NET_V4, ip + 16);
 	ret->proto = ip[9];
 	first = (get16(ip + 6) & 0x1fff) == 0;
@@ -123,6 +124,7 @@ static int parse_v6(struct lxe_nflog_packet *ret, const unsigned char *ip, size_
 
 	if (len < 40)
 		return -EBADMSG;
+	set_addr(&ret->from, LXE_NET_V6, ip + 8);
 	set_addr(&ret->to, LXE_NET_V6, ip + 24);
 	ret->proto = ip[6];
 	for (int i = 0; i < EXTENSIONS_MAX && len >= at + 8; i++) {

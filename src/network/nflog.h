@@ -22,7 +22,7 @@ int lxe_nflog_open(uint16_t group);
 
 struct lxe_nflog_packet {
 	char prefix[LXE_NFLOG_PREFIX]; /* of the rule, cut */
-	struct lxe_net_addr to;
+	struct lxe_net_addr from, to;
 	uint8_t proto; /* of IP */
 	uint16_t port; /* TCP and UDP; 0: none, or not known */
 };

@@ -10,28 +10,9 @@
 #include "network/plan_rules.h"
 #include "network/plan_text.h"
 
-#define DNS_PORT 53
-static const char *const dns_protos[] = { "udp", "tcp" };
 /* Enough for a person to see what happens, too little to keep the keeper busy. */
 #define LOG_LIMIT "-m limit --limit 20/second --limit-burst 50"
 #define LOG_BYTES 128 /* headers */
-
-/* What is on the way to the host itself, or to what tells secrets to whoever asks from here. */
-static const char *const always_shielded[][8] = {
-	[LXE_NET_V4] = { "169.254.0.0/16", "100.100.100.200", "168.63.129.16", "192.0.0.0/24" },
-	[LXE_NET_V6] = { "fe80::/10", "fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe" },
-};
-
-bool lxe_net_always_shields(const struct lxe_net_addr *addr)
-{
-	const char *const *list = always_shielded[addr->family];
-	struct lxe_net_addr net;
-
-	for (size_t i = 0; i < 8 && list[i]; i++)
-		if (lxe_net_addr_parse(&net, list[i], NULL) == 0 && lxe_net_addr_covers(&net, addr))
-			return true;
-	return false;
-}
 
 void lxe_net_set_name(char buf[LXE_NET_SET_NAME], const char *id8, bool deny, size_t i,
 	enum lxe_net_family family)
@@ -103,7 +84,8 @@ static void put_jumps(const struct lxe_net_text *p, const char *verb)
 	/* Its resolver is nobody else's: by another's questions, names would get into its sets. */
 	for (size_t i = 0; p->in->dns && i < 2; i++)
 		fprintf(p->out, "-%s INPUT -d %s ! -i %s -p %s -m %s --dport %d -j %s\n", verb,
-			p->gateway, veth, dns_protos[i], dns_protos[i], DNS_PORT, p->ingress);
+			p->gateway, veth, lxe_net_dns_protos[i], lxe_net_dns_protos[i],
+			LXE_NET_DNS_PORT, p->ingress);
 }
 
 void lxe_net_put_chain(const struct lxe_net_text *p, const char *chain)
@@ -156,39 +138,6 @@ static void put_neighbours(const struct lxe_net_text *p, const char *chain)
 			chain, type);
 }
 
-static void put_shields(const struct lxe_net_text *p)
-{
-	char text[LXE_NET_ADDR_TEXT];
-
-	fprintf(p->out, "-A %s -m addrtype --dst-type LOCAL,%sANYCAST,MULTICAST -j %s\n", p->egress,
-		p->family == LXE_NET_V4 ? "BROADCAST," : "", p->refuse);
-	for (size_t i = 0; i < 8 && always_shielded[p->family][i]; i++)
-		fprintf(p->out, "-A %s -d %s -j %s\n", p->egress, always_shielded[p->family][i],
-			p->refuse);
-	for (size_t i = 0; i < p->in->n_shielded; i++) {
-		if (p->in->shielded[i].family != p->family)
-			continue;
-		lxe_net_addr_format(&p->in->shielded[i], text);
-		fprintf(p->out, "-A %s -d %s -j %s\n", p->egress, text, p->refuse);
-	}
-}
-
-/* Of those that were there before: their rules in INPUT come after ours, and an ACCEPT here is the last word. */
-static void put_others_resolvers(const struct lxe_net_text *p)
-{
-	char text[LXE_NET_ADDR_TEXT];
-
-	for (size_t i = 0; i < 2 * p->in->n_subnets; i++) {
-		const struct lxe_net_addr *net = &p->in->subnets[i / 2];
-
-		if (net->family != p->family)
-			continue;
-		lxe_net_addr_format(net, text);
-		fprintf(p->out, "-A %s -d %s -p %s -m %s --dport %d -j %s\n", p->egress, text,
-			dns_protos[i % 2], dns_protos[i % 2], DNS_PORT, p->refuse);
-	}
-}
-
 static void put_egress(const struct lxe_net_text *p)
 {
 	const char *e = p->egress;
@@ -203,12 +152,12 @@ static void put_egress(const struct lxe_net_text *p)
 	fprintf(p->out, "-A %s -o " LXE_NET_VETH_PREFIX "+ -j %s\n", e, p->refuse);
 	for (size_t i = 0; p->in->dns && i < 2; i++)
 		fprintf(p->out, "-A %s -d %s -p %s -m %s --dport %d -j ACCEPT\n", e, p->gateway,
-			dns_protos[i], dns_protos[i], DNS_PORT);
-	put_others_resolvers(p);
+			lxe_net_dns_protos[i], lxe_net_dns_protos[i], LXE_NET_DNS_PORT);
+	lxe_net_put_others_resolvers(p);
 	put_rules(p, true, LXE_NET_BY_ADDR);
 	put_rules(p, true, LXE_NET_BY_NAME);
 	put_rules(p, false, LXE_NET_BY_ADDR);
-	put_shields(p);
+	lxe_net_put_shields(p);
 	if (lxe_net_looks_at_links(p))
 		fprintf(p->out, "-A %s -j %s\n", e, p->known);
 	if (p->in->spec->mode == LXE_NET_OPEN) {
@@ -219,14 +168,21 @@ static void put_egress(const struct lxe_net_text *p)
 	fprintf(p->out, "-A %s -j %s\n", e, p->refuse);
 }
 
+/* "-in": the keeper tells the two apart. */
+static void put_log(const struct lxe_net_text *p, const char *which)
+{
+	fprintf(p->out,
+		LOG_LIMIT " -j NFLOG --nflog-prefix lxe-%.8s%s --nflog-group %u "
+			  "--nflog-size %d\n",
+		p->in->id8, which, p->in->nflog_group, LOG_BYTES);
+}
+
 static void put_refuse(const struct lxe_net_text *p)
 {
 	const char *r = p->refuse;
 
-	fprintf(p->out,
-		"-A %s " LOG_LIMIT " -j NFLOG --nflog-prefix lxe-%.8s --nflog-group %u "
-		"--nflog-size %d\n",
-		r, p->in->id8, p->in->nflog_group, LOG_BYTES);
+	fprintf(p->out, "-A %s ", r);
+	put_log(p, "");
 	fprintf(p->out, "-A %s -p tcp -j REJECT --reject-with tcp-reset\n", r);
 	fprintf(p->out, "-A %s -j REJECT --reject-with %s\n", r,
 		p->family == LXE_NET_V4 ? "icmp-admin-prohibited" : "icmp6-adm-prohibited");
@@ -251,6 +207,9 @@ static void put_ingress(const struct lxe_net_text *p)
 			p->ingress, p->guest, port.udp ? "udp" : "tcp", port.udp ? "udp" : "tcp",
 			port.port, port.host_port);
 	}
+	/* What the host itself says to whole networks, and to others' resolvers, is for nobody inside. */
+	fprintf(p->out, "-A %s -d %s ", p->ingress, p->guest);
+	put_log(p, "-in");
 	fprintf(p->out, "-A %s -j DROP\n", p->ingress);
 }
 

@@ -8,6 +8,9 @@
 #include "network/plan.h"
 
 #define LXE_NET_CHAIN 24 /* bytes of a chain's name */
+#define LXE_NET_DNS_PORT 53
+
+extern const char *const lxe_net_dns_protos[2];
 
 struct lxe_net_text {
 	const struct lxe_net_plan_in *in;
@@ -26,6 +29,10 @@ void lxe_net_put_chain(const struct lxe_net_text *p, const char *chain);
 void lxe_net_drop_chain(const struct lxe_net_text *p, const char *chain);
 
 bool lxe_net_publishes(const struct lxe_net_text *p, const struct lxe_net_publish *port);
+
+/* What is refused unless it is named by address, and the ports of others' resolvers, which are whatever is named. */
+void lxe_net_put_shields(const struct lxe_net_text *p);
+void lxe_net_put_others_resolvers(const struct lxe_net_text *p);
 
 /* What leaves by a device that is not known, and what takes that back. Nothing where nothing could. */
 bool lxe_net_looks_at_links(const struct lxe_net_text *p);

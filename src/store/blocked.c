@@ -20,9 +20,12 @@ static bool take(char *buf, size_t size, const char **text)
 
 const char *lxe_blocked_line(struct lxe_blocked_line *ret, const char *text)
 {
+	const size_t in = sizeof(LXE_BLOCKED_IN) - 1;
 	struct lxe_blocked_line line;
 	size_t len;
 
+	line.in = strncmp(text, LXE_BLOCKED_IN, in) == 0;
+	text += line.in ? in : 0;
 	if (!take(line.proto, sizeof(line.proto), &text) ||
 		!take(line.destination, sizeof(line.destination), &text) ||
 		!take(line.port, sizeof(line.port), &text) ||
@@ -44,6 +47,14 @@ static json_t *number(const char *text)
 							      : json_null();
 }
 
+/* Of what had no room, nobody knows. */
+static json_t *direction(const struct lxe_blocked_line *line)
+{
+	if (strcmp(line->destination, "*") == 0)
+		return json_null();
+	return json_string(line->in ? "in" : "out");
+}
+
 static json_t *word(const char *text)
 {
 	return strcmp(text, "*") == 0 || !text[0] ? json_null() : json_string(text);
@@ -57,6 +68,7 @@ json_t *lxe_blocked_json(const char *text)
 	while ((text = lxe_blocked_line(&line, text))) {
 		json_t *one = json_object();
 
+		json_object_set_new(one, "direction", direction(&line));
 		json_object_set_new(one, "protocol", word(line.proto));
 		json_object_set_new(one, "destination", word(line.destination));
 		json_object_set_new(one, "port", number(line.port));

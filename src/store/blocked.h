@@ -1,22 +1,26 @@
 /*
- * What a sandbox wanted to reach and may not, as the text that a keeper makes of it and that others show:
- * a line each,
+ * What a sandbox wanted to reach and may not, and what wanted to reach it, as the text that a keeper makes of it and
+ * that others show: a line each,
  *
  *   PROTOCOL DESTINATION PORT COUNT HINT...
  *
- * where PORT is '-' when there is none. A DESTINATION '*' stands for all that had no room. Pure.
+ * where PORT is '-' when there is none, and PROTOCOL begins with "in/" for what came in. A DESTINATION '*' stands for
+ * all that had no room. Pure.
  */
 #ifndef LXE_STORE_BLOCKED_H
 #define LXE_STORE_BLOCKED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define LXE_BLOCKED_TEXT 2048
 #define LXE_BLOCKED_WORD 160
+#define LXE_BLOCKED_IN "in/"
 
 struct json_t;
 
 struct lxe_blocked_line {
+	bool in;
 	char proto[16], destination[LXE_BLOCKED_WORD], port[8], count[24];
 	char hint[LXE_BLOCKED_WORD + 32];
 };

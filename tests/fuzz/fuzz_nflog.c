@@ -10,6 +10,8 @@
 #include "network/blocked.h"
 #include "store/blocked.h"
 
+static const struct lxe_net_addr subnet = { LXE_NET_V4, 16, { 10, 213 } };
+
 static void expect(bool holds)
 {
 	if (!holds)
@@ -19,7 +21,6 @@ static void expect(bool holds)
 static void look_at(const struct lxe_blocked *blocked)
 {
 	static const struct lxe_net_spec spec = { .mode = LXE_NET_FILTERED };
-	const struct lxe_net_addr subnet = { LXE_NET_V4, 16, { 10, 213 } };
 	char text[LXE_BLOCKED_TEXT];
 	struct lxe_blocked_line line;
 	const char *p = text, *last = text;
@@ -45,6 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		expect(left < before && memchr(packet.prefix, '\0', sizeof(packet.prefix)));
 		lxe_blocked_add(blocked, &packet, packet.prefix);
+		lxe_blocked_add_in(blocked, &packet, &subnet);
 		lxe_blocked_add_name(blocked, packet.prefix);
 	}
 	look_at(blocked);

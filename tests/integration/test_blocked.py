@@ -85,7 +85,7 @@ def test_inspect_shows_it_while_the_sandbox_runs(lab, servers):
     ok(lab.run("exec", "box", "--", *client, f"tcp,203.0.113.7,{tcp.port}", stdin=null))
     os.close(null)
     lxe.poll_until(lambda: json.loads(ok(lab.run("inspect", "box")).stdout)["blocked"] == [
-        {"protocol": "tcp", "destination": "203.0.113.7", "port": tcp.port, "count": 1,
+        {"direction": "out", "protocol": "tcp", "destination": "203.0.113.7", "port": tcp.port, "count": 1,
          "hint": f"--allow tcp://203.0.113.7:{tcp.port}"}], what="what is blocked")
     shown = json.loads(ok(lab.run("inspect", "box")).stdout)["network"]
     assert shown["mode"] == "filtered" and shown["allow"] == []
@@ -93,6 +93,48 @@ def test_inspect_shows_it_while_the_sandbox_runs(lab, servers):
     lab.assert_clean()
 
 
+LISTEN = """
+import socket, sys
+s = socket.create_server(("", 80))
+u = socket.socket(type=socket.SOCK_DGRAM)
+u.connect(("203.0.113.5", 53))
+print(u.getsockname()[0], flush=True)
+sys.stdin.read()
+"""
+
+
+def refused_there(lab, address, port):
+    """What the host is not let in to, it waits for: one packet is enough."""
+    def ask():
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as sock:
+            sock.connect_ex((address, port))
+
+    lab.call(ask)
+
+
+def test_what_is_refused_on_the_way_in_is_listed_as_well(lab, tmp_path):
+    record, pipes = tmp_path / "record", {"stdin": -1, "stdout": -1, "stderr": -1}
+    options = ["-v", "--result", str(record), "--subnet", "10.99.0.0/24", "--publish", "8088:80"]
+    lab.inet.ip(f"route add 10.99.0.0/24 via {netlab.HOST4}")
+    try:
+        with lab.popen("run", *options, "--", "/usr/bin/python3", "-c", LISTEN, **pipes) as process:
+            guest = process.stdout.readline().decode().strip()
+            assert guest, process.stderr.read()
+            with lab.inet.call(lambda: socket.create_connection((netlab.HOST4, 8088), lxe.DEADLINE)):
+                refused_there(lab.inet, guest, 80)
+                refused_there(lab.host, guest, 443)
+                lab.inet.call(lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", (guest, 53)))
+            _, said = process.communicate(timeout=lxe.DEADLINE)
+    finally:
+        lab.inet.ip("route del 10.99.0.0/24")
+    listed = json.loads(record.read_text())["blocked"]
+    assert {(b["direction"], b["protocol"], b["destination"], b["port"], b["hint"]) for b in listed} == {
+        ("in", "tcp", guest, 80, "--publish 80:80"),
+        ("in", "tcp", guest, 443, "--publish 443:443"),
+        ("in", "udp", guest, 53, "--publish 53:53/udp"),
+    }, listed
+    assert f"lxc-exec: blocked: inbound tcp {guest}:443, once: --publish 443:443\n" in said.decode(), said
+    lab.assert_clean()
 
 
 def test_its_connections_are_forgotten_and_those_of_others_are_not(lab, servers):

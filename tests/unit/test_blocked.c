@@ -70,6 +70,53 @@ Test(blocked, each_destination_once_with_what_would_allow_it)
 	   "dns evil.example - 2 --allow evil.example\n");
 }
 
+static bool add_in(const char *from, const char *to, uint8_t proto, uint16_t port)
+{
+	struct lxe_nflog_packet packet = { .proto = proto, .port = port };
+
+	cr_assert_eq(lxe_net_addr_parse(&packet.from, from, NULL), 0);
+	cr_assert_eq(lxe_net_addr_parse(&packet.to, to, NULL), 0);
+	return lxe_blocked_add_in(&blocked, &packet, &subnet);
+}
+
+Test(blocked, what_came_in_is_told_behind_what_went_out_and_how_it_is_let_in)
+{
+	lxe_strv_add(&spec.deny, "*");
+	cr_expect(add_in("203.0.113.9", "10.213.0.6", 6, 80));
+	cr_expect_not(add_in("203.0.113.10", "10.213.0.6", 6, 80));
+	cr_expect_not(add_in("10.213.0.5", "10.213.0.6", 6, 80), "the host");
+	cr_expect(add_in("10.213.0.10", "10.213.0.6", 6, 80), "a neighbour");
+	cr_expect(add_in("203.0.113.9", "10.213.0.6", 17, 53));
+	cr_expect(add_in("203.0.113.9", "10.213.0.6", 1, 0));
+	cr_expect(add_in("fd00:213::ad5:5", "fd00:213::ad5:6", 6, 81));
+	cr_expect(add_in("fd00:213::ad5:a", "fd00:213::ad5:6", 6, 82));
+	cr_expect(add("10.213.0.6", 6, 80, NULL), "the same the other way");
+	is("tcp 10.213.0.6 80 1 --deny-net * denies it\n"
+	   "in/tcp 10.213.0.6 80 3 --publish 80:80\n"
+	   "in/tcp 10.213.0.6 80 1 sandboxes do not reach each other\n"
+	   "in/udp 10.213.0.6 53 1 --publish 53:53/udp\n"
+	   "in/icmp 10.213.0.6 - 1 only ports that are published let in\n"
+	   "in/tcp fd00:213::ad5:6 81 1 --publish 81:81\n"
+	   "in/tcp fd00:213::ad5:6 82 1 sandboxes do not reach each other\n");
+}
+
+Test(blocked, whoever_scans_its_ports_does_not_hide_what_it_wanted)
+{
+	uint64_t total = 0;
+	struct lxe_blocked_line line;
+	const char *p = text;
+
+	for (uint16_t port = 1; port <= 100; port++)
+		add_in("203.0.113.9", "10.213.0.6", 6, port);
+	cr_expect(add("198.51.100.7", 6, 443, NULL));
+	cr_expect_eq(blocked.n, LXE_BLOCKED_IN_MAX + 1);
+	lxe_blocked_text(&blocked, &spec, &subnet, text, sizeof(text));
+	cr_expect_eq(strncmp(text, "tcp 198.51.100.7 443 1 ", 23), 0, "%s", text);
+	while ((p = lxe_blocked_line(&line, p)))
+		total += strtoull(line.count, NULL, 10);
+	cr_expect_eq(total, 101);
+}
+
 Test(blocked, a_name_that_is_denied)
 {
 	lxe_strv_add(&spec.deny, "tcp://*.evil.example:443");
@@ -150,25 +197,41 @@ Test(blocked, lines_that_are_none_of_ours)
 	cr_expect_str_eq(line.hint, "");
 }
 
+static void direction_is(json_t *list, size_t i, const char *wanted)
+{
+	json_t *value = json_object_get(json_array_get(list, i), "direction");
+
+	if (wanted)
+		cr_expect_str_eq(json_string_value(value), wanted);
+	else
+		cr_expect(json_is_null(value));
+}
+
 Test(blocked, is_in_the_record)
 {
 	struct lxe_outcome o = { .bytes_out = -1, .teardown_ok = true };
 	json_t *root, *list;
 	char *json;
 
-	strcpy(o.blocked, "tcp 198.51.100.7 443 3 --allow tcp://198.51.100.7:443\n* * - 7 \n");
+	strcpy(o.blocked, "tcp 198.51.100.7 443 3 --allow tcp://198.51.100.7:443\n"
+			  "in/tcp 10.213.0.6 80 1 --publish 80:80\n* * - 7 \n");
 	json = lxe_outcome_json(&o);
 	root = json_loads(json, 0, NULL);
 	list = json_object_get(root, "blocked");
-	cr_assert_eq(json_array_size(list), 2);
+	cr_assert_eq(json_array_size(list), 3);
+	direction_is(list, 0, "out");
+	direction_is(list, 1, "in");
+	direction_is(list, 2, NULL);
+	cr_expect_str_eq(
+		json_string_value(json_object_get(json_array_get(list, 1), "protocol")), "tcp");
 	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "destination")),
 		"198.51.100.7");
 	cr_expect_eq(json_integer_value(json_object_get(json_array_get(list, 0), "port")), 443);
 	cr_expect_eq(json_integer_value(json_object_get(json_array_get(list, 0), "count")), 3);
 	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "hint")),
 		"--allow tcp://198.51.100.7:443");
-	cr_expect(json_is_null(json_object_get(json_array_get(list, 1), "destination")));
-	cr_expect_eq(json_integer_value(json_object_get(json_array_get(list, 1), "count")), 7);
+	cr_expect(json_is_null(json_object_get(json_array_get(list, 2), "destination")));
+	cr_expect_eq(json_integer_value(json_object_get(json_array_get(list, 2), "count")), 7);
 	json_decref(root);
 	free(json);
 }

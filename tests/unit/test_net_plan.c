@@ -482,16 +482,19 @@ Test(net_plan, nothing_comes_in_but_what_is_published)
 	e = eval_new(plan.v4, "filter");
 	for (size_t i = 0; i < 2; i++) {
 		cr_expect_eq(arrives(e, hooks[i], "NEW", true, "tcp", 80, 8080), EVAL_ACCEPT);
+		cr_expect_not(e->logged);
 		cr_expect_eq(arrives(e, hooks[i], "NEW", true, "udp", 5353, 53), EVAL_ACCEPT);
 		cr_expect_eq(arrives(e, hooks[i], "ESTABLISHED", false, "tcp", 9, 9), EVAL_ACCEPT);
 		cr_expect_eq(arrives(e, hooks[i], "RELATED", true, "icmp", 0, 0), EVAL_ACCEPT);
 		cr_expect_eq(arrives(e, hooks[i], "RELATED", false, "icmp", 0, 0), EVAL_DROP);
 		cr_expect_eq(arrives(e, hooks[i], "NEW", false, "tcp", 80, 80), EVAL_DROP);
+		cr_expect(e->logged);
 		cr_expect_eq(arrives(e, hooks[i], "NEW", true, "tcp", 80, 81), EVAL_DROP);
 		cr_expect_eq(arrives(e, hooks[i], "NEW", true, "tcp", 81, 8080), EVAL_DROP);
 		cr_expect_eq(arrives(e, hooks[i], "NEW", true, "udp", 80, 8080), EVAL_DROP);
 		cr_expect_eq(arrives(e, hooks[i], "NEW", false, "icmp", 0, 0), EVAL_DROP);
 		cr_expect_eq(arrives(e, hooks[i], "INVALID", false, "tcp", 80, 80), EVAL_DROP);
+		cr_expect_not(e->logged);
 	}
 	eval_free(e);
 }

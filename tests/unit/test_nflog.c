@@ -31,12 +31,21 @@ static void goes_to(const char *addr, uint8_t proto, uint16_t port)
 	cr_expect_eq(packet.port, port);
 }
 
+static void comes_from(const char *addr)
+{
+	char text[LXE_NET_ADDR_TEXT];
+
+	lxe_net_addr_format(&packet.from, text);
+	cr_expect_str_eq(text, addr);
+}
+
 Test(nflog, a_packet_of_ipv4)
 {
 	unsigned char ip[sizeof(tcp4)];
 
 	cr_assert_eq(parse(tcp4, sizeof(tcp4)), 1);
 	goes_to("198.51.100.7", 6, 443);
+	comes_from("10.213.0.2");
 	cr_expect_str_eq(packet.prefix, "lxe-0123abcd");
 	memcpy(ip, tcp4, sizeof(ip));
 	ip[9] = 1;
@@ -66,6 +75,7 @@ Test(nflog, a_packet_of_ipv6)
 
 	cr_assert_eq(parse(udp6, sizeof(udp6)), 1);
 	goes_to("2001:db8::1", 17, 53);
+	comes_from("fd00::2");
 	memcpy(ip, udp6, sizeof(ip));
 	ip[6] = 58;
 	cr_assert_eq(parse(ip, sizeof(ip)), 1);
