@@ -11,6 +11,8 @@
 #include "base/str.h"
 
 #define OWN "/proc/thread-self/ns/net"
+/* The inode of the first pid namespace of a machine (the kernel's include/linux/proc_ns.h). */
+#define FIRST_PIDNS 0xEFFFFFFCU
 
 uint64_t lxe_netns_inode(void)
 {
@@ -48,6 +50,14 @@ static int enter_below(const char *directory, const char *suffix, uint64_t inode
 	return r;
 }
 
+/* As /proc has it, which may be of another one than our own. */
+static bool sees_all_processes(void)
+{
+	struct stat st;
+
+	return stat("/proc/1/ns/pid", &st) == 0 && st.st_ino == FIRST_PIDNS;
+}
+
 int lxe_netns_enter(uint64_t inode)
 {
 	int r;
@@ -55,5 +65,7 @@ int lxe_netns_enter(uint64_t inode)
 	if (inode == 0 || inode == lxe_netns_inode())
 		return 0;
 	r = enter_below("/run/netns", "", inode);
-	return r < 0 ? enter_below("/proc", "/ns/net", inode) : 0;
+	if (r < 0)
+		r = enter_below("/proc", "/ns/net", inode);
+	return r < 0 && !sees_all_processes() ? -EXDEV : r;
 }

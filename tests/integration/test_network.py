@@ -647,6 +647,26 @@ def test_gc_that_sees_no_processes_removes_what_is_dead_and_nothing_else(lab):
     lxe.ok(lab.run("destroy", "--force", "lives"))
 
 
+def test_gc_that_cannot_know_whether_a_namespace_is_gone_leaves_what_is_in_it(lab):
+    """Without a name, and only processes that gc does not see would be in it."""
+    with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT) as process:
+        keeper = lab.world.keeper()
+        lxe.kill(process.pid)
+        lxe.kill(keeper)
+    lxe.poll_until(lambda: not any(lab.world.our_processes()), what="the end of what the keeper has left")
+    before = lab.host.all_rules()
+    assert "LXE-" in before
+    script = f"mount -t tmpfs none /run/netns && exec {lab.world.binary} gc"
+    blind = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", script]
+    options = {"env": lab.world.env(), "preexec_fn": lab.inet.enter, "capture_output": True, "timeout": lxe.DEADLINE}
+    for _ in range(2):
+        said = subprocess.run(blind, **options, check=False)
+        assert said.returncode == 125 and b"whether its network namespace is gone" in said.stderr, said
+        assert lab.host.all_rules() == before
+    lxe.ok(lab.run("gc"))
+    lab.assert_clean()
+
+
 def test_a_tool_that_outlives_its_keeper_is_waited_for(lab):
     """It holds the sandbox's lock: one gc is enough all the same."""
     begun = lab.world.base / "begun"

@@ -109,8 +109,14 @@ static int serve_rules(const struct lxe_net_ask *ask, const int *asked, size_t n
 
 static int undo_where_it_is(const struct lxe_net_undo *undo, struct lxe_err *err)
 {
+	int r = lxe_netns_enter(undo->ask->netns);
+
+	if (r == -EXDEV)
+		return lxe_fail_msg(err, r,
+			"not known from this pid namespace whether its network namespace is gone: "
+			"its rules are gc's on the host");
 	/* With its namespace all of it is gone. */
-	return lxe_netns_enter(undo->ask->netns) < 0 ? 0 : lxe_net_undo(undo, err);
+	return r < 0 ? 0 : lxe_net_undo(undo, err);
 }
 
 static int serve_undo(const struct lxe_net_ask *ask, const int *fds, size_t n)
