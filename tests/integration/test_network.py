@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -627,6 +628,13 @@ def test_what_a_killed_sandbox_has_left_is_in_nobodys_way(lab):
     lab.assert_clean()
 
 
+def kill_both(client, keeper):
+    """At one moment: a keeper whose client has ended begins to remove things at once."""
+    os.kill(keeper, signal.SIGSTOP)
+    lxe.kill(client)
+    lxe.kill(keeper)
+
+
 def test_gc_that_sees_no_processes_removes_what_is_dead_and_nothing_else(lab):
     """The lock says who lives: it is the same from every pid namespace."""
     elsewhere = ["unshare", "--pid", "--fork", "--mount-proc", lab.world.binary, "gc"]
@@ -635,8 +643,7 @@ def test_gc_that_sees_no_processes_removes_what_is_dead_and_nothing_else(lab):
     before = set(lab.world.keepers())
     with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT) as process:
         (keeper,) = set(lab.world.keepers()) - before
-        lxe.kill(process.pid)
-        lxe.kill(keeper)
+        kill_both(process.pid, keeper)
     assert len(set(re.findall("LXE-[0-9a-f]{8}", lab.host.rules()))) == 2
     result = subprocess.run(elsewhere, env=lab.world.env(), preexec_fn=lab.enter, capture_output=True, check=False)
     assert result.returncode == 0 and not result.stderr, result.stderr
@@ -651,8 +658,7 @@ def test_gc_that_cannot_know_whether_a_namespace_is_gone_leaves_what_is_in_it(la
     """Without a name, and only processes that gc does not see would be in it."""
     with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT) as process:
         keeper = lab.world.keeper()
-        lxe.kill(process.pid)
-        lxe.kill(keeper)
+        kill_both(process.pid, keeper)
     lxe.poll_until(lambda: not any(lab.world.our_processes()), what="the end of what the keeper has left")
     before = lab.host.all_rules()
     assert "LXE-" in before
