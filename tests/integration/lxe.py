@@ -27,6 +27,7 @@ BIN = Path(os.environ.get("LXE_BIN", TOP / "build" / "lxc-exec")).resolve()
 IS_ASAN = "asan" in BIN.parts
 # Instrumented programs on a busy machine: what must be quick is allowed to be this much slower.
 SLACK = float(os.environ.get("LXE_SLOW") or (4.0 if IS_ASAN else 1.0))
+KERNEL = tuple(int(part) for part in re.match(r"(\d+)\.(\d+)", os.uname().release).groups())
 DEADLINE = 30.0 * SLACK
 # Of a machine, not of a build: what a command is to get done before its time is over takes so much longer.
 PACE = max(1.0, float(os.environ.get("LXE_SLOW") or 1.0))
@@ -354,7 +355,9 @@ class World:
         return Pty(words, env or self.env(), user=self.user)
 
     def current_ids(self):
-        return {p.name for p in self.sandboxes.iterdir()} if self.sandboxes.is_dir() else set()
+        """Of those that are not kept. An ordinary user's are on disk before Linux 6.6: a tmpfs has no attributes of his there."""
+        top = self.kept if self.user and KERNEL < (6, 6) else self.sandboxes
+        return {p.name for p in top.iterdir()} if top.is_dir() else set()
 
     def sandbox_id(self, timeout=DEADLINE):
         """The id of the one sandbox there is, as soon as it is there."""

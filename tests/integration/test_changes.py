@@ -205,7 +205,7 @@ for n in sorted(os.listdir(".")): print(n, "security.capability" in os.listxattr
 
 def test_what_was_written_right_before_is_no_conflict(tmp_path):
     """Nor is it on an older kernel, but for what was written within the same tick of its clock."""
-    older = tuple(map(int, os.uname().release.split("-")[0].split(".")[:2])) < (6, 13)
+    older = lxe.KERNEL < (6, 13)
     work = """
         tool=$2; cd "$1"; mount -t tmpfs tmpfs .; cd "$1"
         for round in $(seq 30); do

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import re
 import signal
 import subprocess
 
@@ -14,7 +13,7 @@ from lxe import ok, poll_until, refusal, stdout_of
 
 pytestmark = pytest.mark.roots("only root mounts disk images; a user's refusal is tested here as a user's")
 
-SQUASHFS_SHIFTS = tuple(map(int, re.match(r"(\d+)\.(\d+)", os.uname().release).groups())) >= (6, 2)
+SQUASHFS_SHIFTS = lxe.KERNEL >= (6, 2)
 
 
 def tool(*words, cwd):
