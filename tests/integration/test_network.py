@@ -1,6 +1,7 @@
 """What a sandbox's network lets through, and what is left of it: in a lab of network namespaces (netlab.py)."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -321,6 +322,28 @@ def test_neighbours_cannot_reach_each_other(lab):
         assert speak(lab, options, f"tcp {address} 80", f"tcp {gateway} 80") == ["refused"] * 2
 
 
+def test_a_neighbour_that_came_later_is_not_reached_either_and_is_told(lab):
+    """Its rules are met first: it is they that refuse."""
+    lxe.ok(lab.run("create", "--network", "open", "first", "--", "sleep", "1000"))
+    lxe.ok(lab.run("start", "first"))
+    before = lab.host.links()
+    with running(lab, ["--network", "open", "--name", "later"], "python3", "-c", SERVE):
+        (link,) = set(lab.host.links()) - set(before)
+        gateway = re.search(r"inet ([\d.]+)/30", lab.host.run("ip", "-4", "addr", "show", link))[1]
+        address = re.sub(r"\d+$", lambda last: str(int(last[0]) + 1), gateway)
+        tries = words(f"tcp {address} 80", f"udp {address} 53", patience=0.1)
+        assert lxe.stdout_of(lab.run("exec", "first", "--", *tries)).split() == ["timeout"] * 2
+        hint = "sandboxes do not reach each other"
+        wanted = {("in", "tcp", address, 80, hint), ("in", "udp", address, 53, hint)}
+
+        def told():
+            listed = json.loads(lxe.stdout_of(lab.run("inspect", "later")))["blocked"]
+            return {(b["direction"], b["protocol"], b["destination"], b["port"], b["hint"]) for b in listed}
+
+        lxe.poll_until(lambda: told() == wanted, what="what the later one did not let in")
+    lxe.ok(lab.run("destroy", "--force", "first"))
+
+
 FORGE = """
 import socket, struct, sys
 # An error of ICMP about a packet over UDP: what it says of whom.
@@ -485,6 +508,33 @@ def test_forwarding_is_as_it_was(lab):
         speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB} 80")
         assert lab.host.sysctl("net/ipv4/conf/inet0/forwarding") == "1", "there is still another one"
     assert {file: lab.host.sysctl(file) for file in files} == before
+
+
+def test_an_uplink_that_changes_takes_a_new_start_and_is_no_way_out():
+    """What began before does not get out by a device that it does not know; what begins now does."""
+    with netlab.NetLab() as lab:
+        lab.tcp(lab.inet, 80)
+        lxe.ok(lab.run("create", *filtered("*"), "old", "--", "sleep", "1000"))
+        lxe.ok(lab.run("start", "old"))
+        lab.inet.ip(
+            f"link add host1 type veth peer name inet1 netns {lab.host.name}",
+            "link set host1 up",
+            f"addr del {netlab.INET4}/24 dev host0",
+            f"addr add {netlab.INET4}/24 dev host1",
+        )
+        lab.host.ip(
+            "link set inet1 up",
+            f"addr del {netlab.HOST4}/24 dev inet0",
+            f"addr add {netlab.HOST4}/24 dev inet1",
+            f"route add default via {netlab.INET4}",
+        )
+        tries = words(f"tcp {WEB} 80")
+        assert lxe.stdout_of(lab.run("exec", "old", "--", *tries)) == "refused\n"
+        assert speak(lab, filtered(f"tcp://{WEB}:80"), f"tcp {WEB} 80") == [f"tcp 80 {WEB} hello"]
+        assert lxe.stdout_of(lab.run("exec", "old", "--", *tries)) == "refused\n"
+        lxe.ok(lab.run("destroy", "--force", "old"))
+        assert lab.host.sysctl("net/ipv4/conf/inet1/forwarding") == "0"
+        lab.assert_clean()
 
 
 def is_reached(address):
