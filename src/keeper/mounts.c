@@ -17,6 +17,11 @@
 #define ROOTFS LXE_VIEW_DIR "/m"
 #define HIDDEN "/run/lxe-hidden"
 
+/* Mounts of the sandbox's, by their ids, before any bind. */
+struct own {
+	uint64_t tmp, home;
+};
+
 bool lxe_keeper_shifts(const struct lxe_keeper *k)
 {
 	const struct lxe_mounts *list = &k->main->spec.mounts;
@@ -111,8 +116,27 @@ static int cover(const char *inside)
 	return r < 0 ? r : sys_mount_attach(fd, AT_FDCWD, path);
 }
 
+static uint64_t mount_of(const char *inside)
+{
+	char path[sizeof(ROOTFS) + PATH_MAX];
+	LXE_AUTOCLOSE int fd = -EBADF;
+	uint64_t id = 0;
+
+	if (lxe_format(path, sizeof(path), "%s%s", ROOTFS, inside) == 0)
+		fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 || sys_mount_id(fd, &id) < 0 ? 0 : id;
+}
+
+/* The sandbox's own /tmp and /root are in our directories where its files are on disk: they are there to be seen. */
+static bool is_own(const struct own *own, const char *inside)
+{
+	uint64_t id = mount_of(inside);
+
+	return id && (id == own->tmp || id == own->home);
+}
+
 static int hide_own(const struct lxe_sources *sources, const struct sys_mounts *mounts,
-	uid_t nobody, struct lxe_err *err)
+	const struct own *own, uid_t nobody, struct lxe_err *err)
 {
 	struct lxe_strv paths = { 0 };
 	int r = mkdir(HIDDEN, 0) < 0 || chown(HIDDEN, nobody, (gid_t)-1) < 0 ? -errno : 0;
@@ -120,7 +144,7 @@ static int hide_own(const struct lxe_sources *sources, const struct sys_mounts *
 	for (size_t i = 0; r == 0 && i < sources->n_hidden; i++)
 		r = lxe_aliases_find(&paths, mounts, ROOTFS, &sources->hidden[i]);
 	for (size_t i = 0; r == 0 && i < paths.n; i++)
-		r = cover(paths.v[i]);
+		r = is_own(own, paths.v[i]) ? 0 : cover(paths.v[i]);
 	lxe_strv_release(&paths);
 	return r < 0 ? lxe_fail(err, r, "cover lxc-exec's own directories in the binds") : 0;
 }
@@ -174,10 +198,12 @@ static void show_through(const struct lxe_sources *sources, struct sys_mounts *m
 int lxe_keeper_place(struct lxe_keeper *k, struct lxe_sources *sources, struct lxe_err *err)
 {
 	struct sys_mounts mounts = { 0 };
+	struct own own;
 	int r;
 
 	if (!sources->n)
 		return 0;
+	own = (struct own){ mount_of("/tmp"), mount_of("/root") };
 	r = place(k, sources, err);
 	if (r == 0)
 		r = lxe_cow_take(k, sources, err);
@@ -188,7 +214,7 @@ int lxe_keeper_place(struct lxe_keeper *k, struct lxe_sources *sources, struct l
 		return lxe_fail(err, r, "read the mounts");
 	show_through(sources, &mounts);
 	if (sources->n_hidden)
-		r = hide_own(sources, &mounts, lxe_idmap_nobody(&k->idmap), err);
+		r = hide_own(sources, &mounts, &own, lxe_idmap_nobody(&k->idmap), err);
 	if (r == 0 && k->main->spec.deny.n)
 		r = find_denied(k, &mounts, err);
 	sys_mounts_release(&mounts);

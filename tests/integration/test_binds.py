@@ -252,6 +252,16 @@ def test_our_own_directories_are_covered_in_what_is_above_them(world):
     assert result.stdout.split(b"\n")[-3:] == [b"covered", b"still", b""], result
 
 
+@pytest.mark.parametrize("kept", [[], ["--keep", "--name", "own-home"], ["--disk", "64M"]], ids=["memory", "kept", "disk"])
+def test_a_bind_of_what_is_above_our_directories_leaves_the_home(world, kept):
+    """Of a sandbox whose files are on disk /tmp and /root are in there too."""
+    script = "echo x >/root/a; echo y >/tmp/b; cat /root/a /tmp/b; ls /b/state"
+    result = sh(world, script, "--bind", f"{world.base}:/b", *kept)
+    assert (result.returncode, result.stdout) == (2, b"x\ny\n"), result
+    if "--keep" in kept:
+        ok(world.run("destroy", kept[-1]))
+
+
 def test_tmpfs(world):
     out = stdout_of(sh(world, "stat -fc %T /a/b; stat -c %a /a/b; df -k /a/b | tail -1; head -c 3M /dev/zero >/a/b/x; stat -c %s /a/b/x", "--tmpfs", "/a/b:size=2M", "--user", "7"))
     lines = out.split("\n")
