@@ -135,7 +135,8 @@ def kill_commit(process, project, *others):
             os.kill(pid, signal.SIGKILL)
     for pid in children:
         lxe.poll_until(lambda: not lxe.is_alive(pid), what="the end of the commit")
-    process.communicate(timeout=lxe.DEADLINE)
+    _, err = process.communicate(timeout=lxe.DEADLINE)
+    assert children or others or process.returncode == 0, err
     return bool(children)
 
 
