@@ -285,6 +285,9 @@ void lxe_relay_end_output(struct lxe_relay *r)
 void lxe_relay_set_bell(struct lxe_relay *r, int bell)
 {
 	r->bell = bell;
+	/* What was read while it was on its way: nobody has been told of that. */
+	if (bell >= 0)
+		sys_write(bell, &(uint64_t){ 1 }, sizeof(uint64_t));
 }
 
 size_t lxe_relay_unsent(const struct lxe_relay *r, unsigned char *bytes)
