@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -56,6 +57,23 @@ Test(relay, a_master_that_blocks_is_refused)
 	close(ends[0]);
 	close(ends[1]);
 	lxe_relay_free(NULL);
+}
+
+/* Output that came while the bell was on its way has been told to nobody. */
+Test(relay, a_bell_rings_when_it_is_hung)
+{
+	struct bench b;
+	uint64_t count = 0;
+	int bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	begin_socket(&b, false, false);
+	lxe_relay_set_bell(b.relay, bell);
+	cr_assert_eq(sys_read(bell, &count, sizeof(count)), (ssize_t)sizeof(count));
+	cr_assert_eq(count, 1);
+	lxe_relay_set_bell(b.relay, -EBADF);
+	cr_assert_eq(sys_read(bell, &count, sizeof(count)), -EAGAIN);
+	end(&b);
+	close(bell);
 }
 
 Test(relay, the_gate_holds_input_until_it_is_opened)
