@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,30 +28,49 @@ static int open_unnamed(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-static int put_in_place(const struct lxe_newfile *file)
+/* Where there is a name already, it is one that the guard has made. */
+static int put_in_place(const struct lxe_newfile *file, int fd, bool unnamed)
 {
-	char own[32];
+	int r = unnamed ? sys_link_fd(fd, AT_FDCWD, file->part) : 0;
 
-	lxe_format(own, sizeof(own), "/proc/self/fd/%d", file->fd);
-	if (file->fd >= 0 && linkat(AT_FDCWD, own, AT_FDCWD, file->part, AT_SYMLINK_FOLLOW) < 0)
-		return -errno;
-	return rename(file->part, file->path) < 0 ? -errno : 0;
+	if (r < 0)
+		return r;
+	r = rename(file->part, file->path) < 0 ? -errno : 0;
+	if (r < 0)
+		unlink(file->part);
+	return r;
+}
+
+/* Made here, so that whoever dies next, somebody knows of it. */
+static int make_file(const struct lxe_newfile *file, int guard, bool *unnamed)
+{
+	int fd = open_unnamed(file->path), r;
+
+	*unnamed = fd >= 0;
+	if (!*unnamed)
+		fd = open(file->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+	r = fd < 0 ? -errno : 0;
+	r = sys_send(guard, &r, sizeof(r), &fd, fd >= 0) < 0 ? -EPIPE : r;
+	if (r < 0 && fd >= 0 && !*unnamed)
+		unlink(file->part);
+	return r < 0 ? r : fd;
 }
 
 /* What is sent to the caller's process group is not for it, and it holds nothing of his but the file. */
-_Noreturn static void stand_guard(const struct lxe_newfile *file, int fd)
+_Noreturn static void stand_guard(const struct lxe_newfile *file, int guard)
 {
-	const int kept[] = { file->fd, fd };
-	int r = 0;
+	bool unnamed;
+	int fd, r;
 
 	setsid();
-	sys_close_from(0, file->fd < 0 ? kept + 1 : kept, file->fd < 0 ? 1 : 2);
-	if (sys_read(fd, &r, sizeof(r)) == sizeof(r)) {
-		r = put_in_place(file);
-		if (r < 0)
-			unlink(file->part);
-		sys_send(fd, &r, sizeof(r), NULL, 0);
-	} else if (file->fd < 0) {
+	sys_close_from(0, &guard, 1);
+	fd = make_file(file, guard, &unnamed);
+	if (fd < 0)
+		_exit(1);
+	if (sys_read(guard, &r, sizeof(r)) == sizeof(r)) {
+		r = put_in_place(file, fd, unnamed);
+		sys_send(guard, &r, sizeof(r), NULL, 0);
+	} else if (!unnamed) {
 		unlink(file->part);
 	}
 	_exit(0);
@@ -73,21 +93,21 @@ static int begin_guard(struct lxe_newfile *file)
 
 static int open_file(struct lxe_newfile *file, const char *path)
 {
-	int r = 0;
+	size_t n = 1;
+	int r = 0, answer = -EIO;
 
 	if (!realpath(path, file->path))
 		r = lxe_format(file->path, sizeof(file->path), "%s", path);
 	if (r == 0)
 		r = lxe_format(
 			file->part, sizeof(file->part), "%s.part-%d", file->path, (int)getpid());
+	if (r == 0)
+		r = begin_guard(file);
 	if (r < 0)
 		return r;
-	file->fd = open_unnamed(file->path);
-	r = begin_guard(file);
-	if (r < 0 || file->fd >= 0)
-		return r;
-	file->fd = open(file->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-	return file->fd < 0 ? -errno : 0;
+	if (sys_recv(file->guard, &answer, sizeof(answer), &file->fd, &n) != sizeof(answer))
+		return -EIO;
+	return answer < 0 ? answer : n == 1 ? 0 : -EIO;
 }
 
 /* Without an answer to wait for, the guard tidies up. */

@@ -184,7 +184,6 @@ static int nft_has(const char *const *ids, size_t n)
 	return r == -EOPNOTSUPP || r == -EPROTONOSUPPORT || r == -EINVAL ? 0 : r;
 }
 
-/* Does anybody use the legacy variant here, and are there rules of ours? The list of tables is empty otherwise. */
 static bool text_has(const char *text, const char *const *ids, size_t n)
 {
 	char prefix[24];
@@ -197,6 +196,7 @@ static bool text_has(const char *text, const char *const *ids, size_t n)
 	return found;
 }
 
+/* Does anybody use the legacy variant here, and are there rules of ours? The list of tables is empty otherwise. */
 static int legacy_has(const char *const *ids, size_t n)
 {
 	static const char *const tables[FAMILIES] = { "/proc/thread-self/net/ip_tables_names",

@@ -639,7 +639,7 @@ def test_an_export_that_is_killed_leaves_nothing(place, unnamed):
     place.world.give(out)
     before = []
     if not unnamed:
-        before = place.world.strace("-D", "-P", f"{out}/", "-e", "trace=openat", "-e", "inject=openat:error=EOPNOTSUPP:when=1")
+        before = place.world.strace("-D", "-f", "-P", f"{out}/", "-e", "trace=openat", "-e", "inject=openat:error=EOPNOTSUPP")
     parts = 0
     for i in range(12):
         (out / "a.tar").write_text("old")
@@ -655,6 +655,29 @@ def test_an_export_that_is_killed_leaves_nothing(place, unnamed):
         lxe.poll_until(lambda: os.listdir(out) == ["a.tar"], what="nothing but the archive")
         assert (out / "a.tar").read_bytes()[:3] in (b"old", b"./P", b"./\0")
     assert unnamed or parts > 0
+
+
+def test_an_export_leaves_others_files_alone(place):
+    """Also one by the name that its own part would have."""
+    ok(place.take(place.write("a.tar", archive(small()))))
+    out = place.top / "out"
+    out.mkdir()
+    place.world.give(out)
+    for unnamed in (True, False):
+        # It becomes the program, with the same number.
+        script = 'echo theirs >"$1/a.tar.part-$$"; shift; exec "$@"'
+        before = ("-f", "-P", f"{out}/", "-e", "trace=openat", "-e", "inject=openat:error=EOPNOTSUPP")
+        words = ["sh", "-c", script, "sh", str(out), str(place.world.binary), "image", "export", "it", str(out / "a.tar")]
+        whose = place.world.as_whom({})
+        if not unnamed:
+            words = [*place.world.strace(*before), *words]
+            whose = {}
+        done = subprocess.run(words, env=place.world.traced_env(), capture_output=True, timeout=lxe.DEADLINE, **whose)
+        # strace(1) has a word of its own to say about a path that ends in a slash.
+        assert done.returncode == 125 and b"a.tar': file exists" in done.stderr, done
+        (left,) = os.listdir(out)
+        assert "part" in left and (out / left).read_text() == "theirs\n"
+        (out / left).unlink()
 
 
 def test_an_export_ends_where_it_cannot_get_its_name(place):
