@@ -51,11 +51,17 @@ def is_fork(point):
     return point[1] in ("fork", "clone", "clone3")
 
 
+def in_every_run(points):
+    """Without what pid 1 does more often or less in another run: it reads the host's mountinfo by pages,
+    which others make longer and shorter, and looks at its ids while an ordinary user's are being mapped."""
+    copied = next(n for n, point in enumerate(points) if point[1] == "memfd_create")
+    paged = [point for point in points[copied:] if point[1] in ("read", "write")]
+    return [point for point in points if point not in paged and point[1] != "geteuid"]
+
+
 def test_a_start_ends_at_once_with_pid_1(world, killing):
-    results = killing.statuses(some(killing.points("init"), 12))
-    # How often it makes a call depends on who is quicker: the last of them may not come.
-    reached = [status for status in results.values() if status != "not reached"]
-    assert set(reached) == {125} and len(reached) >= 10, results
+    results = killing.statuses(some(in_every_run(killing.points("init")), 12))
+    assert set(results.values()) == {125}, results
 
 
 def test_a_start_ends_at_once_with_its_monitor(world, killing):
