@@ -359,7 +359,8 @@ def project(world):
     lxe.poll_until(lambda: time.clock_gettime_ns(COARSE) > now)
     for one in (path, *path.iterdir()):
         world.give(one)
-    return path
+    yield path
+    shutil.rmtree(path)
 
 
 EDIT = "cd {0} && echo more >>edited && rm gone && mkdir new && echo x >new/file && printf y >$(printf 'no\\377text')"
@@ -411,6 +412,30 @@ with lxc_exec.run(["sh", "-c", edit + "; exec sleep 1000"], name="box", keep=Tru
 """)
     assert (project / "edited").read_text() == "edited\nelsewhere\n"
     assert sorted(p.name for p in project.iterdir()) == ["edited", "kept", "new"]
+    world.assert_clean(timeout=2)
+
+
+def test_a_list_that_takes_too_long_is_given_up_and_can_be_had_later(world, project):
+    said = python(world, f"""
+import errno
+top = {str(project)!r}
+with lxc_exec.run(["sh", "-c", "echo x >new; echo; exec sleep 1000"], workdir=top + ":cow", pty=(24, 80)) as sandbox:
+    sandbox.process.read(timeout=30)
+    with open(f"/proc/{{sandbox.process.pid}}/stat") as file:
+        keeper = int(file.read().rsplit(")")[-1].split()[1])
+    before = sorted(os.listdir("/proc/self/fd"))
+    # Whoever lists what one has written that runs asks its keeper.
+    os.kill(keeper, signal.SIGSTOP)
+    for limit in (0.1, 0):
+        try:
+            print(sandbox.diff(timeout=limit))
+        except OSError as e:
+            print(errno.errorcode[e.errno], sandbox.state)
+    os.kill(keeper, signal.SIGCONT)
+    print(sandbox.diff(timeout=30))
+    print(sorted(os.listdir("/proc/self/fd")) == before)
+""")
+    assert said.splitlines() == ["ETIMEDOUT running"] * 2 + [f"[A {project}/new]", "True"]
     world.assert_clean(timeout=2)
 
 
