@@ -116,26 +116,53 @@ def processor_ms():
     return (usage.ru_utime + usage.ru_stime) * 1000
 
 
-def crowd(work, lab, rounds):
-    section = Section("network-crowd", f"{CROWD} filtered runs at once, ms", share="x one")
-    words = lab.lxc_exec("run", *RULES, "--", "true")
-    alone, together, busy = [], [], []
-    for _ in range(rounds):
+def at_once(work, words):
+    """Until the last of them has ended, ms."""
+    begin = time.perf_counter()
+    processes = [subprocess.Popen(words, env=work.env, stdin=subprocess.DEVNULL) for _ in range(CROWD)]
+    if any([process.wait(60) for process in processes]):
+        raise measure.Failed("one of many runs failed")
+    return (time.perf_counter() - begin) * 1000
+
+
+class Crowd:
+    """One run of a kind, and many of it at once."""
+
+    def __init__(self, name, words):
+        self.name, self.words = name, [*words, "--", "true"]
+        self.alone, self.together, self.busy = [], [], []
+
+    def turn(self, work, lab):
         before = processor_ms()
-        alone.append(lab.run(*RULES, "--", "true"))
-        busy.append(processor_ms() - before)
-        begin = time.perf_counter()
-        processes = [subprocess.Popen(words, env=work.env, stdin=subprocess.DEVNULL) for _ in range(CROWD)]
-        if any([process.wait(60) for process in processes]):
-            raise measure.Failed("one of many filtered runs failed")
-        together.append((time.perf_counter() - begin) * 1000)
-    section.row("one", measure.summary(alone), 1.0)
-    section.row("all", measure.summary(together), measure.ratio(together, alone))
-    section.target("all / one", measure.ratio(together, alone), 6, "x")
-    cpus = len(os.sched_getaffinity(0))
-    floor = CROWD * statistics.median(busy) / cpus / statistics.median(alone)
-    section.note(f"one takes {statistics.median(busy):.1f} ms of processor time: "
-                 f"on {cpus} processors {CROWD} cannot take less than {floor:.1f} x one")  # fmt: skip
+        self.alone.append(lab.run(*self.words))
+        self.busy.append(processor_ms() - before)
+        self.together.append(at_once(work, lab.lxc_exec("run", *self.words)))
+
+    def put(self, section):
+        section.row(f"one, {self.name}", measure.summary(self.alone), 1.0)
+        section.row(f"all, {self.name}", measure.summary(self.together), self.ratio())
+
+    def ratio(self):
+        return measure.ratio(self.together, self.alone)
+
+    def floor(self, cpus):
+        busy = statistics.median(self.busy)
+        return (f"one {self.name} takes {busy:.1f} ms of processor time: on {cpus} processors {CROWD} "
+                f"cannot take less than {CROWD * busy / cpus / statistics.median(self.alone):.1f} x one")  # fmt: skip
+
+
+def crowd(work, lab, rounds):
+    """What twenty without a network take in their turn is the machine's share of it."""
+    section = Section("network-crowd", f"{CROWD} runs at once, ms", share="x one")
+    kinds = filtered, plain = Crowd("filtered", RULES), Crowd("no network", [])
+    for _ in range(rounds):
+        for kind in kinds:
+            kind.turn(work, lab)
+    for kind in kinds:
+        kind.put(section)
+    section.target("all / one, filtered", filtered.ratio(), 6, "x")
+    for kind in kinds:
+        section.note(kind.floor(len(os.sched_getaffinity(0))))
     return section
 
 
