@@ -132,31 +132,33 @@ static int timeout_of(const struct collection *c, enum find found)
 	return c->timeout_ms && waits ? 1 : c->timeout_ms;
 }
 
-static bool keeper_has_ended(int dir)
+/*
+ * As far as it can be told in the pid namespace of whoever asks: in another one there is no process of that number,
+ * or it is somebody else's. Who listens there is known by this namespace's number (unix(7), SO_PEERCRED), or by none.
+ */
+static bool keeper_is_ending(int dir)
 {
-	LXE_AUTOCLOSE int pidfd = -EBADF, listens = sys_connect(dir, LXE_SANDBOX_SOCKET);
+	LXE_AUTOCLOSE int listens = sys_connect(dir, LXE_SANDBOX_SOCKET);
 	struct lxe_live live;
+	uid_t uid;
+	pid_t pid;
 
-	/* In a pid namespace of our own there may be no process of that number, or somebody else's. */
 	if (listens >= 0)
-		return false;
-
-	if (lxe_live_read(dir, &live) < 0 || live.keeper <= 0)
-		return false;
-	pidfd = sys_pidfd_open(live.keeper);
-	/* One that nobody has reaped yet has ended as well. */
-	return pidfd == -ESRCH || (pidfd >= 0 && sys_pidfd_wait(pidfd, 0) == 0);
+		pid = sys_peer(listens, &uid);
+	else
+		pid = lxe_live_read(dir, &live) == 0 ? live.keeper : 0;
+	return pid > 0 && sys_is_ending(pid);
 }
 
 /*
- * What it had started, as the tools that set a firewall's rules, dies with the keeper, but holds the lock until it
- * has, and that is waited for. A keeper that is alive lets nobody else have it.
+ * A keeper that was killed, and what it had started, as the tools that set a firewall's rules, holds the lock until
+ * the kernel has ended it, and that is waited for. A keeper that is alive lets nobody else have it.
  */
 static int patience_for(const struct collection *c, const char *base, const char *id)
 {
 	LXE_AUTOCLOSE int dir = lxe_sandbox_open(base, id);
 
-	if (dir < 0 || !keeper_has_ended(dir))
+	if (dir < 0 || !keeper_is_ending(dir))
 		return 0;
 	return c->timeout_ms && c->timeout_ms < TOOLS_END_MS ? c->timeout_ms : TOOLS_END_MS;
 }

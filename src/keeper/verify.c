@@ -1,6 +1,5 @@
 #include "keeper/verify.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "sys/fd.h"
+#include "sys/proc.h"
 
 static int open_namespaces(pid_t pid)
 {
@@ -58,23 +58,6 @@ int lxe_verify_namespaces(pid_t pid, struct lxe_err *err)
 	return 0;
 }
 
-/* The number that follows a name of /proc/PID/status, in hexadecimal; false when there is none. */
-static bool find_mask(const char *status, const char *name, uint64_t *ret)
-{
-	const char *at = strstr(status, name);
-	uint64_t value = 0;
-	int digits = 0;
-
-	if (!at)
-		return false;
-	for (at += strlen(name); isxdigit((unsigned char)*at); at++, digits++)
-		value = value << 4 | (uint64_t)(isdigit((unsigned char)*at)
-							? *at - '0'
-							: tolower((unsigned char)*at) - 'a' + 10);
-	*ret = value;
-	return digits > 0 && digits <= 16;
-}
-
 int lxe_verify_status(const char *status, const struct lxe_confinement *asked, struct lxe_err *err)
 {
 	const uint64_t permitted = lxe_caps_until_exec(asked);
@@ -96,7 +79,7 @@ int lxe_verify_status(const char *status, const struct lxe_confinement *asked, s
 	for (size_t i = 0; i < n; i++) {
 		uint64_t is = 0;
 
-		if (!find_mask(status, wanted[i].name, &is))
+		if (!sys_status_mask(status, wanted[i].name, &is))
 			return lxe_fail_msg(err, -EPERM,
 				"confine the command: the kernel does not tell %s", wanted[i].what);
 		if (is != wanted[i].value)

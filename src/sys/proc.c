@@ -1,5 +1,6 @@
 #include "sys/proc.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,9 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/num.h"
 #include "sys/dir.h"
 #include "sys/fd.h"
+
+#define PF_EXITING 0x4 /* of the flags in proc(5)'s stat; the kernel's linux/sched.h */
 
 uint64_t sys_now_us(void)
 {
@@ -94,8 +98,8 @@ int sys_pidfd_kill(int pidfd, int signal)
 	return pidfd_send_signal(pidfd, signal, NULL, 0) < 0 ? -errno : 0;
 }
 
-/* The 22nd word of proc(5)'s stat, and the second may hold anything but ends with the last ')'. */
-int sys_began(pid_t pid, uint64_t *ret)
+/* A word of proc(5)'s stat, counted as there. The second may hold anything, but ends with the last ')'. */
+static int stat_word(pid_t pid, int number, uint64_t *ret)
 {
 	char path[32], text[1024], *at, *word = NULL;
 	ssize_t n;
@@ -105,9 +109,53 @@ int sys_began(pid_t pid, uint64_t *ret)
 	if (n < 0)
 		return (int)n;
 	at = strrchr(text, ')');
-	for (int i = 2; at && i <= 22; i++)
+	for (int i = 2; at && i <= number; i++)
 		word = strsep(&at, " ");
 	return word && lxe_parse_u64(word, 0, UINT64_MAX, ret) == 0 ? 0 : -EBADMSG;
+}
+
+int sys_began(pid_t pid, uint64_t *ret)
+{
+	return stat_word(pid, 22, ret);
+}
+
+bool sys_status_mask(const char *status, const char *name, uint64_t *ret)
+{
+	const char *at = strstr(status, name);
+	uint64_t value = 0;
+	int digits = 0;
+
+	if (!at)
+		return false;
+	for (at += strlen(name); isxdigit((unsigned char)*at); at++, digits++)
+		value = value << 4 | (uint64_t)(isdigit((unsigned char)*at)
+							? *at - '0'
+							: tolower((unsigned char)*at) - 'a' + 10);
+	*ret = value;
+	return digits > 0 && digits <= 16;
+}
+
+/* Of the signals that wait for the whole process: SIGKILL is among them until nothing is left of it. */
+static bool is_killed(pid_t pid)
+{
+	char path[32], status[8192];
+	uint64_t pending = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return sys_read_file(AT_FDCWD, path, status, sizeof(status)) >= 0 &&
+	       sys_status_mask(status, "\nShdPnd:\t", &pending) &&
+	       pending & UINT64_C(1) << (SIGKILL - 1);
+}
+
+bool sys_is_ending(pid_t pid)
+{
+	LXE_AUTOCLOSE int pidfd = sys_pidfd_open(pid);
+	uint64_t flags = 0;
+
+	if (pidfd < 0)
+		return pidfd == -ESRCH;
+	return sys_pidfd_wait(pidfd, 0) == 0 || is_killed(pid) ||
+	       (stat_word(pid, 9, &flags) == 0 && flags & PF_EXITING);
 }
 
 int sys_each_process(int (*look)(void *arg, pid_t pid), void *arg)

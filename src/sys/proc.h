@@ -34,6 +34,15 @@ int sys_pidfd_getfd(int pidfd, int fd); /* a copy of a descriptor of that proces
 int sys_began(pid_t pid, uint64_t *ret);
 int sys_pidfd_kill(int pidfd, int signal);
 
+/* The number that follows `name` in the text of a /proc/PID/status, in hexadecimal; false where there is none. */
+bool sys_status_mask(const char *status, const char *name, uint64_t *ret);
+
+/*
+ * Has a process ended, or will it without doing anything more? From kill(2) with SIGKILL on until the last of its
+ * descriptors is closed there is a while in which it is neither alive nor waited for.
+ */
+bool sys_is_ending(pid_t pid);
+
 /*
  * Show every process of /proc to `look`: how many it has said more than 0 of, or the first negative errno, which ends it.
  * Who is born meanwhile may be missed.

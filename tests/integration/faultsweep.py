@@ -160,7 +160,7 @@ def probing(target):
 def run_fork(world, tree, target, *point):
     """A run of which tracer.py follows one fork; what it said in .trace."""
     role = target if target in tracer.ROLES else "command"
-    process = world.popen(*probing(target), binary=tree.binary, env=world.traced_env())
+    process = world.popen(*probing(target), binary=tree.binary, env=world.env_without_leak_check())
     keeper = lxe.poll_until(lambda: stopped_child(process.pid), what="a stopped keeper")
     follower = subprocess.Popen(
         [*TRACER, str(keeper), role, *map(str, point)],

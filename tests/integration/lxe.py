@@ -300,8 +300,8 @@ class World:
         whose = ["-u", self.user.name] if self.user else []
         return ["strace", *whose, "-qq", *([] if "-o" in options else ["-o", "/dev/null"]), *options]
 
-    def traced_env(self):
-        """For a program under strace(1), where LeakSanitizer does not work."""
+    def env_without_leak_check(self):
+        """LeakSanitizer looks by a child of its own, which nobody may kill, and does not work under strace(1)."""
         env = self.env()
         if IS_ASAN:
             env["ASAN_OPTIONS"] += ":detect_leaks=0"

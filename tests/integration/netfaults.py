@@ -36,7 +36,7 @@ def one(lab, service, rule):
     """Complaints."""
     faulty(lab, rule)
     heard, complaints = len(service.heard), []
-    result = lab.run("run", *OPTIONS, "--", "bash", "-c", TRY, env=lab.world.traced_env())
+    result = lab.run("run", *OPTIONS, "--", "bash", "-c", TRY, env=lab.world.env_without_leak_check())
     through = b"tcp 80" in result.stdout
     if len(service.heard) != heard:
         complaints.append("something got past the rules")

@@ -1,14 +1,17 @@
 """Every way out: the exit status, the record, the terminal as it was, and nothing left behind."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 import lxe
+import tracer
 from lxe import ok, refusal, shell
 
 FATAL = ["HUP", "INT", "TERM", "QUIT"]
@@ -129,7 +132,7 @@ def test_the_client_is_killed_when_it_is_about_to_restore_the_terminal(world, tm
     """The last moment at which a terminal can be left raw: everything else is torn down by then."""
     trace = tmp_path / "trace"
     run = [world.binary, "run", "--", "true"]
-    env = world.traced_env()
+    env = world.env_without_leak_check()
     with lxe.Pty([*world.strace("-o", trace, "-e", "trace=ioctl"), *run], env) as terminal:
         assert terminal.wait() == 0
     calls = [line for line in trace.read_text().splitlines() if line.startswith("ioctl(")]
@@ -179,6 +182,35 @@ def test_both_are_killed_and_gc_cleans_up(world, script):
     ok(world.run("gc"))
     world.assert_clean(timeout=lxe.ORPHANS)
     assert sandbox not in ok(world.run("gc")).stdout.decode()
+
+
+@pytest.fixture
+def ending(world):
+    """A sandbox whose client is dead, and whose keeper is killed and on its way, which the kernel does not let it end."""
+    process = started(world, IDLE)
+    keeper = world.keeper()
+    tracer.ptrace(tracer.SEIZE, keeper, 0, tracer.TRACE_EXIT)
+    process.send_signal(signal.SIGSTOP)
+    os.kill(keeper, signal.SIGKILL)
+    assert os.waitpid(keeper, tracer.WALL)[1] >> 8 == signal.SIGTRAP | tracer.EXIT << 8
+    process.kill()
+    process.wait(lxe.DEADLINE)
+    yield keeper
+    with contextlib.suppress(ProcessLookupError):
+        tracer.ptrace(tracer.DETACH, keeper)
+    end_of(process)
+
+
+def test_gc_waits_for_a_keeper_that_has_been_killed(world, ending):
+    """It holds its lock and listens, until the kernel has closed what it had open."""
+    (sandbox,) = world.current_ids()
+    gc = world.popen("gc")
+    lxe.poll_until(lambda: gc.poll() is not None or lxe.process_state(gc.pid) == "S" and
+                   any(sandbox in lxe.link_target(fd) for fd in Path(f"/proc/{gc.pid}/fd").iterdir()), what="gc to wait")
+    tracer.ptrace(tracer.DETACH, ending)
+    out, _ = gc.communicate(timeout=lxe.DEADLINE)
+    assert gc.returncode == 0 and sandbox in out.decode()
+    world.assert_clean(timeout=lxe.ORPHANS)
 
 
 def test_both_are_killed_and_the_next_run_cleans_up(world):
