@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "policy/net.h"
+#include "text.h"
 
 static void expect(bool holds)
 {
@@ -85,16 +86,10 @@ static void try_addr(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text;
+	char *text = text_of(data, size);
 
-	if (size < 1)
-		return 0;
-	/* In a block of its own size, so that a read past the end is seen. */
-	text = malloc(size);
 	if (!text)
 		return 0;
-	memcpy(text, data + 1, size - 1);
-	text[size - 1] = '\0';
 	switch (data[0] % 4) {
 	case 0:
 		try_publish(text);

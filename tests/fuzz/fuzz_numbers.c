@@ -10,6 +10,7 @@
 
 #include "base/num.h"
 #include "policy/limits.h"
+#include "text.h"
 
 #define UNTOUCHED UINT64_C(0x7e57ab1e7e57ab1e)
 #define YEAR_MS (UINT64_C(365) * 24 * 60 * 60 * 1000)
@@ -90,16 +91,10 @@ static void try_number(int which, const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text;
+	char *text = text_of(data, size);
 
-	if (size < 1)
-		return 0;
-	/* In a block of its own size, so that a read past the end is seen. */
-	text = malloc(size);
 	if (!text)
 		return 0;
-	memcpy(text, data + 1, size - 1);
-	text[size - 1] = '\0';
 	switch (data[0] % 8) {
 	case 2:
 		try_cpuset(text);

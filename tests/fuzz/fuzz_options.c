@@ -8,6 +8,7 @@
 
 #include "policy/args.h"
 #include "policy/request.h"
+#include "text.h"
 
 #define WORDS_MAX 32
 
@@ -59,15 +60,10 @@ static void try_words(enum lxe_verb verb, int n, char *words[])
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *words[WORDS_MAX + 1], *text;
+	char *words[WORDS_MAX + 1], *text = text_of(data, size);
 
-	if (size < 1)
-		return 0;
-	text = malloc(size);
 	if (!text)
 		return 0;
-	memcpy(text, data + 1, size - 1);
-	text[size - 1] = '\0';
 	try_words((enum lxe_verb)(1U << data[0] % 9), split(text, size, words), words);
 	free(text);
 	return 0;

@@ -403,24 +403,28 @@ def test_who_reads_slowly_holds_up_neither_the_sandbox_nor_the_commit(world, pro
 CHURN = "while :; do mkdir -p d/e; echo x >d/e/f; echo y >file; mv file other; mv other file; rm -r d; echo z >g; rm g; done"
 
 
-def test_what_changes_while_it_is_listed_is_no_failure(world, project):
+@contextlib.contextmanager
+def churning(world, project):
+    """One whose files change all the time."""
     name = box(world, project)
     churn = world.popen("exec", name, "--", "sh", "-c", CHURN)
-    for _ in range(40):
-        ok(world.run("diff", name))
-        ok(world.run("diff", "--patch", name))
+    yield name
     ok(world.run("destroy", "--force", name))
     churn.communicate(timeout=lxe.DEADLINE)
+
+
+def test_what_changes_while_it_is_listed_is_no_failure(world, project):
+    with churning(world, project) as name:
+        for _ in range(40):
+            ok(world.run("diff", name))
+            ok(world.run("diff", "--patch", name))
 
 
 @pytest.mark.roots("a user's sandbox may have no group that can be frozen")
 def test_what_runs_on_is_frozen_while_it_is_committed(world, project):
-    name = box(world, project)
-    churn = world.popen("exec", name, "--", "sh", "-c", CHURN)
-    for _ in range(20):
-        ok(world.run("commit", name))
-    ok(world.run("destroy", "--force", name))
-    churn.communicate(timeout=lxe.DEADLINE)
+    with churning(world, project) as name:
+        for _ in range(20):
+            ok(world.run("commit", name))
 
 
 def test_holes_take_no_time(world, project):

@@ -100,7 +100,12 @@ def test_the_header_is_for_c_and_cxx(tmp_path):
 
 # A Python program with the module, as its users have it.
 
-PRELUDE = "import os, select, signal, sys, time, lxc_exec\n"
+PRELUDE = """
+import os, select, signal, sys, time, lxc_exec
+def keeper_of(sandbox):
+    with open(f"/proc/{sandbox.process.pid}/stat") as file:
+        return int(file.read().rsplit(")")[-1].split()[1])
+"""
 
 
 def python_env(world, **more):
@@ -324,8 +329,7 @@ with lxc_exec.run(["sh", "-c", "echo >>/srv/lives; test $(wc -l </srv/lives) = 1
     os.rename({str(source)!r} + "-", {str(source)!r})
     sandbox.start(30)
     await_lives(2)
-    stat = open(f"/proc/{{sandbox.process.pid}}/stat").read()
-    os.kill(int(stat.rsplit(")")[-1].split()[1]), signal.SIGKILL)
+    os.kill(keeper_of(sandbox), signal.SIGKILL)
     print(sandbox.wait(30).cause, sandbox.state)
     sandbox.start(30)
     await_lives(3)
@@ -421,8 +425,7 @@ import errno
 top = {str(project)!r}
 with lxc_exec.run(["sh", "-c", "echo x >new; echo; exec sleep 1000"], workdir=top + ":cow", pty=(24, 80)) as sandbox:
     sandbox.process.read(timeout=30)
-    with open(f"/proc/{{sandbox.process.pid}}/stat") as file:
-        keeper = int(file.read().rsplit(")")[-1].split()[1])
+    keeper = keeper_of(sandbox)
     before = sorted(os.listdir("/proc/self/fd"))
     # Whoever lists what one has written that runs asks its keeper.
     os.kill(keeper, signal.SIGSTOP)
@@ -592,10 +595,8 @@ def test_a_killed_keeper_is_cleaned_up_after(world):
     lxe.ok(world.run("gc"))
     world.assert_clean(timeout=2)
     said = python(world, """
-import subprocess
 with lxc_exec.run(["sleep", "1000"]) as sandbox:
-    stat = open(f"/proc/{sandbox.process.pid}/stat").read()
-    os.kill(int(stat.rsplit(")")[-1].split()[1]), signal.SIGKILL)
+    os.kill(keeper_of(sandbox), signal.SIGKILL)
     result = sandbox.wait(30)
     print(result.cause, result.exit_code, sandbox.state, result.record["teardown"]["ok"])
 """)
@@ -610,8 +611,7 @@ top = tempfile.mkdtemp()
 sandbox = lxc_exec.run(["sleep", "1000"], pty=(24, 80), bind=f"{top}:/mnt:cow")
 os.rmdir(top)
 process = sandbox.exec(["sleep", "1000"])
-stat = open(f"/proc/{sandbox.process.pid}/stat").read()
-keeper = int(stat.rsplit(")")[-1].split()[1])
+keeper = keeper_of(sandbox)
 os.kill(keeper, signal.SIGSTOP)
 with lxc_exec.attach(sandbox.id) as again:
     calls = [

@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,24 +21,10 @@
 #include "rootfs/rootfs.h"
 #include "sys/fd.h"
 #include "sys/tree.h"
+#include "top_fixture.h"
 
-static char top[64];
 static bool run_lxc; /* whether the host has a /run/lxc of its own */
 static struct lxe_dirs dirs;
-
-__attribute__((format(printf, 1, 2))) static const char *at(const char *fmt, ...)
-{
-	static char paths[16][PATH_MAX];
-	static unsigned int next;
-	char *path = paths[next++ % 16];
-	va_list ap;
-	int n = snprintf(path, PATH_MAX, "%s/", top);
-
-	va_start(ap, fmt);
-	vsnprintf(path + n, (size_t)(PATH_MAX - n), fmt, ap);
-	va_end(ap);
-	return path;
-}
 
 static bool exists(const char *path)
 {

@@ -4,26 +4,11 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-
-static char run[] = "/tmp/lxe-lease-XXXXXX";
-
-static void make_run(void)
-{
-	cr_assert_not_null(mkdtemp(run));
-}
-
-static void remove_run(void)
-{
-	char command[64];
-
-	snprintf(command, sizeof(command), "rm -r %s", run);
-	cr_assert_eq(system(command), 0);
-}
+#include "run_fixture.h"
 
 TestSuite(lease, .init = make_run, .fini = remove_run);
 

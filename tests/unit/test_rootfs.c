@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,25 +20,11 @@
 #include "sys/mount.h"
 #include "sys/tree.h"
 #include "sys/userns.h"
+#include "top_fixture.h"
 
 #define ROOT 1879048192u /* on the host, of root inside */
 
 static const struct lxe_idmap map = { .host_start = ROOT, .count = 65536 };
-static char top[64]; /* everything a test makes is below it */
-
-__attribute__((format(printf, 1, 2))) static const char *at(const char *fmt, ...)
-{
-	static char paths[16][PATH_MAX];
-	static unsigned int next;
-	char *path = paths[next++ % 16];
-	va_list ap;
-	int n = snprintf(path, PATH_MAX, "%s/", top);
-
-	va_start(ap, fmt);
-	vsnprintf(path + n, (size_t)(PATH_MAX - n), fmt, ap);
-	va_end(ap);
-	return path;
-}
 
 static void dir(const char *path, mode_t mode)
 {

@@ -11,22 +11,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "run_fixture.h"
 #include "sys/fd.h"
-
-static char run[] = "/tmp/lxe-together-XXXXXX";
-
-static void make_run(void)
-{
-	cr_assert_not_null(mkdtemp(run));
-}
-
-static void remove_run(void)
-{
-	char command[64];
-
-	snprintf(command, sizeof(command), "rm -r %s", run);
-	cr_assert_eq(system(command), 0);
-}
 
 TestSuite(together, .init = make_run, .fini = remove_run);
 
