@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "network/blocked.h"
 #include "network/nflog.h"
+#include "network/plan.h"
 
 #define TURN_MAX 64 /* datagrams; then somebody else's turn */
 
@@ -18,7 +19,8 @@ struct lxe_keeper_blocked {
 	int log;
 	struct lxe_source logged;
 	/* Of our rules: the group may be others', too. */
-	char prefix[LXE_NFLOG_PREFIX], prefix_in[LXE_NFLOG_PREFIX];
+	char prefix[LXE_NFLOG_PREFIX], prefix_in[LXE_NFLOG_PREFIX],
+		prefix_sandbox[LXE_NFLOG_PREFIX];
 	struct lxe_net_addr subnet;
 	struct lxe_blocked table;
 	char text[LXE_BLOCKED_TEXT];
@@ -41,7 +43,9 @@ static bool take_datagram(const struct lxe_keeper *k, size_t len)
 			fresh |= lxe_blocked_add(
 				&b->table, &packet, lxe_keeper_name_of(k, &packet.to));
 		else if (strcmp(packet.prefix, b->prefix_in) == 0)
-			fresh |= lxe_blocked_add_in(&b->table, &packet, &b->subnet);
+			fresh |= lxe_blocked_add_in(&b->table, &packet, false);
+		else if (strcmp(packet.prefix, b->prefix_sandbox) == 0)
+			fresh |= lxe_blocked_add_in(&b->table, &packet, true);
 	}
 	return fresh;
 }
@@ -101,7 +105,9 @@ static int listen_to(struct lxe_keeper *k, int log)
 	if (log < 0)
 		return log;
 	snprintf(b->prefix, sizeof(b->prefix), "lxe-%.8s", k->sandbox.id);
-	snprintf(b->prefix_in, sizeof(b->prefix_in), "lxe-%.8s-in", k->sandbox.id);
+	snprintf(b->prefix_in, sizeof(b->prefix_in), "lxe-%.8s" LXE_NET_LOG_IN, k->sandbox.id);
+	snprintf(b->prefix_sandbox, sizeof(b->prefix_sandbox), "lxe-%.8s" LXE_NET_LOG_SANDBOX,
+		k->sandbox.id);
 	r = lxe_loop_add(k->loop, &b->logged, b->log, EPOLLIN);
 	if (r < 0)
 		lxe_drop_fd(&b->log);

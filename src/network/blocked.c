@@ -62,31 +62,14 @@ bool lxe_blocked_add_name(struct lxe_blocked *b, const char *name)
 	return add(b, &to);
 }
 
-/*
- * Those of sandboxes have neighbours' addresses, in pairs, of which one is the host's; and in IPv6 their last bytes
- * are those of IPv4.
- */
-static bool is_neighbour(const struct lxe_net_addr *from, const struct lxe_net_addr *to,
-	const struct lxe_net_addr *subnet)
-{
-	size_t last = to->family == LXE_NET_V4 ? 3 : 15;
-	bool pair = memcmp(from->bytes, to->bytes, last) == 0 &&
-		    (from->bytes[last] ^ to->bytes[last]) < 4;
-
-	if (from->family != to->family || pair)
-		return false;
-	return from->family == LXE_NET_V4 ? lxe_net_addr_covers(subnet, from)
-					  : memcmp(from->bytes, to->bytes, 12) == 0;
-}
-
-bool lxe_blocked_add_in(struct lxe_blocked *b, const struct lxe_nflog_packet *packet,
-	const struct lxe_net_addr *subnet)
+bool lxe_blocked_add_in(
+	struct lxe_blocked *b, const struct lxe_nflog_packet *packet, bool neighbour)
 {
 	const struct lxe_blocked_to to = { .to = packet->to,
 		.proto = packet->proto,
 		.port = packet->port,
 		.in = true,
-		.neighbour = is_neighbour(&packet->from, &packet->to, subnet) };
+		.neighbour = neighbour };
 
 	return add(b, &to);
 }

@@ -37,14 +37,14 @@ struct lxe_blocked {
 
 /*
  * True: there is something that was not there before. `name`: what the sandbox resolved to the address, or
- * NULL; lxe_blocked_add_name(): what it could not even resolve; lxe_blocked_add_in(): what came in. `subnet` is that
- * of all sandboxes.
+ * NULL; lxe_blocked_add_name(): what it could not even resolve; lxe_blocked_add_in(): what came in,
+ * from another sandbox or from elsewhere.
  */
 bool lxe_blocked_add(
 	struct lxe_blocked *b, const struct lxe_nflog_packet *packet, const char *name);
 bool lxe_blocked_add_name(struct lxe_blocked *b, const char *name);
-bool lxe_blocked_add_in(struct lxe_blocked *b, const struct lxe_nflog_packet *packet,
-	const struct lxe_net_addr *subnet);
+bool lxe_blocked_add_in(
+	struct lxe_blocked *b, const struct lxe_nflog_packet *packet, bool neighbour);
 
 /*
  * A line each, what came in behind the others, and what has no room as a number in the last one. Each says which

@@ -168,13 +168,18 @@ static void put_egress(const struct lxe_net_text *p)
 	fprintf(p->out, "-A %s -j %s\n", e, p->refuse);
 }
 
-/* "-in": the keeper tells the two apart. */
+/* By `which` the keeper tells them apart. */
 static void put_log(const struct lxe_net_text *p, const char *which)
 {
 	fprintf(p->out,
 		LOG_LIMIT " -j NFLOG --nflog-prefix lxe-%.8s%s --nflog-group %u "
 			  "--nflog-size %d\n",
 		p->in->id8, which, p->in->nflog_group, LOG_BYTES);
+}
+
+static const char *prohibited(const struct lxe_net_text *p)
+{
+	return p->family == LXE_NET_V4 ? "icmp-admin-prohibited" : "icmp6-adm-prohibited";
 }
 
 static void put_refuse(const struct lxe_net_text *p)
@@ -184,8 +189,34 @@ static void put_refuse(const struct lxe_net_text *p)
 	fprintf(p->out, "-A %s ", r);
 	put_log(p, "");
 	fprintf(p->out, "-A %s -p tcp -j REJECT --reject-with tcp-reset\n", r);
-	fprintf(p->out, "-A %s -j REJECT --reject-with %s\n", r,
-		p->family == LXE_NET_V4 ? "icmp-admin-prohibited" : "icmp6-adm-prohibited");
+	fprintf(p->out, "-A %s -j REJECT --reject-with %s\n", r, prohibited(p));
+}
+
+/*
+ * Sandboxes that began before this one meet these rules first, those that began later their own. What has not one of
+ * their addresses is not answered: the answer would be somebody else's.
+ */
+static void put_refuse_sandboxes(const struct lxe_net_text *p)
+{
+	const char *i = p->ingress, *guest = p->guest;
+	char net[LXE_NET_ADDR_TEXT];
+
+	fprintf(p->out, "-A %s -i " LXE_NET_VETH_PREFIX "+ -d %s ", i, guest);
+	put_log(p, LXE_NET_LOG_SANDBOX);
+	for (size_t k = 0; k < p->in->n_subnets; k++) {
+		if (p->in->subnets[k].family != p->family)
+			continue;
+		lxe_net_addr_format(&p->in->subnets[k], net);
+		fprintf(p->out,
+			"-A %s -i " LXE_NET_VETH_PREFIX "+ -s %s -d %s -p tcp -j REJECT "
+			"--reject-with tcp-reset\n",
+			i, net, guest);
+		fprintf(p->out,
+			"-A %s -i " LXE_NET_VETH_PREFIX "+ -s %s -d %s -j REJECT --reject-with "
+			"%s\n",
+			i, net, guest, prohibited(p));
+	}
+	fprintf(p->out, "-A %s -i " LXE_NET_VETH_PREFIX "+ -j DROP\n", i);
 }
 
 /* Only what came to the published port: whoever has a route to the sandbox has no more than that. */
@@ -207,9 +238,10 @@ static void put_ingress(const struct lxe_net_text *p)
 			p->ingress, p->guest, port.udp ? "udp" : "tcp", port.udp ? "udp" : "tcp",
 			port.port, port.host_port);
 	}
+	put_refuse_sandboxes(p);
 	/* What the host itself says to whole networks, and to others' resolvers, is for nobody inside. */
 	fprintf(p->out, "-A %s -d %s ", p->ingress, p->guest);
-	put_log(p, "-in");
+	put_log(p, LXE_NET_LOG_IN);
 	fprintf(p->out, "-A %s -j DROP\n", p->ingress);
 }
 

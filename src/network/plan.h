@@ -8,7 +8,8 @@
  *
  *   E  from the sandbox: what is allowed, whoever it is for; all else goes to
  *   R  which logs (NFLOG, rate-limited) and rejects, so that nobody waits for a timeout
- *   I  to the sandbox: answers, and published ports; all else is logged (NFLOG, rate-limited) and dropped
+ *   I  to the sandbox: answers, and published ports; all else is logged (NFLOG, rate-limited) and dropped, or
+ *      rejected when it is another sandbox's
  *   K  from the sandbox by a device that was not known when the rules were made: on to R
  *   F  past the sandboxes, by a device that forwards for their sake alone: nothing
  *   D  nat: published ports; S nat: the host's address instead of the sandbox's
@@ -27,6 +28,9 @@
 #define LXE_NET_ID_LEN 8
 /* What the names of all veths of sandboxes begin with, by which the rules tell neighbours: lxe<id8>. */
 #define LXE_NET_VETH_PREFIX "lxe"
+/* What the log's prefix lxe-<id8> ends with when it is about what came in, and when a sandbox sent that. */
+#define LXE_NET_LOG_IN "-in"
+#define LXE_NET_LOG_SANDBOX "-sb"
 #define LXE_NET_SET_NAME 32 /* bytes of an ipset's name */
 
 /* A device that forwards for the sandboxes' sake alone. */
