@@ -46,6 +46,8 @@ struct lxe_cow_layer {
 	 */
 	int record;
 	struct lxe_cow_ids ids;
+	uint32_t
+		root; /* the owner whom the sandbox sees as its root, in the lower layer; only for what is shown */
 	/* Of the lower one, what has changed from then on is a conflict: as the kernel stamps files, CLOCK_REALTIME_COARSE. */
 	struct timespec since;
 	bool userxattr; /* user.overlay.* instead of trusted.overlay.* */

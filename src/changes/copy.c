@@ -55,8 +55,7 @@ static int copy_range(int from, int to, off_t at, off_t end)
 	return 0;
 }
 
-/* Holes stay holes. */
-static int copy_data(int from, int to, off_t size)
+int lxe_copy_data(int from, int to, off_t size)
 {
 	off_t at = 0;
 
@@ -167,7 +166,7 @@ static int copy_file(const struct lxe_copy *copy)
 		0600);
 	if (to < 0)
 		return -errno;
-	r = copy_data(from, to, st.st_size);
+	r = lxe_copy_data(from, to, st.st_size);
 	if (r == 0)
 		r = finish(copy, &st, from, to);
 	if (r == 0)

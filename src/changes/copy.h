@@ -20,6 +20,9 @@ struct lxe_copy {
 /* A file, symlink or fifo. */
 int lxe_copy_object(const struct lxe_copy *copy);
 
+/* The first `size` bytes of a file, into an empty one. Holes stay holes; -EBUSY: there are not that many any more. */
+int lxe_copy_data(int from, int to, off_t size);
+
 /* A directory: made without any rights for others, and finished when all is in it. */
 int lxe_copy_dir_begin(const struct lxe_copy *copy);
 int lxe_copy_dir_end(const struct lxe_copy *copy);

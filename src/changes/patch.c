@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "changes/copy.h"
 #include "changes/patch.h"
 #include "changes/render.h"
 #include "sys/fd.h"
@@ -50,11 +51,15 @@ static int put_one_side(const struct patch *p, const char *path, bool added, mod
 	if (!S_ISREG(mode) && !S_ISLNK(mode))
 		return 0;
 	fd = open_content(root, path, mode);
-	if (fd < 0)
+	if (fd < 0 && fd != -EACCES)
 		return fd;
 	lxe_patch_begin(p->out, path);
 	fprintf(p->out, "%s file mode %06o\n", added ? "new" : "deleted",
 		S_ISLNK(mode) ? S_IFLNK : mode & (S_IFMT | 07777));
+	if (fd < 0) {
+		lxe_patch_binary(p->out, path, !added, added);
+		return 0;
+	}
 	return lxe_patch_whole(p->out, path, added, fd);
 }
 
@@ -135,27 +140,55 @@ static int run_diff(const struct patch *p, int before, int after)
 	return r;
 }
 
+/* diff opens it anew, by its mode and without what a user namespace lets us do: what that refuses is copied. */
+static int for_diff(int *fd)
+{
+	LXE_AUTOCLOSE int copy = -EBADF;
+	struct stat st;
+	int r;
+
+	if (fstat(*fd, &st) < 0)
+		return -errno;
+	if (geteuid() == 0 || st.st_mode & S_IROTH ||
+		(st.st_uid == geteuid() && st.st_mode & S_IRUSR))
+		return 0;
+	copy = sys_memfd("content", 0);
+	r = copy < 0 ? copy : lxe_copy_data(*fd, copy, st.st_size);
+	/* What runs in the sandbox may cut it off meanwhile. */
+	if (r < 0 && r != -EBUSY)
+		return r;
+	lxe_close(*fd);
+	*fd = take_fd(&copy);
+	return 0;
+}
+
 static int put_both_sides(const struct patch *p, const struct lxe_change *change)
 {
 	const struct lxe_change_side *a = &change->before, *b = &change->after;
 	LXE_AUTOCLOSE int before = open_content(p->c->layer.lower, change->path, a->mode);
 	LXE_AUTOCLOSE int after = open_content(p->c->layer.upper, change->path, b->mode);
-	int binary;
+	bool closed = before == -EACCES || after == -EACCES;
+	int binary, r;
 
-	if (before < 0 || after < 0)
+	if (!closed && (before < 0 || after < 0))
 		return before < 0 ? before : after;
 	lxe_patch_begin(p->out, change->path);
 	if (change->what & LXE_CHANGED_MODE)
 		fprintf(p->out, "old mode %06o\nnew mode %06o\n", a->mode, b->mode);
 	if (change->kind != LXE_CHANGE_CONTENT)
 		return 0;
-	binary = lxe_patch_is_binary(before);
+	binary = closed ? 1 : lxe_patch_is_binary(before);
 	if (binary == 0)
 		binary = lxe_patch_is_binary(after);
 	if (binary > 0)
 		lxe_patch_binary(p->out, change->path, true, true);
 	if (binary != 0)
 		return binary < 0 ? binary : 0;
+	r = for_diff(&before);
+	if (r == 0)
+		r = for_diff(&after);
+	if (r < 0)
+		return r;
 	lxe_patch_sides(p->out, change->path, true, true);
 	return run_diff(p, before, after);
 }

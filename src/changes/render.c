@@ -69,7 +69,22 @@ static FILE *next(struct remarks *r)
 	return r->out;
 }
 
-static void remark_differences(struct remarks *r, const struct lxe_change *change)
+static uint32_t owner(const struct lxe_changes *c, uint32_t id)
+{
+	return id == c->layer.root ? 0 : id;
+}
+
+static void remark_owner(
+	struct remarks *r, const struct lxe_changes *c, const struct lxe_change *change)
+{
+	const struct lxe_change_side *a = &change->before, *b = &change->after;
+
+	fprintf(next(r), "owner %u:%u -> %u:%u", owner(c, a->uid), owner(c, a->gid),
+		owner(c, b->uid), owner(c, b->gid));
+}
+
+static void remark_differences(
+	struct remarks *r, const struct lxe_changes *c, const struct lxe_change *change)
 {
 	const struct lxe_change_side *a = &change->before, *b = &change->after;
 
@@ -78,7 +93,7 @@ static void remark_differences(struct remarks *r, const struct lxe_change *chang
 	if (change->what & LXE_CHANGED_MODE)
 		fprintf(next(r), "mode %04o -> %04o", a->mode & 07777, b->mode & 07777);
 	if (change->what & LXE_CHANGED_OWNER)
-		fprintf(next(r), "owner %u:%u -> %u:%u", a->uid, a->gid, b->uid, b->gid);
+		remark_owner(r, c, change);
 	if (change->what & LXE_CHANGED_XATTR)
 		fputs("attributes", next(r));
 	if (change->kind == LXE_CHANGE_META && change->what & LXE_CHANGED_TIME)
@@ -105,7 +120,7 @@ static void text_line(const struct lxe_changes *c, const struct lxe_change *chan
 
 	fprintf(out, "%c %s%s", letters[change->kind], shown_path(c, change->path, path),
 		S_ISDIR(mode_of(change)) && strcmp(change->path, ".") != 0 ? "/" : "");
-	remark_differences(&r, change);
+	remark_differences(&r, c, change);
 	remark_new(&r, change);
 	if (change->link)
 		fprintf(next(&r), "link to %s", shown_path(c, change->link, path));
@@ -148,14 +163,14 @@ static void put_path(json_t *object, const char *key, const struct lxe_changes *
 		json_object_set_new(object, key_bytes, json_string(shown));
 }
 
-static json_t *side(const struct lxe_change_side *s)
+static json_t *side(const struct lxe_changes *c, const struct lxe_change_side *s)
 {
 	char mode[8];
 	json_t *object;
 
 	snprintf(mode, sizeof(mode), "%04o", s->mode & 07777);
 	object = json_pack("{s:s, s:s, s:I, s:I}", "type", type_name(s->mode), "mode", mode, "uid",
-		(json_int_t)s->uid, "gid", (json_int_t)s->gid);
+		(json_int_t)owner(c, s->uid), "gid", (json_int_t)owner(c, s->gid));
 	if (object && S_ISREG(s->mode))
 		json_object_set_new(object, "size", json_integer((json_int_t)s->size));
 	return object;
@@ -182,9 +197,9 @@ static json_t *json_change(const struct lxe_changes *c, const struct lxe_change 
 		return NULL;
 	put_path(object, "path", c, change->path);
 	if (change->before.mode)
-		json_object_set_new(object, "before", side(&change->before));
+		json_object_set_new(object, "before", side(c, &change->before));
 	if (change->after.mode)
-		json_object_set_new(object, "after", side(&change->after));
+		json_object_set_new(object, "after", side(c, &change->after));
 	if (change->before.mode && change->after.mode)
 		json_object_set_new(object, "parts", parts(change));
 	if (change->link)

@@ -216,8 +216,13 @@ static int check_source(
 static void set_ids(struct lxe_cow_layers *layers, struct lxe_cow_one *one)
 {
 	one->layer.userxattr = lxe_is_rootless();
-	if (one->mount->unshifted || lxe_is_rootless())
+	if (one->mount->unshifted)
 		return;
+	if (lxe_is_rootless()) {
+		/* He is root there (with binds), and this number in the namespace that the layers are looked at from. */
+		one->layer.root = LXE_ROOTLESS_COUNT;
+		return;
+	}
 	one->layer.ids = (struct lxe_cow_ids){ layers->info.live.idmap_start, 0, IDS };
 }
 
