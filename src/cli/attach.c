@@ -28,7 +28,7 @@ static void say_how_it_was_left(const struct lxe_cli *cli, enum lxe_left left)
 		cli->argv[0]);
 }
 
-static int attach(struct lxe_cli *cli, int *status)
+static int attach(struct lxe_cli *cli)
 {
 	struct lxe_attach how = {
 		.take_over = cli->req.take_over,
@@ -53,34 +53,27 @@ static int attach(struct lxe_cli *cli, int *status)
 	if (r < 0)
 		return r;
 	say_how_it_was_left(cli, left);
-	*status = 0;
 	if (left == LXE_LEFT_ENDED || outcome.cause == LXE_CAUSE_KILLED) {
 		lxe_print_outcome(&outcome, 0, cli->req.spec.verbose);
-		*status = lxe_outcome_exit_status(&outcome);
+		cli->status = lxe_outcome_exit_status(&outcome);
 	}
 	return 0;
 }
 
 int lxe_cli_attach(int argc, char **argv)
 {
-	struct lxe_cli cli;
-	int status = 0;
-	int r = lxe_cli_begin(&cli, LXE_VERB_ATTACH, true, argc, argv);
+	return lxe_cli_do(LXE_VERB_ATTACH, attach, argc, argv);
+}
 
-	if (r == 0)
-		r = attach(&cli, &status);
-	return lxe_cli_end(&cli, r, status);
+static int logs(struct lxe_cli *cli)
+{
+	struct lxe_place place;
+	int r = find_one(cli, &place);
+
+	return r < 0 ? r : lxe_client_logs(&place, cli->req.follow, STDOUT_FILENO, &cli->err);
 }
 
 int lxe_cli_logs(int argc, char **argv)
 {
-	struct lxe_place place;
-	struct lxe_cli cli;
-	int r = lxe_cli_begin(&cli, LXE_VERB_LOGS, true, argc, argv);
-
-	if (r == 0)
-		r = find_one(&cli, &place);
-	if (r == 0)
-		r = lxe_client_logs(&place, cli.req.follow, STDOUT_FILENO, &cli.err);
-	return lxe_cli_end(&cli, r, 0);
+	return lxe_cli_do(LXE_VERB_LOGS, logs, argc, argv);
 }

@@ -45,12 +45,7 @@ static int diff(struct lxe_cli *cli)
 
 int lxe_cli_diff(int argc, char **argv)
 {
-	struct lxe_cli cli;
-	int r = lxe_cli_begin(&cli, LXE_VERB_DIFF, true, argc, argv);
-
-	if (r == 0)
-		r = diff(&cli);
-	return lxe_cli_end(&cli, r, 0);
+	return lxe_cli_do(LXE_VERB_DIFF, diff, argc, argv);
 }
 
 static int commit(struct lxe_cli *cli)
@@ -70,12 +65,7 @@ static int commit(struct lxe_cli *cli)
 
 int lxe_cli_commit(int argc, char **argv)
 {
-	struct lxe_cli cli;
-	int r = lxe_cli_begin(&cli, LXE_VERB_COMMIT, true, argc, argv);
-
-	if (r == 0)
-		r = commit(&cli);
-	return lxe_cli_end(&cli, r, 0);
+	return lxe_cli_do(LXE_VERB_COMMIT, commit, argc, argv);
 }
 
 static int discard_one(struct lxe_cli *cli, const char *word)
@@ -92,14 +82,14 @@ static int discard_one(struct lxe_cli *cli, const char *word)
 	return r;
 }
 
-static int discard(struct lxe_cli *cli, int *status)
+static int discard(struct lxe_cli *cli)
 {
 	int r = lxe_cli_want_some(cli, "the sandbox's name");
 
 	/* One that fails does not keep the others from being served. */
 	for (int i = 0; r == 0 && i < cli->argc; i++)
 		if (discard_one(cli, cli->argv[i]) < 0) {
-			*status = lxe_print_error(&cli->err);
+			cli->status = lxe_print_error(&cli->err);
 			cli->err = (struct lxe_err){ 0 };
 		}
 	return r;
@@ -107,11 +97,5 @@ static int discard(struct lxe_cli *cli, int *status)
 
 int lxe_cli_discard(int argc, char **argv)
 {
-	struct lxe_cli cli;
-	int status = 0;
-	int r = lxe_cli_begin(&cli, LXE_VERB_DISCARD, true, argc, argv);
-
-	if (r == 0)
-		r = discard(&cli, &status);
-	return lxe_cli_end(&cli, r, status);
+	return lxe_cli_do(LXE_VERB_DISCARD, discard, argc, argv);
 }

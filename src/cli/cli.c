@@ -116,6 +116,16 @@ int lxe_cli_end(struct lxe_cli *cli, int r, int status)
 	return lxe_print_end(status);
 }
 
+int lxe_cli_do(enum lxe_verb verb, int (*what)(struct lxe_cli *cli), int argc, char **argv)
+{
+	struct lxe_cli cli;
+	int r = lxe_cli_begin(&cli, verb, true, argc, argv);
+
+	if (r == 0)
+		r = what(&cli);
+	return lxe_cli_end(&cli, r, cli.status);
+}
+
 int lxe_cli_want_none(struct lxe_cli *cli)
 {
 	if (cli->argc == 0)

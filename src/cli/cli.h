@@ -20,6 +20,7 @@ struct lxe_cli {
 	struct lxe_dirs dirs;
 	int argc; /* the words that are no options */
 	char **argv;
+	int status; /* what lxe_cli_do() exits with, unless something failed */
 	struct lxe_err err;
 };
 
@@ -35,6 +36,9 @@ int lxe_cli_begin(struct lxe_cli *cli, enum lxe_verb verb, bool runs, int argc, 
  * exit with: `status` unless something failed.
  */
 int lxe_cli_end(struct lxe_cli *cli, int r, int status);
+
+/* A whole verb that runs something: both of them, and `what` between them if there is anything to do. */
+int lxe_cli_do(enum lxe_verb verb, int (*what)(struct lxe_cli *cli), int argc, char **argv);
 
 /* Usage errors of verbs that take no words, or at least one. */
 int lxe_cli_want_none(struct lxe_cli *cli);

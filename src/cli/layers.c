@@ -134,27 +134,17 @@ static int fork_one(struct lxe_cli *cli)
 	return r < 0 ? r : lxe_client_fork(&place, &cli->dirs, snapshot, cli->argv[1], &cli->err);
 }
 
-static int verb(int argc, char **argv, enum lxe_verb which, int (*what)(struct lxe_cli *cli))
-{
-	struct lxe_cli cli;
-	int r = lxe_cli_begin(&cli, which, true, argc, argv);
-
-	if (r == 0)
-		r = what(&cli);
-	return lxe_cli_end(&cli, r, 0);
-}
-
 int lxe_cli_snapshot(int argc, char **argv)
 {
-	return verb(argc, argv, LXE_VERB_SNAPSHOT, snapshot);
+	return lxe_cli_do(LXE_VERB_SNAPSHOT, snapshot, argc, argv);
 }
 
 int lxe_cli_restore(int argc, char **argv)
 {
-	return verb(argc, argv, LXE_VERB_RESTORE, restore);
+	return lxe_cli_do(LXE_VERB_RESTORE, restore, argc, argv);
 }
 
 int lxe_cli_fork(int argc, char **argv)
 {
-	return verb(argc, argv, LXE_VERB_FORK, fork_one);
+	return lxe_cli_do(LXE_VERB_FORK, fork_one, argc, argv);
 }

@@ -4,7 +4,7 @@
 #include "cli/command.h"
 #include "client/defaults.h"
 
-static int run_command(struct lxe_cli *cli, int *status)
+static int run_command(struct lxe_cli *cli)
 {
 	int r = lxe_command_set(cli, cli->argv, (size_t)cli->argc);
 
@@ -13,10 +13,10 @@ static int run_command(struct lxe_cli *cli, int *status)
 		r = lxe_defaults_apply(&cli->req.spec, &cli->dirs, &cli->err);
 	if (r == 0 && !cli->req.spec.argv.n)
 		r = lxe_cli_want_some(cli, "the command");
-	return r < 0 ? r : lxe_command_run(cli, status);
+	return r < 0 ? r : lxe_command_run(cli, &cli->status);
 }
 
-static int run_shell(struct lxe_cli *cli, int *status)
+static int run_shell(struct lxe_cli *cli)
 {
 	const char *name = cli->argc == 1 ? cli->argv[0] : NULL;
 	int r = name ? 0 : lxe_cli_want_none(cli);
@@ -27,29 +27,18 @@ static int run_shell(struct lxe_cli *cli, int *status)
 		r = lxe_defaults_apply(&cli->req.spec, &cli->dirs, &cli->err);
 	if (r < 0)
 		return r;
-	return name ? lxe_command_exec(cli, name, status) : lxe_command_run(cli, status);
+	return name ? lxe_command_exec(cli, name, &cli->status)
+		    : lxe_command_run(cli, &cli->status);
 }
 
 int lxe_cli_run(int argc, char **argv)
 {
-	struct lxe_cli cli;
-	int status = 0;
-	int r = lxe_cli_begin(&cli, LXE_VERB_RUN, true, argc, argv);
-
-	if (r == 0)
-		r = run_command(&cli, &status);
-	return lxe_cli_end(&cli, r, status);
+	return lxe_cli_do(LXE_VERB_RUN, run_command, argc, argv);
 }
 
 int lxe_cli_shell(int argc, char **argv)
 {
-	struct lxe_cli cli;
-	int status = 0;
-	int r = lxe_cli_begin(&cli, LXE_VERB_SHELL, true, argc, argv);
-
-	if (r == 0)
-		r = run_shell(&cli, &status);
-	return lxe_cli_end(&cli, r, status);
+	return lxe_cli_do(LXE_VERB_SHELL, run_shell, argc, argv);
 }
 
 /* lxc-exec [OPTIONS] WORD: a verb comes first, and a command wants a "--" before it. */
@@ -69,17 +58,14 @@ static int refuse_word(struct lxe_cli *cli)
 	return -EINVAL;
 }
 
+static int run_bare(struct lxe_cli *cli)
+{
+	if (cli->args.dashes)
+		return run_command(cli);
+	return cli->argc > 0 ? refuse_word(cli) : run_shell(cli);
+}
+
 int lxe_cli_bare(int argc, char **argv)
 {
-	struct lxe_cli cli;
-	int status = 0;
-	int r = lxe_cli_begin(&cli, LXE_VERB_RUN, true, argc, argv);
-
-	if (r == 0 && cli.args.dashes)
-		r = run_command(&cli, &status);
-	else if (r == 0 && cli.argc > 0)
-		r = refuse_word(&cli);
-	else if (r == 0)
-		r = run_shell(&cli, &status);
-	return lxe_cli_end(&cli, r, status);
+	return lxe_cli_do(LXE_VERB_RUN, run_bare, argc, argv);
 }

@@ -172,7 +172,7 @@ static int take_name(struct lxe_cli *cli, int *first)
 	return 0;
 }
 
-static int create(struct lxe_cli *cli, int *status)
+static int create(struct lxe_cli *cli)
 {
 	struct lxe_spec *spec = &cli->req.spec;
 	struct lxe_outcome outcome = { 0 };
@@ -205,22 +205,16 @@ static int create(struct lxe_cli *cli, int *status)
 		return 0;
 	}
 	lxe_print_outcome(&outcome, 0, spec->verbose);
-	*status = lxe_outcome_exit_status(&outcome);
+	cli->status = lxe_outcome_exit_status(&outcome);
 	return 0;
 }
 
 int lxe_cli_create(int argc, char **argv)
 {
-	struct lxe_cli cli;
-	int status = 0;
-	int r = lxe_cli_begin(&cli, LXE_VERB_CREATE, true, argc, argv);
-
-	if (r == 0)
-		r = create(&cli, &status);
-	return lxe_cli_end(&cli, r, status);
+	return lxe_cli_do(LXE_VERB_CREATE, create, argc, argv);
 }
 
-static int exec(struct lxe_cli *cli, int *status)
+static int exec(struct lxe_cli *cli)
 {
 	int first, r;
 
@@ -233,16 +227,10 @@ static int exec(struct lxe_cli *cli, int *status)
 	}
 	if (r == 0)
 		r = lxe_command_set(cli, cli->argv + first, (size_t)(cli->argc - first));
-	return r < 0 ? r : lxe_command_exec(cli, cli->argv[0], status);
+	return r < 0 ? r : lxe_command_exec(cli, cli->argv[0], &cli->status);
 }
 
 int lxe_cli_exec(int argc, char **argv)
 {
-	struct lxe_cli cli;
-	int status = 0;
-	int r = lxe_cli_begin(&cli, LXE_VERB_EXEC, true, argc, argv);
-
-	if (r == 0)
-		r = exec(&cli, &status);
-	return lxe_cli_end(&cli, r, status);
+	return lxe_cli_do(LXE_VERB_EXEC, exec, argc, argv);
 }

@@ -327,17 +327,6 @@ int lxe_client_run(struct lxe_spec *spec, const struct lxe_dirs *dirs, struct lx
 	return lxe_session_run(&s, err);
 }
 
-pid_t lxe_client_create(struct lxe_spec *spec, const struct lxe_dirs *dirs,
-	struct lxe_outcome *outcome, struct lxe_err *err)
-{
-	struct lxe_session s = {
-		.kind = LXE_SESSION_CREATE, .spec = spec, .dirs = dirs, .outcome = outcome
-	};
-	int r = lxe_session_run(&s, err);
-
-	return r < 0 ? r : s.created;
-}
-
 pid_t lxe_client_create_again(struct lxe_spec *spec, const struct lxe_dirs *dirs,
 	const struct lxe_place *place, struct lxe_outcome *outcome, struct lxe_err *err)
 {
@@ -349,6 +338,14 @@ pid_t lxe_client_create_again(struct lxe_spec *spec, const struct lxe_dirs *dirs
 	int r = lxe_session_run(&s, err);
 
 	return r < 0 ? r : s.created;
+}
+
+pid_t lxe_client_create(struct lxe_spec *spec, const struct lxe_dirs *dirs,
+	struct lxe_outcome *outcome, struct lxe_err *err)
+{
+	const struct lxe_place nowhere = { 0 };
+
+	return lxe_client_create_again(spec, dirs, &nowhere, outcome, err);
 }
 
 int lxe_client_exec(struct lxe_spec *spec, const struct lxe_dirs *dirs,
