@@ -212,8 +212,7 @@ static int refuse(const struct lxe_changes *c, size_t conflicts, struct lxe_err 
 	lxe_fail_msg(err, -ESTALE, "the source has changed since the sandbox began: %s%s%s%s",
 		names, conflicts > named ? " and more" : "", *c->layer.where ? " in " : "",
 		c->layer.where);
-	lxe_hint(err,
-		"of this bind nothing has been carried over; name other paths to commit these alone");
+	lxe_hint(err, "nothing has been carried over; name other paths to commit these alone");
 	return -ESTALE;
 }
 
@@ -239,60 +238,95 @@ static bool has_some(const struct lxe_changes *c)
 	return false;
 }
 
-static int stage_and_swap(struct lxe_commit *k, struct lxe_err *err)
-{
-	int r = lxe_commit_stage(k, err);
-
-	if (r == 0)
-		r = check_again(k, err);
-	if (r == 0)
-		r = lxe_commit_swap(k, err);
-	if (r == 0)
-		syncfs(k->stage_fd);
-	return r;
-}
-
-static int carry_over(struct lxe_commit *k, struct lxe_err *err)
-{
-	int r = lxe_commit_plan(k, err), written;
-
-	/* Where nothing is to be changed but times, the source need not be one that we may write to. */
-	if (r == 0 && has_some(k->c))
-		r = stage_and_swap(k, err);
-	written = finish(k, r == 0);
-	if (r == -ENOSPC || r == -EDQUOT)
-		lxe_hint(err,
-			"of this bind nothing has been carried over; make room and commit again");
-	return r == 0 && written < 0 ? lxe_fail(err, written, "note what has been carried over")
-				     : r;
-}
-
 static void release(struct lxe_commit *k)
 {
 	for (size_t i = 0; k->ops && i < k->c->n; i++)
 		lxe_xattrs_release(&k->ops[i].old);
 	free(k->ops);
 	lxe_commits_release(&k->rec);
+	free(k);
+}
+
+static int check_first(struct lxe_commit *k, struct lxe_err *err)
+{
+	size_t conflicts = 0;
+	int r = lxe_changes_recover(&k->c->layer, err);
+
+	if (r < 0)
+		return r;
+	r = lxe_commits_read(&k->rec, k->c->layer.record);
+	if (r < 0)
+		return lxe_fail(err, r, "read what earlier commits have done");
+	r = lxe_changes_check_with(k->c, &k->rec, &conflicts, err);
+	return r == 0 && conflicts ? refuse(k->c, conflicts, err) : r;
+}
+
+static int plan_and_stage(struct lxe_commit *k, struct lxe_err *err)
+{
+	int r = lxe_commit_plan(k, err);
+
+	/* Where nothing is to be changed but times, the source need not be one that we may write to. */
+	if (r == 0 && has_some(k->c))
+		r = lxe_commit_stage(k, err);
+	if (r == -ENOSPC || r == -EDQUOT)
+		lxe_hint(err, "nothing has been carried over; make room and commit again");
+	return r;
+}
+
+int lxe_commit_begin(struct lxe_commit **ret, struct lxe_changes *c, struct lxe_err *err)
+{
+	struct lxe_commit *k = calloc(1, sizeof(*k));
+	int r;
+
+	if (!k)
+		return lxe_fail(err, -ENOMEM, "commit");
+	*k = (struct lxe_commit){ .c = c, .stage_fd = -EBADF };
+	r = check_first(k, err);
+	if (r == 0) {
+		k->ops = calloc(c->n + 1, sizeof(*k->ops));
+		r = k->ops ? plan_and_stage(k, err) : lxe_fail(err, -ENOMEM, "commit");
+	}
+	if (r == 0) {
+		*ret = k;
+		return 0;
+	}
+	if (k->ops)
+		finish(k, false);
+	release(k);
+	return r;
+}
+
+int lxe_commit_put(struct lxe_commit *k, struct lxe_err *err)
+{
+	int r = k->stage_fd < 0 ? 0 : check_again(k, err);
+
+	if (r < 0 || k->stage_fd < 0)
+		return r;
+	r = lxe_commit_swap(k, err);
+	if (r == 0)
+		syncfs(k->stage_fd);
+	return r;
+}
+
+int lxe_commit_end(struct lxe_commit *k, bool done, struct lxe_err *err)
+{
+	int r;
+
+	if (!done)
+		lxe_commit_undo(k, err);
+	r = finish(k, done);
+	release(k);
+	return done && r < 0 ? lxe_fail(err, r, "note what has been carried over") : 0;
 }
 
 int lxe_changes_apply(struct lxe_changes *c, struct lxe_err *err)
 {
-	struct lxe_commit k = { .c = c, .stage_fd = -EBADF };
-	size_t conflicts = 0;
-	int r = lxe_changes_recover(&c->layer, err);
+	struct lxe_commit *k;
+	int r = lxe_commit_begin(&k, c, err), ended;
 
 	if (r < 0)
 		return r;
-	r = lxe_commits_read(&k.rec, c->layer.record);
-	if (r < 0)
-		return lxe_fail(err, r, "read what earlier commits have done");
-	r = lxe_changes_check_with(c, &k.rec, &conflicts, err);
-	if (r == 0 && conflicts)
-		r = refuse(c, conflicts, err);
-	if (r == 0) {
-		k.ops = calloc(c->n + 1, sizeof(*k.ops));
-		r = k.ops ? carry_over(&k, err) : lxe_fail(err, -ENOMEM, "commit");
-	}
-	release(&k);
-	return r;
+	r = lxe_commit_put(k, err);
+	ended = lxe_commit_end(k, r == 0, err);
+	return r < 0 ? r : ended;
 }

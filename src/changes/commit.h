@@ -1,6 +1,6 @@
 /*
  * A commit while it is made. Private to src/changes: stage.c writes everything new, swap.c puts it in place and
- * takes it back, apply.c says when.
+ * takes it back, apply.c has the steps of changes.h.
  */
 #ifndef LXE_CHANGES_COMMIT_H
 #define LXE_CHANGES_COMMIT_H
@@ -45,6 +45,9 @@ int lxe_commit_stage(struct lxe_commit *k, struct lxe_err *err);
 
 /* Put all of it in place, or undo what was. -ESTALE: somebody was quicker. */
 int lxe_commit_swap(struct lxe_commit *k, struct lxe_err *err);
+
+/* Take back what is in place, as far as nobody is in the way. */
+void lxe_commit_undo(struct lxe_commit *k, struct lxe_err *err);
 
 /* A stage of nobody's: -EBUSY when it is somebody's; absent, or not one of ours, is success. */
 int lxe_stage_remove(int lower, const char *name);

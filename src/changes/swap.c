@@ -268,17 +268,23 @@ static void undo_all(struct lxe_commit *k)
 	}
 }
 
+void lxe_commit_undo(struct lxe_commit *k, struct lxe_err *err)
+{
+	bool kept = k->keep_stage;
+
+	undo_all(k);
+	if (!k->keep_stage || kept)
+		return;
+	lxe_stage_keep(k);
+	lxe_hint(err, "not all could be undone: what was there is in the source's '%s'", k->stage);
+}
+
 static int fail_swap(struct lxe_commit *k, size_t i, int r, struct lxe_err *err)
 {
 	if (r == -ESTALE)
 		lxe_fail_msg(err, r, "somebody has just changed it in the source");
 	lxe_commit_fail(err, r, "put in place", &k->c->v[i]);
-	undo_all(k);
-	if (k->keep_stage)
-		lxe_stage_keep(k);
-	if (k->keep_stage)
-		lxe_hint(err, "not all could be undone: what was there is in the source's '%s'",
-			k->stage);
+	lxe_commit_undo(k, err);
 	return r;
 }
 

@@ -171,22 +171,33 @@ static int drop_empty(const struct work *w, struct lxe_err *err)
 	return r;
 }
 
-/* One after the other: each is all or nothing. */
+static int of_which(const struct work *w, size_t i, int r, struct lxe_err *err)
+{
+	return r < 0 && w->layers->n > 1
+		       ? lxe_fail(err, r, "commit '%s'", w->layers->v[i].mount->src)
+		       : r;
+}
+
+/* Each step of all of them before the next of any, so that what fails leaves all as they were. */
 static int apply(struct work *w, struct lxe_err *err)
 {
-	size_t done = 0;
+	size_t n = w->layers->n;
+	LXE_AUTOFREE struct lxe_commit **made = calloc(n + 1, sizeof(struct lxe_commit *));
+	int r = made ? 0 : lxe_fail(err, -ENOMEM, "commit"), ended = 0;
 
-	for (size_t i = 0; i < w->layers->n; i++) {
-		int r = w->layers->v[i].empty ? 0 : lxe_changes_apply(&w->changes[i], err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (!w->layers->v[i].empty)
+			r = of_which(w, i, lxe_commit_begin(&made[i], &w->changes[i], err), err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (made[i])
+			r = of_which(w, i, lxe_commit_put(made[i], err), err);
+	for (size_t i = 0; made && i < n; i++) {
+		struct lxe_commit *one = made[r < 0 ? n - 1 - i : i];
+		int code = one ? lxe_commit_end(one, r == 0, err) : 0;
 
-		if (r < 0 && done)
-			lxe_fail(err, r, "commit '%s', after others that are committed",
-				w->layers->v[i].mount->src);
-		if (r < 0)
-			return r;
-		done += lxe_cow_has_some(&w->changes[i]);
+		ended = code < 0 ? code : ended;
 	}
-	return 0;
+	return r < 0 ? r : ended;
 }
 
 static int commit(struct work *w, struct lxe_err *err)

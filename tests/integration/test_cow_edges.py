@@ -248,3 +248,52 @@ def test_who_reads_slowly_does_not_hold_a_stopped_sandbox(world, project):
     os.close(reader)
     assert diff.wait(timeout=lxe.DEADLINE) == -signal.SIGPIPE and not diff.stderr.read()
     ok(world.run("destroy", "--force", name))
+
+
+@pytest.fixture
+def two(world, project):
+    """A sandbox that has ended, with changes over a directory of the caller's and over one that is root's."""
+    other = project.parent / "other"
+    (other / "sub").mkdir(parents=True)
+    for path in (other / "file", other / "sub" / "inner"):
+        path.write_text("old\n")
+        world.give(path)
+    name = box(world, "--bind", f"{project}:/a:cow", "--bind", f"{other}:/b:cow")
+    inside(world, name, "cd /a; echo new >file; echo new >made; rm sub/inner; chmod 700 sub; echo new >/b/file")
+    yield name, project, other
+    ok(world.run("destroy", "--force", name))
+
+
+def refused_whole(world, two, *before):
+    """All is as it was, and still to be committed."""
+    name, project, other = two
+    kill(world, name)
+    pending, old = lines(world.run("diff", name)), os.stat(project / "file")
+    result = subprocess.run([*before, str(world.binary), "commit", name], env=world.env(), capture_output=True,
+                            timeout=lxe.DEADLINE, **(world.user.popen() if world.user else {}))
+    assert result.returncode == 125 and not result.stdout, result
+    assert f"commit '{other}': " in result.stderr.decode()
+    assert sorted(os.listdir(project)) == ["file", "sub"] and os.listdir(project / "sub") == ["inner"]
+    assert (project / "file").read_text() == "old\n" and os.stat(project / "sub").st_mode & 0o777 == 0o755
+    now = os.stat(project / "file")
+    assert (now.st_ino, now.st_mtime_ns) == (old.st_ino, old.st_mtime_ns)
+    assert lines(world.run("diff", name)) == pending and len(pending) >= 5
+
+
+def test_what_cannot_be_written_over_one_source_is_written_over_none(world, two):
+    name, project, other = two
+    above = ["unshare", "-m", "sh", "-ec", f'mount --bind {other} {other}; mount -o remount,bind,ro {other}; exec "$@"', "sh"]
+    refused_whole(world, two, *([] if world.user else above))
+    if not world.user:
+        ok(world.run("commit", name))
+        assert (project / "made").exists() and (other / "file").read_text() == "new\n"
+
+
+@pytest.mark.roots("who mounts")
+def test_what_cannot_be_put_in_place_is_taken_back_everywhere(world, two):
+    """It is written already, and what the first bind has changed is in its place, when the second is found to be held."""
+    name, project, other = two
+    inside(world, name, "rm -r /b/sub")
+    refused_whole(world, two, "unshare", "-m", "sh", "-ec", f'mount --bind {other}/sub {other}/sub; exec "$@"', "sh")
+    ok(world.run("commit", name))
+    assert (project / "made").exists() and not (other / "sub").exists()
