@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "keeper/view.h"
 #include "network/resolvconf.h"
 #include "network/tool.h"
+#include "network/user_deny.h"
 #include "rootfs/etc.h"
 #include "store/rootless.h"
 #include "sys/fd.h"
@@ -205,6 +207,30 @@ static int put_nameserver(const struct lxe_keeper *k, struct lxe_err *err)
 	return lxe_etc_put(LXE_VIEW_DIR "/m", "resolv.conf", text, k->idmap.host_start, err);
 }
 
+/* As root of the sandbox's namespaces, which the keeper does not enter itself. */
+static int deny_metadata(const struct lxe_keeper *k, struct lxe_err *err)
+{
+	LXE_AUTOCLOSE int pidfd = lxe_container_pidfd(k->container);
+	pid_t pid;
+	int status = -1, r = pidfd < 0 ? pidfd : 0;
+
+	pid = r == 0 ? fork() : -1;
+	if (pid == 0) {
+		r = lxe_rootless_become_root();
+		if (r == 0 && setns(pidfd, CLONE_NEWUSER | CLONE_NEWNET) < 0)
+			r = -errno;
+		_exit(r < 0 ? -r : -lxe_user_deny(DEVICE));
+	}
+	if (r == 0)
+		r = pid < 0 ? -errno : sys_wait(pid, &status);
+	if (r == 0)
+		r = WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+	if (r == 0)
+		return 0;
+	lxe_hint(err, "that takes Linux 5.16 with nf_tables: load it, or use --network none");
+	return lxe_fail(err, r, "keep clouds' metadata out of the sandbox's reach");
+}
+
 int lxe_user_network_connect(
 	struct lxe_keeper *k, struct lxe_user_network *net, struct lxe_err *err)
 {
@@ -241,6 +267,8 @@ int lxe_user_network_connect(
 	r = r < 0 ? lxe_fail(err, r, "start '%s'", start.program ? start.program : SLIRP)
 		  : await_ready(k, start.program, ready[0], errors, err);
 	lxe_close(ready[0]);
+	if (r == 0)
+		r = deny_metadata(k, err);
 	return r < 0 ? r : put_nameserver(k, err);
 }
 

@@ -1,7 +1,7 @@
 /*
  * A network for an ordinary user's sandbox: slirp4netns(1), or pasta(1) where that is not installed, which makes
- * the connections on the host as one of his programs. There are no rules then, because they are root's: what he may reach his sandbox may, but for the
- * host's own loopback. It is a child of the keeper, ends with it, and leaves nothing that would have to be taken back.
+ * the connections on the host as one of his programs. There are no rules on the host then, because they are root's: what he may reach his sandbox may, but for the
+ * host's own loopback and clouds' metadata (network/user_deny.h). It is a child of the keeper, ends with it, and leaves nothing that would have to be taken back.
  */
 #ifndef LXE_KEEPER_NETWORK_USER_H
 #define LXE_KEEPER_NETWORK_USER_H

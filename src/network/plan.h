@@ -91,6 +91,8 @@ bool lxe_net_wants_localnet(const struct lxe_net_spec *spec);
 
 /* Is it among what every sandbox is refused unless a rule names it by address? */
 bool lxe_net_always_shields(const struct lxe_net_addr *addr);
+/* The i-th of these as text, or NULL. */
+const char *lxe_net_shielded(enum lxe_net_family family, size_t i);
 
 /* Does a rule need an ipset? */
 static inline bool lxe_net_rule_has_set(const struct lxe_net_rule *rule)

@@ -9,6 +9,11 @@ static const char *const always_shielded[][8] = {
 	[LXE_NET_V6] = { "fe80::/10", "fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe" },
 };
 
+const char *lxe_net_shielded(enum lxe_net_family family, size_t i)
+{
+	return i < 8 ? always_shielded[family][i] : NULL;
+}
+
 bool lxe_net_always_shields(const struct lxe_net_addr *addr)
 {
 	const char *const *list = always_shielded[addr->family];

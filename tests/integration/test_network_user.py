@@ -8,6 +8,59 @@ import netlab
 import pytest
 
 
+METADATA = "169.254.169.254"
+
+# Datagrams in packets made by hand, each sort to the metadata first and then to who may be reached and answers.
+BY_HAND = r"""
+import contextlib, socket, struct, sys
+def add(words):
+    total = sum(struct.unpack("!%dH" % (len(words) // 2), words))
+    return ~((total & 0xffff) + (total >> 16)) & 0xffff
+def packet(to, port):
+    data = struct.pack("!HHHH4s", port, 53, 12, 0, b"hand")
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 32, 1, 0, 64, 17, 0, me4, socket.inet_aton(to))
+    return head[:10] + struct.pack("!H", add(head)) + head[12:] + data
+def frames(mine):
+    while True:
+        frame = ear.recv(70000)
+        if mine(frame):
+            return frame
+ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+ear.bind(("eth0", 0))
+ear.settimeout(20)
+me, me4, gateway = ear.getsockname()[4], bytes([10, 0, 2, 100]), bytes([10, 0, 2, 2])
+ear.send(b"\xff" * 6 + me + struct.pack("!HHHBBH6s4s6s4s", 0x806, 1, 0x800, 6, 4, 1, me, me4, bytes(6), gateway))
+router = frames(lambda f: f[12:14] == b"\x08\x06" and f[20:22] == b"\0\2")[6:12]
+port = 4000
+for sort in (socket.SOCK_RAW, socket.SOCK_DGRAM):
+    for bypass in (0, 1):
+        for proto in (0, 0x800):
+            s = socket.socket(socket.AF_PACKET, sort, 0)
+            s.setsockopt(263, 20, bypass)
+            port += 1
+            for to in sys.argv[1:]:
+                raw = router + me + b"\x08\0" if sort == socket.SOCK_RAW else b""
+                number = 0x800 if sort == socket.SOCK_DGRAM else proto
+                with contextlib.suppress(OSError):
+                    s.sendto(raw + packet(to, port), ("eth0", number, 0, 0, router))
+            frames(lambda f: f[26:30] == socket.inet_aton(to) and f[36:38] == struct.pack("!H", port))
+print("all")
+"""
+
+BOUND = """
+import socket
+for device in (b"", b"eth0"):
+    with socket.socket() as s:
+        s.settimeout(0.3)
+        s.setsockopt(socket.SOL_SOCKET, 25, device)
+        try:
+            s.connect(("%s", 80))
+            print("through")
+        except OSError as e:
+            print(type(e).__name__)
+"""
+
+
 class UserOnHost(lxe.World):
     """A user's world on a lab's host, where /dev/net/tun is for everybody, as udev leaves it."""
 
@@ -41,6 +94,8 @@ def world(request):
     with netlab.NetLab() as lab:
         world = UserOnHost(lab, user, request.param)
         world.server = lab.tcp(lab.inet, 80)
+        lab.inet.ip(f"route add local {METADATA}/32 dev lo")
+        world.names = lab.udp(lab.inet, 53)
         world.local = lab.tcp(lab.host, 8080, address="127.0.0.1")
         yield world
         world.close()
@@ -68,6 +123,17 @@ def test_the_hosts_loopback_is_out_of_reach(world):
     for address in ("10.0.2.2", "127.0.0.1", "10.0.2.100"):
         assert world.run("run", "--network", "open", "--", *ask, ASK % f"{address}/8080").returncode
     assert not world.local.heard
+
+
+def test_metadata_is_out_of_reach(world):
+    """At once for whoever asks as programs do, and for root inside who makes his own packets."""
+    before, datagrams = len(world.server.heard), len(world.names.heard)
+    result = world.run("run", "--network", "open", "--", "python3", "-c", BOUND % METADATA)
+    assert lxe.stdout_of(result).split() == ["PermissionError", "TimeoutError"]
+    assert len(world.server.heard) == before
+    result = world.run("run", "--network", "open", "--", "python3", "-c", BY_HAND, METADATA, "203.0.113.5")
+    assert lxe.stdout_of(result) == "all\n"
+    assert len(world.names.heard) == datagrams + 8
 
 
 def test_exec_and_the_resolver(world):
