@@ -321,10 +321,10 @@ int lxe_commit_end(struct lxe_commit *k, bool done, struct lxe_err *err)
 
 int lxe_changes_apply(struct lxe_changes *c, struct lxe_err *err)
 {
-	struct lxe_commit *k;
+	struct lxe_commit *k = NULL;
 	int r = lxe_commit_begin(&k, c, err), ended;
 
-	if (r < 0)
+	if (r < 0 || !k)
 		return r;
 	r = lxe_commit_put(k, err);
 	ended = lxe_commit_end(k, r == 0, err);

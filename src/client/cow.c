@@ -37,6 +37,7 @@ struct work {
 	const struct lxe_cow_how *how;
 	struct lxe_cow_layers *layers;
 	struct lxe_changes *changes; /* of each layer */
+	struct lxe_commit **commits; /* or NULL, likewise */
 	struct report *report;
 	FILE *out;
 	size_t shown; /* layers in `out` */
@@ -182,17 +183,17 @@ static int of_which(const struct work *w, size_t i, int r, struct lxe_err *err)
 static int apply(struct work *w, struct lxe_err *err)
 {
 	size_t n = w->layers->n;
-	LXE_AUTOFREE struct lxe_commit **made = calloc(n + 1, sizeof(struct lxe_commit *));
-	int r = made ? 0 : lxe_fail(err, -ENOMEM, "commit"), ended = 0;
+	int r = 0, ended = 0;
 
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (!w->layers->v[i].empty)
-			r = of_which(w, i, lxe_commit_begin(&made[i], &w->changes[i], err), err);
+			r = of_which(
+				w, i, lxe_commit_begin(&w->commits[i], &w->changes[i], err), err);
 	for (size_t i = 0; r == 0 && i < n; i++)
-		if (made[i])
-			r = of_which(w, i, lxe_commit_put(made[i], err), err);
-	for (size_t i = 0; made && i < n; i++) {
-		struct lxe_commit *one = made[r < 0 ? n - 1 - i : i];
+		if (w->commits[i])
+			r = of_which(w, i, lxe_commit_put(w->commits[i], err), err);
+	for (size_t i = 0; i < n; i++) {
+		struct lxe_commit *one = w->commits[r < 0 ? n - 1 - i : i];
 		int code = one ? lxe_commit_end(one, r == 0, err) : 0;
 
 		ended = code < 0 ? code : ended;
@@ -269,8 +270,12 @@ static int work(struct work *w, struct lxe_err *err)
 			return lxe_fail(err, -errno, "write the list of changes");
 	}
 	w->changes = calloc(w->layers->n + 1, sizeof(*w->changes));
-	if (!w->changes)
+	w->commits = calloc(w->layers->n + 1, sizeof(struct lxe_commit *));
+	if (!w->changes || !w->commits) {
+		free(w->changes);
+		free(w->commits);
 		return lxe_fail(err, -ENOMEM, "list the changes");
+	}
 	if (lxe_is_rootless())
 		r = lxe_rootless_enter(err);
 	if (r == 0)
@@ -278,6 +283,7 @@ static int work(struct work *w, struct lxe_err *err)
 	for (size_t i = 0; i < w->layers->n; i++)
 		lxe_changes_release(&w->changes[i]);
 	free(w->changes);
+	free(w->commits);
 	return r;
 }
 
