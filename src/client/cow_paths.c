@@ -81,7 +81,10 @@ int lxe_cow_select(struct lxe_changes *c, const struct lxe_cow_layers *layers, s
 		size_t layer = SIZE_MAX;
 		char *path = resolve(layers, how->paths[i], &layer);
 
-		if (layer == SIZE_MAX) {
+		if (!how->paths[i][0]) {
+			lxe_hint(err, "without a path it is about all that has changed");
+			r = lxe_fail_msg(err, -EINVAL, "a path is empty");
+		} else if (layer == SIZE_MAX) {
 			lxe_hint(err, "a path of the host, or as it is seen inside");
 			r = lxe_fail_msg(
 				err, -ENOENT, "'%s' is in no copy-on-write bind", how->paths[i]);

@@ -331,6 +331,9 @@ def test_a_source_that_has_changed_is_not_overwritten(world, project):
     ok(world.run("commit", name, "made"))
     assert (project / "made").exists() and (project / "file").read_text() == "others\n"
     refusal(world.run("commit", name, "nothing/here"), says="nothing has changed at")
+    # A variable of a script's that is not set is not everything.
+    for verb in ("commit", "diff"):
+        refusal(world.run(verb, name, ""), says="a path is empty\nhint: without a path")
     refusal(world.run("diff", name, "/etc/passwd"), says="'/etc/passwd' is in no copy-on-write bind")
     ok(world.run("destroy", "--force", name))
 
