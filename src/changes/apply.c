@@ -238,16 +238,8 @@ static bool has_some(const struct lxe_changes *c)
 	return false;
 }
 
-static void release(struct lxe_commit *k)
-{
-	for (size_t i = 0; k->ops && i < k->c->n; i++)
-		lxe_xattrs_release(&k->ops[i].old);
-	free(k->ops);
-	lxe_commits_release(&k->rec);
-	free(k);
-}
-
-static int check_first(struct lxe_commit *k, struct lxe_err *err)
+/* What it takes to put all of it in place; where nothing is to be changed but times, the source need not be one that we may write to. */
+static int prepare(struct lxe_commit *k, struct lxe_err *err)
 {
 	size_t conflicts = 0;
 	int r = lxe_changes_recover(&k->c->layer, err);
@@ -258,75 +250,64 @@ static int check_first(struct lxe_commit *k, struct lxe_err *err)
 	if (r < 0)
 		return lxe_fail(err, r, "read what earlier commits have done");
 	r = lxe_changes_check_with(k->c, &k->rec, &conflicts, err);
-	return r == 0 && conflicts ? refuse(k->c, conflicts, err) : r;
+	if (r == 0 && conflicts)
+		r = refuse(k->c, conflicts, err);
+	if (r < 0)
+		return r;
+	k->ops = calloc(k->c->n + 1, sizeof(*k->ops));
+	if (!k->ops)
+		return lxe_fail(err, -ENOMEM, "commit");
+	r = lxe_commit_plan(k, err);
+	return r == 0 && has_some(k->c) ? lxe_commit_stage(k, err) : r;
 }
 
-static int plan_and_stage(struct lxe_commit *k, struct lxe_err *err)
+/* What can be refused is, before anything is touched; what fails then takes all of it back. */
+static int carry_over(struct lxe_commit *all, size_t n, struct lxe_err *err)
 {
-	int r = lxe_commit_plan(k, err);
+	int r = 0;
 
-	/* Where nothing is to be changed but times, the source need not be one that we may write to. */
-	if (r == 0 && has_some(k->c))
-		r = lxe_commit_stage(k, err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = prepare(&all[i], err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = has_some(all[i].c) ? check_again(&all[i], err) : 0;
 	if (r == -ENOSPC || r == -EDQUOT)
 		lxe_hint(err, "nothing has been carried over; make room and commit again");
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = has_some(all[i].c) ? lxe_commit_swap(&all[i], err) : 0;
+	for (size_t i = n; r < 0 && i-- > 0;)
+		if (all[i].ops)
+			lxe_commit_undo(&all[i], err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (all[i].stage_fd >= 0)
+			syncfs(all[i].stage_fd);
 	return r;
 }
 
-int lxe_commit_begin(struct lxe_commit **ret, struct lxe_changes *c, struct lxe_err *err)
+static void release(struct lxe_commit *k)
 {
-	struct lxe_commit *k = calloc(1, sizeof(*k));
+	for (size_t i = 0; k->ops && i < k->c->n; i++)
+		lxe_xattrs_release(&k->ops[i].old);
+	free(k->ops);
+	lxe_commits_release(&k->rec);
+}
+
+int lxe_changes_apply(struct lxe_changes *const *changes, size_t n, struct lxe_err *err)
+{
+	struct lxe_commit *all = calloc(n + 1, sizeof(*all));
 	int r;
 
-	if (!k)
+	if (!all)
 		return lxe_fail(err, -ENOMEM, "commit");
-	*k = (struct lxe_commit){ .c = c, .stage_fd = -EBADF };
-	r = check_first(k, err);
-	if (r == 0) {
-		k->ops = calloc(c->n + 1, sizeof(*k->ops));
-		r = k->ops ? plan_and_stage(k, err) : lxe_fail(err, -ENOMEM, "commit");
+	for (size_t i = 0; i < n; i++)
+		all[i] = (struct lxe_commit){ .c = changes[i], .stage_fd = -EBADF };
+	r = carry_over(all, n, err);
+	for (size_t i = 0, done = r == 0; i < n; i++) {
+		int written = all[i].ops ? finish(&all[i], done) : 0;
+
+		if (r == 0 && written < 0)
+			r = lxe_fail(err, written, "note what has been carried over");
+		release(&all[i]);
 	}
-	if (r == 0) {
-		*ret = k;
-		return 0;
-	}
-	if (k->ops)
-		finish(k, false);
-	release(k);
+	free(all);
 	return r;
-}
-
-int lxe_commit_put(struct lxe_commit *k, struct lxe_err *err)
-{
-	int r = k->stage_fd < 0 ? 0 : check_again(k, err);
-
-	if (r < 0 || k->stage_fd < 0)
-		return r;
-	r = lxe_commit_swap(k, err);
-	if (r == 0)
-		syncfs(k->stage_fd);
-	return r;
-}
-
-int lxe_commit_end(struct lxe_commit *k, bool done, struct lxe_err *err)
-{
-	int r;
-
-	if (!done)
-		lxe_commit_undo(k, err);
-	r = finish(k, done);
-	release(k);
-	return done && r < 0 ? lxe_fail(err, r, "note what has been carried over") : 0;
-}
-
-int lxe_changes_apply(struct lxe_changes *c, struct lxe_err *err)
-{
-	struct lxe_commit *k = NULL;
-	int r = lxe_commit_begin(&k, c, err), ended;
-
-	if (r < 0 || !k)
-		return r;
-	r = lxe_commit_put(k, err);
-	ended = lxe_commit_end(k, r == 0, err);
-	return r < 0 ? r : ended;
 }

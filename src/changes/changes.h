@@ -148,23 +148,13 @@ int lxe_changes_write(const struct lxe_changes *c, enum lxe_changes_format forma
 int lxe_changes_check(struct lxe_changes *c, size_t *ret_conflicts, struct lxe_err *err);
 
 /*
- * Carry over what is selected: all of it, or, when anything fails, nothing. First everything new is written into a
- * directory `.lxe-commit-...` in the source that only its owner can enter, then it is exchanged with what is
- * there, one rename for each entry; a failure is undone by the same renames. A process that is killed leaves each
- * file old or new, and doing it again completes it. -ESTALE: there are conflicts (see lxe_changes_check(), which this does
- * first); nothing has been done.
+ * Carry over what is selected, of each of `n` layers: all of it, or, when anything fails, nothing. First everything new
+ * is written into a directory `.lxe-commit-...` in the source that only its owner can enter, then it is exchanged with
+ * what is there, one rename for each entry; a failure is undone by the same renames. A process that is killed leaves
+ * each file old or new, and doing it again completes it. -ESTALE: there are conflicts (see lxe_changes_check(), which
+ * this does first); nothing has been done.
  */
-int lxe_changes_apply(struct lxe_changes *c, struct lxe_err *err);
-
-/*
- * The same in steps, for several layers of which all are carried over or none: what takes room is done by the first, and
- * the second is but renames. Every commit that was begun is to be ended, in the opposite order if it is not
- * `done`: then what is in place is taken back. Lists must outlive their commits.
- */
-struct lxe_commit;
-int lxe_commit_begin(struct lxe_commit **ret, struct lxe_changes *c, struct lxe_err *err);
-int lxe_commit_put(struct lxe_commit *k, struct lxe_err *err);
-int lxe_commit_end(struct lxe_commit *k, bool done, struct lxe_err *err);
+int lxe_changes_apply(struct lxe_changes *const *changes, size_t n, struct lxe_err *err);
 
 /* Remove what a killed commit left in the source. lxe_changes_apply() does it first; so should a teardown. */
 int lxe_changes_recover(const struct lxe_cow_layer *layer, struct lxe_err *err);

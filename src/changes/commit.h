@@ -1,6 +1,6 @@
 /*
  * A commit while it is made. Private to src/changes: stage.c writes everything new, swap.c puts it in place and
- * takes it back, apply.c has the steps of changes.h.
+ * takes it back, apply.c says when.
  */
 #ifndef LXE_CHANGES_COMMIT_H
 #define LXE_CHANGES_COMMIT_H
@@ -43,10 +43,10 @@ int lxe_commit_plan(struct lxe_commit *k, struct lxe_err *err);
 /* Make the stage, and everything new in it. */
 int lxe_commit_stage(struct lxe_commit *k, struct lxe_err *err);
 
-/* Put all of it in place, or undo what was. -ESTALE: somebody was quicker. */
+/* Put all of it in place; who fails half-way is to be undone. -ESTALE: somebody was quicker. */
 int lxe_commit_swap(struct lxe_commit *k, struct lxe_err *err);
 
-/* Take back what is in place, as far as nobody is in the way. */
+/* Take back what is in place, if anything is; what cannot be stays in the stage, which `err` then has a hint of. */
 void lxe_commit_undo(struct lxe_commit *k, struct lxe_err *err);
 
 /* A stage of nobody's: -EBUSY when it is somebody's; absent, or not one of ours, is success. */
@@ -55,7 +55,8 @@ int lxe_stage_remove(int lower, const char *name);
 /* Under a name that nobody removes: it holds what is nowhere else. */
 void lxe_stage_keep(struct lxe_commit *k);
 
-/* "WHAT 'PATH': why". */
-int lxe_commit_fail(struct lxe_err *err, int r, const char *what, const struct lxe_change *change);
+/* "WHAT 'PATH' in SOURCE: why", where there are several. */
+int lxe_commit_fail(const struct lxe_commit *k, struct lxe_err *err, int r, const char *what,
+	const struct lxe_change *change);
 
 #endif

@@ -16,12 +16,14 @@
 /* So many files are synced one by one; more of them with all of their file system. */
 #define SYNC_EACH 16
 
-int lxe_commit_fail(struct lxe_err *err, int r, const char *what, const struct lxe_change *change)
+int lxe_commit_fail(const struct lxe_commit *k, struct lxe_err *err, int r, const char *what,
+	const struct lxe_change *change)
 {
+	const char *where = k->c->layer.where;
 	char shown[400];
 
 	lxe_excerpt(shown, sizeof(shown), change->path, strlen(change->path));
-	return lxe_fail(err, r, "%s '%s'", what, shown);
+	return lxe_fail(err, r, "%s '%s'%s%s", what, shown, *where ? " in " : "", where);
 }
 
 static size_t index_of(const struct lxe_commit *k, const struct lxe_change *change)
@@ -85,7 +87,7 @@ int lxe_commit_plan(struct lxe_commit *k, struct lxe_err *err)
 			k->ops[index_of(k, parent)].touched = true;
 		if (op->kind == LXE_OP_DIR && change->what & LXE_CHANGED_OWNER &&
 			(change->after.uid == (uid_t)-1 || change->after.gid == (gid_t)-1))
-			return lxe_commit_fail(err, -EOVERFLOW, "carry over", change);
+			return lxe_commit_fail(k, err, -EOVERFLOW, "carry over", change);
 	}
 	return 0;
 }
@@ -270,7 +272,7 @@ static int stage_all(struct lxe_commit *k, struct lxe_err *err)
 	for (size_t i = 0; i < k->c->n; i++) {
 		r = is_new(k, i) ? stage_one(k, i, false, n <= SYNC_EACH) : 0;
 		if (r < 0)
-			return lxe_commit_fail(err, r, "carry over", &k->c->v[i]);
+			return lxe_commit_fail(k, err, r, "carry over", &k->c->v[i]);
 	}
 	/* Writing into a directory changes its time, so each is finished after what is in it. */
 	for (size_t i = k->c->n; i-- > 0;) {
@@ -280,7 +282,7 @@ static int stage_all(struct lxe_commit *k, struct lxe_err *err)
 		if (r == 0)
 			r = mark_opaque(k, &k->c->v[i]);
 		if (r < 0)
-			return lxe_commit_fail(err, r, "carry over", &k->c->v[i]);
+			return lxe_commit_fail(k, err, r, "carry over", &k->c->v[i]);
 	}
 	if (n > SYNC_EACH && syncfs(k->stage_fd) < 0)
 		return lxe_fail(err, -errno, "write to the source's disk");

@@ -250,7 +250,7 @@ static int do_op(struct lxe_commit *k, size_t i)
 	return 0;
 }
 
-static void undo_all(struct lxe_commit *k)
+void lxe_commit_undo(struct lxe_commit *k, struct lxe_err *err)
 {
 	for (size_t i = k->c->n; i-- > 0;) {
 		struct lxe_op *op = &k->ops[i];
@@ -266,14 +266,7 @@ static void undo_all(struct lxe_commit *k)
 		/* It has been renamed twice: the same, and yet changed by us. */
 		op->touched = true;
 	}
-}
-
-void lxe_commit_undo(struct lxe_commit *k, struct lxe_err *err)
-{
-	bool kept = k->keep_stage;
-
-	undo_all(k);
-	if (!k->keep_stage || kept)
+	if (!k->keep_stage)
 		return;
 	lxe_stage_keep(k);
 	lxe_hint(err, "not all could be undone: what was there is in the source's '%s'", k->stage);
@@ -283,9 +276,7 @@ static int fail_swap(struct lxe_commit *k, size_t i, int r, struct lxe_err *err)
 {
 	if (r == -ESTALE)
 		lxe_fail_msg(err, r, "somebody has just changed it in the source");
-	lxe_commit_fail(err, r, "put in place", &k->c->v[i]);
-	lxe_commit_undo(k, err);
-	return r;
+	return lxe_commit_fail(k, err, r, "put in place", &k->c->v[i]);
 }
 
 int lxe_commit_swap(struct lxe_commit *k, struct lxe_err *err)

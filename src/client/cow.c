@@ -37,7 +37,6 @@ struct work {
 	const struct lxe_cow_how *how;
 	struct lxe_cow_layers *layers;
 	struct lxe_changes *changes; /* of each layer */
-	struct lxe_commit **commits; /* or NULL, likewise */
 	struct report *report;
 	FILE *out;
 	size_t shown; /* layers in `out` */
@@ -172,33 +171,18 @@ static int drop_empty(const struct work *w, struct lxe_err *err)
 	return r;
 }
 
-static int of_which(const struct work *w, size_t i, int r, struct lxe_err *err)
-{
-	return r < 0 && w->layers->n > 1
-		       ? lxe_fail(err, r, "commit '%s'", w->layers->v[i].mount->src)
-		       : r;
-}
-
-/* Each step of all of them before the next of any, so that what fails leaves all as they were. */
 static int apply(struct work *w, struct lxe_err *err)
 {
-	size_t n = w->layers->n;
-	int r = 0, ended = 0;
+	LXE_AUTOFREE struct lxe_changes **all =
+		calloc(w->layers->n + 1, sizeof(struct lxe_changes *));
+	size_t n = 0;
 
-	for (size_t i = 0; r == 0 && i < n; i++)
+	if (!all)
+		return lxe_fail(err, -ENOMEM, "commit");
+	for (size_t i = 0; i < w->layers->n; i++)
 		if (!w->layers->v[i].empty)
-			r = of_which(
-				w, i, lxe_commit_begin(&w->commits[i], &w->changes[i], err), err);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		if (w->commits[i])
-			r = of_which(w, i, lxe_commit_put(w->commits[i], err), err);
-	for (size_t i = 0; i < n; i++) {
-		struct lxe_commit *one = w->commits[r < 0 ? n - 1 - i : i];
-		int code = one ? lxe_commit_end(one, r == 0, err) : 0;
-
-		ended = code < 0 ? code : ended;
-	}
-	return r < 0 ? r : ended;
+			all[n++] = &w->changes[i];
+	return lxe_changes_apply(all, n, err);
 }
 
 static int commit(struct work *w, struct lxe_err *err)
@@ -270,12 +254,8 @@ static int work(struct work *w, struct lxe_err *err)
 			return lxe_fail(err, -errno, "write the list of changes");
 	}
 	w->changes = calloc(w->layers->n + 1, sizeof(*w->changes));
-	w->commits = calloc(w->layers->n + 1, sizeof(struct lxe_commit *));
-	if (!w->changes || !w->commits) {
-		free(w->changes);
-		free(w->commits);
+	if (!w->changes)
 		return lxe_fail(err, -ENOMEM, "list the changes");
-	}
 	if (lxe_is_rootless())
 		r = lxe_rootless_enter(err);
 	if (r == 0)
@@ -283,7 +263,6 @@ static int work(struct work *w, struct lxe_err *err)
 	for (size_t i = 0; i < w->layers->n; i++)
 		lxe_changes_release(&w->changes[i]);
 	free(w->changes);
-	free(w->commits);
 	return r;
 }
 

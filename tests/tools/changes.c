@@ -147,7 +147,7 @@ static int run(struct lxe_changes *c, const char *verb, struct lxe_err *err)
 	if (strcmp(verb, "check") == 0)
 		return print_conflicts(c, err);
 	if (strcmp(verb, "apply") == 0)
-		return lxe_changes_apply(c, err) < 0 ? fail(err) : 0;
+		return lxe_changes_apply(&c, 1, err) < 0 ? fail(err) : 0;
 	return lxe_changes_write(c,
 		       strcmp(verb, "json") == 0    ? LXE_CHANGES_JSON
 		       : strcmp(verb, "patch") == 0 ? LXE_CHANGES_PATCH
