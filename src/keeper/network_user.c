@@ -104,8 +104,12 @@ static void become_pasta(const struct start *start)
 /* It has nothing like slirp4netns's --exit-fd, and the kernel forgets PR_SET_PDEATHSIG when it enters namespaces. */
 static void keep_pasta(const struct start *start)
 {
-	pid_t pid = fork();
 	struct pollfd wait[2] = { { .fd = ALIVE_FD, .events = POLLIN }, { .events = POLLIN } };
+	pid_t pid;
+
+	/* The keeper's end is not this one's before it has been pasta's, of which the pipe tells. */
+	prctl(PR_SET_PDEATHSIG, 0);
+	pid = fork();
 
 	/* One that is ignored already is an error to it. */
 	if (pid == 0 && signal(SIGPIPE, SIG_DFL) != SIG_ERR)
@@ -113,8 +117,6 @@ static void keep_pasta(const struct start *start)
 	if (pid <= 0)
 		_exit(127);
 	close(READY_FD);
-	/* The keeper's end is not this one's before it has been pasta's. */
-	prctl(PR_SET_PDEATHSIG, 0);
 	wait[1].fd = sys_pidfd_open(pid);
 	while (wait[1].fd >= 0 && poll(wait, 2, -1) < 0 && errno == EINTR)
 		;
