@@ -20,8 +20,8 @@
 #define RING_MASK ((uint64_t)LXE_RING_SIZE - 1)
 
 /*
- * `reserved` runs ahead of `written` while the writer fills its room: by then the oldest bytes are
- * being overwritten although nothing new can be seen yet.
+ * `reserved` runs ahead of `written`, to the end of the last room that the writer had: the oldest bytes are gone when
+ * it is given, although nothing new can be seen yet, and do not come back with what is not used of it.
  */
 struct lxe_ring {
 	uint32_t magic, version, size;
@@ -125,15 +125,11 @@ uint64_t lxe_ring_input(const struct lxe_ring *ring)
 
 uint64_t lxe_ring_oldest(const struct lxe_ring *ring)
 {
-	uint64_t written, reserved;
+	uint64_t reserved;
 
 	/* Whatever the caller copied before must have been read before this look. */
 	atomic_thread_fence(memory_order_seq_cst);
-	written = atomic_load_explicit(&ring->written, memory_order_acquire);
 	reserved = atomic_load_explicit(&ring->reserved, memory_order_acquire);
-	/* A room given back between the two loads leaves `reserved` behind. */
-	if (reserved < written)
-		reserved = written;
 	return reserved > LXE_RING_SIZE ? reserved - LXE_RING_SIZE : 0;
 }
 
@@ -202,7 +198,8 @@ struct iovec lxe_ring_room(struct lxe_ring *ring, size_t max)
 		len = LXE_RING_ROOM_MAX;
 	if (written + len > LXE_RING_SIZE)
 		track(ring, written + len - LXE_RING_SIZE);
-	atomic_store_explicit(&ring->reserved, written + len, memory_order_relaxed);
+	if (written + len > atomic_load_explicit(&ring->reserved, memory_order_relaxed))
+		atomic_store_explicit(&ring->reserved, written + len, memory_order_relaxed);
 	/* Readers must see the reservation before the first byte that it lets change. */
 	atomic_thread_fence(memory_order_seq_cst);
 	/* What a writer that is killed has read and not published is told by it: lxe_ring_recover(). */
@@ -221,7 +218,6 @@ void lxe_ring_recover(struct lxe_ring *ring)
 		n = (size_t)(reserved - written);
 	while (n && !room[n - 1])
 		n--;
-	atomic_store_explicit(&ring->reserved, written + n, memory_order_release);
 	lxe_ring_publish(ring, n);
 }
 
@@ -231,7 +227,6 @@ void lxe_ring_publish(struct lxe_ring *ring, size_t n)
 
 	assert(written <= atomic_load_explicit(&ring->reserved, memory_order_relaxed));
 	atomic_store_explicit(&ring->written, written, memory_order_release);
-	atomic_store_explicit(&ring->reserved, written, memory_order_release);
 }
 
 struct iovec lxe_ring_peek(const struct lxe_ring *ring, uint64_t position)

@@ -27,7 +27,7 @@ uint64_t lxe_ring_written(const struct lxe_ring *ring); /* position of the next 
 
 /*
  * The contiguous room at the writing position, at most `max` and LXE_RING_ROOM_MAX; publish makes the first `n` bytes of
- * it visible and gives the rest back (n = 0: all of it). The writer alone calls both, in turn.
+ * it visible (n = 0: nothing). The writer alone calls both, in turn.
  */
 struct iovec lxe_ring_room(struct lxe_ring *ring, size_t max);
 void lxe_ring_publish(struct lxe_ring *ring, size_t n);
@@ -42,7 +42,7 @@ uint64_t lxe_ring_input(const struct lxe_ring *ring);
  */
 void lxe_ring_recover(struct lxe_ring *ring);
 
-/* The oldest position whose byte is still there: 256 KiB back, less what is being written now. */
+/* The oldest position whose byte is still there: 256 KiB back, less the last room. It never goes back. */
 uint64_t lxe_ring_oldest(const struct lxe_ring *ring);
 
 /* The position nearest to `position` from which reading is possible: oldest..written. */
