@@ -141,7 +141,8 @@ static int read_entry(struct scanner *s, char *line)
 	if (!only(key, in_key))
 		return bad_line(s, "this is not the name of a key", NULL);
 	if (!s->section)
-		return bad_line(s, "this key stands before any section", "write its [section] above it");
+		return bad_line(
+			s, "this key stands before any section", "write its [section] above it");
 	r = check_new(s, key);
 	if (r == 0)
 		r = read_value(s, &value);
