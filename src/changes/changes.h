@@ -50,6 +50,7 @@ struct lxe_cow_layer {
 		root; /* the owner whom the sandbox sees as its root, in the lower layer; only for what is shown */
 	/* Of the lower one, what has changed from then on is a conflict: as the kernel stamps files, CLOCK_REALTIME_COARSE. */
 	struct timespec since;
+	bool fine; /* the lower file system counts parts of seconds: set by lxe_changes_scan(), from what it has met */
 	bool userxattr; /* user.overlay.* instead of trusted.overlay.* */
 	/* The directory that a commit makes in the source: lxe_changes_stage_name(). Empty: any name that is free. */
 	char stage[LXE_STAGE_NAME_MAX];

@@ -145,13 +145,13 @@ static const struct lxe_record_entry *find_inode(const struct lxe_record *rec, u
 
 /*
  * File systems that count in seconds cut off the rest (ext4 with small inodes), or an odd second as well (FAT): what
- * has none was perhaps changed that much later.
+ * has none was perhaps changed that much later. Elsewhere a clock that ticks comes by a whole second, too.
  */
-static bool was_before(struct timespec changed, struct timespec since)
+static bool was_before(const struct lxe_cow_layer *layer, struct timespec changed)
 {
-	if (changed.tv_nsec == 0)
+	if (changed.tv_nsec == 0 && !layer->fine)
 		changed.tv_sec += COARSE_S;
-	return !lxe_later(changed, since);
+	return !lxe_later(changed, layer->since);
 }
 
 bool lxe_record_untouched(const struct lxe_record *rec, const struct lxe_cow_layer *layer,
@@ -159,7 +159,7 @@ bool lxe_record_untouched(const struct lxe_record *rec, const struct lxe_cow_lay
 {
 	const struct lxe_record_entry *e;
 
-	if (was_before(side->changed, layer->since))
+	if (was_before(layer, side->changed))
 		return true;
 	e = find_inode(rec, side->ino);
 	if (!e)

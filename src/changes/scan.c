@@ -259,6 +259,14 @@ static int walk(struct scan *s, struct lxe_err *err)
 	return 0;
 }
 
+static bool is_fine(const struct lxe_changes *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->v[i].before.mode && c->v[i].before.changed.tv_nsec)
+			return true;
+	return false;
+}
+
 int lxe_changes_scan(
 	struct lxe_changes *ret, const struct lxe_cow_layer *layer, struct lxe_err *err)
 {
@@ -270,6 +278,7 @@ int lxe_changes_scan(
 		free(s.v[--s.n].path);
 	free(s.v);
 	if (r == 0) {
+		c.layer.fine = is_fine(&c);
 		lxe_changes_sort(&c);
 		r = lxe_changes_link(&c);
 		if (r < 0)

@@ -515,10 +515,20 @@ def conflicts(w, before, seen):
     return changes
 
 
+def takes_user_xattrs(path):
+    """A tmpfs does from Linux 6.6 on."""
+    try:
+        os.setxattr(path, "user.lxe", b"")
+        os.removexattr(path, "user.lxe")
+    except OSError:
+        return False
+    return True
+
+
 def one(tool, top, seed, ops):
     rng = random.Random(seed)
     os.mkdir(top)
-    w = World(tool, top, rng, rng.random() < 0.4, rng.random() < 0.3)
+    w = World(tool, top, rng, rng.random() < 0.4, rng.random() < 0.3 and takes_user_xattrs(top))
     try:
         Operations(w.lower, rng, w.log).do(ops)
         w.settle()

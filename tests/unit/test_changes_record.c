@@ -112,6 +112,17 @@ Test(changes_record, a_file_system_that_counts_in_seconds_may_have_cut_off_the_r
 	cr_assert(lxe_record_untouched(&none, &begun, &side));
 }
 
+Test(changes_record, elsewhere_a_whole_second_is_one_of_the_clocks_ticks)
+{
+	const struct lxe_cow_layer begun = { .since = { 100, 500000000 }, .fine = true };
+	struct lxe_change_side side = { .ino = 1, .changed = { 100, 0 } };
+	const struct lxe_record none = { 0 };
+
+	cr_assert(lxe_record_untouched(&none, &begun, &side));
+	side.changed.tv_sec = 101;
+	cr_assert_not(lxe_record_untouched(&none, &begun, &side));
+}
+
 Test(changes_record, half_an_entry_was_being_written_and_is_none)
 {
 	int fd = sys_memfd("record", 0);
