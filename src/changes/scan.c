@@ -259,12 +259,16 @@ static int walk(struct scan *s, struct lxe_err *err)
 	return 0;
 }
 
+/* Seen of the lower one, or of the upper one where both are in one file system. */
 static bool is_fine(const struct lxe_changes *c)
 {
+	struct stat low, up;
+
 	for (size_t i = 0; i < c->n; i++)
 		if (c->v[i].before.mode && c->v[i].before.changed.tv_nsec)
 			return true;
-	return false;
+	return c->layer.since.tv_nsec && fstat(c->layer.lower, &low) == 0 &&
+	       fstat(c->layer.upper, &up) == 0 && low.st_dev == up.st_dev;
 }
 
 int lxe_changes_scan(
