@@ -26,6 +26,7 @@
 #define SLIRP "slirp4netns"
 #define PASTA "pasta"
 #define READY_MS 10000
+#define TUN_HINT "see whether /dev/net/tun is there for everybody, or use --network none"
 #define DEVICE "eth0"
 #define NAMESERVER "10.0.2.3" /* its own, in the network that it gives by default */
 /* Their numbers in that program. */
@@ -169,9 +170,10 @@ static int fail_with(const char *program, int errors, int r, struct lxe_err *err
 	char said[200];
 	size_t len = 0;
 
-	lxe_hint(err, "see whether /dev/net/tun is there for everybody, or use --network none");
-	if (sys_read_whole(errors, 65536, &text, &len) < 0 || len == 0)
+	if (sys_read_whole(errors, 65536, &text, &len) < 0 || len == 0) {
+		lxe_hint(err, TUN_HINT);
 		return lxe_fail(err, r, "wait for '%s'", program);
+	}
 	line = text;
 	/* pasta's first line may be that it cannot reach syslog. */
 	for (const char *at = text; strcmp(program, PASTA) == 0 && *at;) {
@@ -180,6 +182,12 @@ static int fail_with(const char *program, int errors, int r, struct lxe_err *err
 		at += *at == '\n';
 	}
 	lxe_excerpt(said, sizeof(said), line, strcspn(line, "\n"));
+	/* Debian 12's profile for it is passt's, and says nothing of namespaces. */
+	if (strcmp(program, PASTA) == 0 && strstr(said, "namespace") &&
+		strstr(said, "Permission denied"))
+		lxe_hint(err, "an AppArmor profile may forbid it: apt-get install " SLIRP
+			      ", which is then taken, or use --network none");
+	lxe_hint(err, TUN_HINT);
 	return lxe_fail_msg(err, r, "%s: %s", program, said);
 }
 

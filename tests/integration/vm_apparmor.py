@@ -7,6 +7,8 @@ import subprocess
 import pytest
 
 import lxe
+import netlab
+import test_network_user
 from lxe import ok, refusal, stdout_of
 
 PROFILE = "lxc-container-default-cgns"
@@ -94,3 +96,16 @@ def test_who_is_refused_the_profile_starts_nothing(world, cage):
 
 def test_who_is_confined_already_stays_so(world, cage):
     assert stdout_of(caged(world, cage, "run", "--", *LABEL)) == f"{cage} (enforce)\n"
+
+
+@pytest.mark.roots("makes a user of its own")
+def test_pasta_that_its_profile_keeps_out_is_refused_with_the_way_out():
+    """Debian 12's profile is passt's, and pasta is a name of that."""
+    user = lxe.User()
+    with netlab.NetLab() as lab:
+        world = test_network_user.UserOnHost(lab, user, "pasta")
+        result = world.run("run", "--network", "open", "--", "true")
+        refusal(result, says="Permission denied\nhint: an AppArmor profile may forbid it: apt-get install slirp4netns")
+        world.assert_clean(timeout=2.0 * lxe.SLACK)
+        world.close()
+    user.remove()
