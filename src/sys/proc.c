@@ -83,6 +83,9 @@ int sys_pidfd_open(pid_t pid)
 {
 	int fd = pidfd_open(pid, 0);
 
+	/* Older kernels, where the process is gone and its number still a session's or a group's (seen with 6.1). */
+	if (fd < 0 && errno == EINVAL && pid > 0)
+		return -ESRCH;
 	return fd < 0 ? -errno : fd;
 }
 

@@ -27,7 +27,7 @@ pid_t sys_fork_into(int cgroup_fd);
  */
 pid_t sys_fork_pidns(int *pidfd);
 
-int sys_pidfd_open(pid_t pid);
+int sys_pidfd_open(pid_t pid); /* -ESRCH: there is no such process, whatever else has that number */
 int sys_pidfd_getfd(int pidfd, int fd); /* a copy of a descriptor of that process */
 
 /* When a process began, in ticks since the boot: with its number it names one and no other. */
