@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define WORDS_MIN 300 /* bytes of a message for what was attempted, when there is too much to say */
+
 const char *lxe_reason(int r, char *buf, size_t size)
 {
 	const char *text = strerrordesc_np(r < 0 ? -r : r);
@@ -20,13 +22,16 @@ const char *lxe_reason(int r, char *buf, size_t size)
 	return buf;
 }
 
+/* Cut only where not both fit: a long tail must not push out what was attempted, nor that the tail. */
 static void put_in_front(struct lxe_err *err, const char *words, const char *tail)
 {
 	char old[LXE_ERR_MSG_MAX];
+	int room = (int)sizeof(err->msg) - 3, first = (int)strlen(words);
+	int last = snprintf(old, sizeof(old), "%s", tail);
 
-	snprintf(old, sizeof(old), "%s", tail);
-	/* Both are cut to fit: a long tail must not push out what was attempted. */
-	snprintf(err->msg, sizeof(err->msg), "%.300s: %.200s", words, old);
+	if (first > WORDS_MIN && first + last > room)
+		first = room - last > WORDS_MIN ? room - last : WORDS_MIN;
+	snprintf(err->msg, sizeof(err->msg), "%.*s: %.*s", first, words, room - first, old);
 }
 
 int lxe_fail(struct lxe_err *err, int r, const char *fmt, ...)

@@ -80,8 +80,22 @@ Test(err, long_words_leave_room_for_the_reason)
 
 	fill(words, 900, 'w');
 	lxe_fail(&err, -ENOENT, "%s", words);
-	cr_assert_eq(strspn(err.msg, "w"), 300);
-	cr_assert_str_eq(err.msg + 300, ": no such file or directory");
+	cr_assert_eq(strlen(err.msg), LXE_ERR_MSG_MAX - 1);
+	cr_assert_str_eq(err.msg + strspn(err.msg, "w"), ": no such file or directory");
+}
+
+Test(err, what_fits_is_not_cut)
+{
+	struct lxe_err err = { 0 };
+	char words[1000];
+
+	fill(words, 400, 'w');
+	lxe_fail(&err, -ENOENT, "%s", words);
+	fill(words, 60, 'v');
+	lxe_fail(&err, -ENOENT, "%s", words);
+	cr_assert_eq(strspn(err.msg, "v"), 60);
+	cr_assert_eq(strspn(err.msg + 62, "w"), 400);
+	cr_assert_str_eq(err.msg + 462, ": no such file or directory");
 }
 
 Test(err, a_long_tail_does_not_push_out_what_was_attempted)
