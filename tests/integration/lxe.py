@@ -439,10 +439,11 @@ class World:
             for path in top.iterdir() if top.is_dir() else ():
                 yield f"{kind[:-1]} {path}"
         for top in ("/run/lxc", "/run/lock/lxc", "/var/lib/lxc"):
-            for path in Path(top).rglob("*") if Path(top).is_dir() else ():
-                name = str(path)
-                if self.base.name in name or any(mark in name for mark in self.marks()):
-                    yield f"file {name}"
+            # Sandboxes of others come and go in here: os.walk() passes over what is gone.
+            for path, directories, files in os.walk(top):
+                for name in (f"{path}/{entry}" for entry in directories + files):
+                    if self.base.name in name or any(mark in name for mark in self.marks()):
+                        yield f"file {name}"
 
     def leftovers(self):
         left = [
