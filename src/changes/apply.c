@@ -238,7 +238,7 @@ static bool has_some(const struct lxe_changes *c)
 	return false;
 }
 
-/* What it takes to put all of it in place; where nothing is to be changed but times, the source need not be one that we may write to. */
+/* All of it but to put it in place. Where only times are to be changed, the source need not be one that we may write to. */
 static int prepare(struct lxe_commit *k, struct lxe_err *err)
 {
 	size_t conflicts = 0;
@@ -270,13 +270,13 @@ static int carry_over(struct lxe_commit *all, size_t n, struct lxe_err *err)
 		r = prepare(&all[i], err);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = has_some(all[i].c) ? check_again(&all[i], err) : 0;
-	if (r == -ENOSPC || r == -EDQUOT)
-		lxe_hint(err, "nothing has been carried over; make room and commit again");
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = has_some(all[i].c) ? lxe_commit_swap(&all[i], err) : 0;
 	for (size_t i = n; r < 0 && i-- > 0;)
 		if (all[i].ops)
 			lxe_commit_undo(&all[i], err);
+	if (r == -ENOSPC || r == -EDQUOT)
+		lxe_hint(err, "nothing has been carried over; make room and commit again");
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (all[i].stage_fd >= 0)
 			syncfs(all[i].stage_fd);
