@@ -108,8 +108,7 @@ static void take_message(struct lxe_process_handle *p)
 		lxe_drop_fd(&p->bell);
 		p->bell = take_fd(&msg.fds[LXE_FD_BELL]);
 		/* What was read while it was on its way: nobody has been told of that. */
-		if (p->bell >= 0)
-			sys_write(p->bell, &(uint64_t){ 1 }, sizeof(uint64_t));
+		sys_ring(p->bell);
 	} else if (msg.type == LXE_MSG_YIELD) {
 		yield(p);
 	} else if (msg.type == LXE_MSG_OK) {

@@ -222,8 +222,8 @@ static ssize_t read_once(struct lxe_process_handle *p, void *buf, size_t size)
 	if (n > 0)
 		memcpy(buf, room.iov_base, (size_t)n);
 	lxe_ring_publish(p->ring, n > 0 ? (size_t)n : 0);
-	if (n > 0 && p->bell >= 0)
-		sys_write(p->bell, &(uint64_t){ 1 }, sizeof(uint64_t));
+	if (n > 0)
+		sys_ring(p->bell);
 	return n == -EIO ? 0 : n;
 }
 

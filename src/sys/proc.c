@@ -266,3 +266,9 @@ void sys_drain_counter(int fd)
 		n = read(fd, &count, sizeof(count));
 	} while (n < 0 && errno == EINTR);
 }
+
+void sys_ring(int fd)
+{
+	if (fd >= 0)
+		sys_write(fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+}

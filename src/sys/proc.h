@@ -71,4 +71,7 @@ int sys_timer_set(int fd, uint64_t ms);
 /* Read and drop what a timerfd or eventfd has counted. */
 void sys_drain_counter(int fd);
 
+/* Add one to what an eventfd has counted; a negative one is nobody's. */
+void sys_ring(int fd);
+
 #endif

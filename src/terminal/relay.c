@@ -9,6 +9,7 @@
 
 #include "sys/brief.h"
 #include "sys/fd.h"
+#include "sys/proc.h"
 #include "terminal/governor.h"
 #include "terminal/input.h"
 
@@ -172,8 +173,8 @@ static int take_output(struct lxe_relay *r)
 		if (n < SHORT_READ)
 			break;
 	}
-	if (total && r->bell >= 0)
-		sys_write(r->bell, &(uint64_t){ 1 }, sizeof(uint64_t));
+	if (total)
+		sys_ring(r->bell);
 	return n < 0 ? (int)n : 0;
 }
 
@@ -286,8 +287,7 @@ void lxe_relay_set_bell(struct lxe_relay *r, int bell)
 {
 	r->bell = bell;
 	/* What was read while it was on its way: nobody has been told of that. */
-	if (bell >= 0)
-		sys_write(bell, &(uint64_t){ 1 }, sizeof(uint64_t));
+	sys_ring(bell);
 }
 
 size_t lxe_relay_unsent(const struct lxe_relay *r, unsigned char *bytes)
