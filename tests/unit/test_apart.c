@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -91,6 +92,57 @@ Test(apart, what_it_starts_is_no_child_and_lives_on)
 	cr_assert_eq(poll(&polled, 1, 10000), 1);
 	close(ends[0]);
 	close(back[0]);
+}
+
+static pthread_mutex_t taken = PTHREAD_MUTEX_INITIALIZER;
+
+static int wait_for_lock(void *arg)
+{
+	int *end = arg;
+	pid_t self = getpid();
+
+	cr_assert_eq(write(*end, &self, sizeof(self)), sizeof(self));
+	return pthread_mutex_lock(&taken);
+}
+
+static void *call_apart(void *arg)
+{
+	sys_call_apart(wait_for_lock, arg);
+	return NULL;
+}
+
+/* As when a thread of the program's is inside malloc(3): nobody is left to let go of it. */
+static void hold_the_lock(int *end)
+{
+	pthread_t thread;
+
+	pthread_mutex_lock(&taken);
+	if (pthread_create(&thread, NULL, call_apart, end) == 0)
+		pthread_join(thread, NULL);
+	_exit(1);
+}
+
+Test(apart, it_does_not_outlive_a_program_that_is_killed_with_a_lock_that_it_waits_for)
+{
+	struct pollfd polled = { .events = POLLIN };
+	int ends[2], ended;
+	pid_t pid, apart;
+
+	cr_assert_eq(pipe(ends), 0);
+	pid = fork();
+	cr_assert_geq(pid, 0);
+	if (pid == 0)
+		hold_the_lock(&ends[1]);
+	close(ends[1]);
+	cr_assert_eq(read(ends[0], &apart, sizeof(apart)), sizeof(apart));
+	cr_assert_eq(kill(pid, SIGKILL), 0);
+	cr_assert_eq(waitpid(pid, NULL, 0), pid);
+	polled.fd = ends[0];
+	ended = poll(&polled, 1, 10000);
+	if (ended != 1)
+		kill(apart, SIGKILL);
+	cr_assert_eq(ended, 1, "it has the other end still");
+	close(ends[0]);
 }
 
 Test(apart, a_program_that_ignores_its_children_is_served_as_well)
