@@ -166,10 +166,19 @@ static int set_source(struct lxe_mount *m, const char *text, struct lxe_err *err
 	return strlen(m->src) < PATH_MAX ? 0 : refuse(err, m->src, "is too long");
 }
 
-static int set_destination(struct lxe_mount *m, const char *text, struct lxe_err *err)
+static int set_destination(struct lxe_mount *m, const char *given, struct lxe_err *err)
 {
-	const char *wrong = NULL;
+	bool below = m->kind == LXE_MOUNT_FILE && given[0] && given[strlen(given) - 1] == '/';
+	LXE_AUTOFREE char *joined = NULL;
+	const char *text = given, *wrong = NULL;
 
+	/* As cp(1) has it: the file is to be in there, under its own name. */
+	if (below && asprintf(&joined, "%s%s", given, strrchr(m->src, '/') + 1) < 0) {
+		joined = NULL;
+		return lxe_fail(err, -ENOMEM, "remember '%s'", given);
+	}
+	if (joined)
+		text = joined;
 	if (!*text)
 		wrong = "is no path inside";
 	else if (text[0] != '/')

@@ -90,6 +90,8 @@ Test(mounts, what_is_wrong_is_said)
 	COPY("/a:/b:1777", "- '1777' is no mode");
 	COPY("/a:/b:8", "- '8' is no mode");
 	COPY("/a:/b:", "- '' is no mode");
+	COPY("/:/", "- '/' would be all of the sandbox's files");
+	COPY("/a:b/", "- 'b/a' is not an absolute path");
 }
 
 Test(mounts, tmpfs_and_files)
@@ -97,6 +99,9 @@ Test(mounts, tmpfs_and_files)
 	TMPFS("/a", "- /a 536870912 0");
 	TMPFS("/a:size=1M", "- /a 1048576 0");
 	COPY("/a:/b", "/a /b 0 0");
+	COPY("/a/c:/b/", "/a/c /b/c 0 0");
+	COPY("/a/c/:/b//:600", "/a/c /b/c 0 600");
+	COPY("/c:/", "/c /c 0 0");
 	COPY("/a:/b:0640", "/a /b 0 640");
 }
 
