@@ -19,34 +19,41 @@ struct lxe_keeper_blocked {
 	int log;
 	struct lxe_source logged;
 	/* Of our rules: the group may be others', too. */
-	char prefix[LXE_NFLOG_PREFIX], prefix_in[LXE_NFLOG_PREFIX],
-		prefix_sandbox[LXE_NFLOG_PREFIX];
+	char prefix[LXE_NFLOG_PREFIX];
 	struct lxe_net_addr subnet;
 	struct lxe_blocked table;
 	char text[LXE_BLOCKED_TEXT];
 	unsigned char datagram[LXE_NFLOG_DATAGRAM];
 };
 
+static bool take_packet(const struct lxe_keeper *k, const struct lxe_nflog_packet *packet)
+{
+	struct lxe_blocked *table = &k->blocked->table;
+	size_t len = strlen(k->blocked->prefix);
+	const char *kind = packet->prefix + len;
+
+	if (strncmp(packet->prefix, k->blocked->prefix, len) != 0)
+		return false;
+	if (!*kind)
+		return lxe_blocked_add(table, packet, false, lxe_keeper_name_of(k, &packet->to));
+	if (strcmp(kind, LXE_NET_LOG_TO_SANDBOX) == 0)
+		return lxe_blocked_add(table, packet, true, lxe_keeper_name_of(k, &packet->to));
+	if (strcmp(kind, LXE_NET_LOG_IN) == 0)
+		return lxe_blocked_add_in(table, packet, false);
+	return strcmp(kind, LXE_NET_LOG_SANDBOX) == 0 && lxe_blocked_add_in(table, packet, true);
+}
+
 static bool take_datagram(const struct lxe_keeper *k, size_t len)
 {
-	struct lxe_keeper_blocked *b = k->blocked;
-	const unsigned char *p = b->datagram;
+	const unsigned char *p = k->blocked->datagram;
 	struct lxe_nflog_packet packet;
 	bool fresh = false;
 	int r;
 
-	while ((r = lxe_nflog_next(&packet, &p, &len)) != 0) {
-		/* One that makes no sense does not hide those behind it. */
-		if (r < 0)
-			continue;
-		if (strcmp(packet.prefix, b->prefix) == 0)
-			fresh |= lxe_blocked_add(
-				&b->table, &packet, lxe_keeper_name_of(k, &packet.to));
-		else if (strcmp(packet.prefix, b->prefix_in) == 0)
-			fresh |= lxe_blocked_add_in(&b->table, &packet, false);
-		else if (strcmp(packet.prefix, b->prefix_sandbox) == 0)
-			fresh |= lxe_blocked_add_in(&b->table, &packet, true);
-	}
+	/* One that makes no sense does not hide those behind it. */
+	while ((r = lxe_nflog_next(&packet, &p, &len)) != 0)
+		if (r > 0)
+			fresh |= take_packet(k, &packet);
 	return fresh;
 }
 
@@ -105,9 +112,6 @@ static int listen_to(struct lxe_keeper *k, int log)
 	if (log < 0)
 		return log;
 	snprintf(b->prefix, sizeof(b->prefix), "lxe-%.8s", k->sandbox.id);
-	snprintf(b->prefix_in, sizeof(b->prefix_in), "lxe-%.8s" LXE_NET_LOG_IN, k->sandbox.id);
-	snprintf(b->prefix_sandbox, sizeof(b->prefix_sandbox), "lxe-%.8s" LXE_NET_LOG_SANDBOX,
-		k->sandbox.id);
 	r = lxe_loop_add(k->loop, &b->logged, b->log, EPOLLIN);
 	if (r < 0)
 		lxe_drop_fd(&b->log);

@@ -43,11 +43,13 @@ static void set_name(struct lxe_blocked_to *to, const char *name)
 			*p = *p == ' ' ? '_' : '?';
 }
 
-bool lxe_blocked_add(struct lxe_blocked *b, const struct lxe_nflog_packet *packet, const char *name)
+bool lxe_blocked_add(struct lxe_blocked *b, const struct lxe_nflog_packet *packet, bool neighbour,
+	const char *name)
 {
-	struct lxe_blocked_to to = {
-		.to = packet->to, .proto = packet->proto, .port = packet->port
-	};
+	struct lxe_blocked_to to = { .to = packet->to,
+		.proto = packet->proto,
+		.port = packet->port,
+		.neighbour = neighbour };
 
 	if (name)
 		set_name(&to, name);
@@ -197,7 +199,8 @@ static void hint_for(char *buf, size_t size, const struct lxe_blocked_to *to,
 		hint_for_in(buf, size, to);
 	else if (by >= 0)
 		lxe_format(buf, size, "--deny-net %.150s denies it", spec->deny.v[by]);
-	else if (subnet && !to->unresolved && lxe_net_addr_covers(subnet, &to->to))
+	else if (to->neighbour ||
+		 (subnet && !to->unresolved && lxe_net_addr_covers(subnet, &to->to)))
 		lxe_format(buf, size, "sandboxes do not reach each other");
 	else if (rule_of(to, rule, sizeof(rule)) == 0)
 		lxe_format(buf, size, "--allow %s", rule);

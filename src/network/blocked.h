@@ -22,7 +22,7 @@ struct lxe_blocked_to {
 	char name[LXE_BLOCKED_NAME]; /* what was resolved to it, or could not be; or empty */
 	bool unresolved;	     /* it is a name alone, which the resolver refused */
 	bool in;		     /* it came from outside */
-	bool neighbour;		     /* from another sandbox */
+	bool neighbour;		     /* from, or for, another sandbox */
 	uint8_t proto;
 	uint16_t port;
 	uint64_t count;
@@ -37,11 +37,11 @@ struct lxe_blocked {
 
 /*
  * True: there is something that was not there before. `name`: what the sandbox resolved to the address, or
- * NULL; lxe_blocked_add_name(): what it could not even resolve; lxe_blocked_add_in(): what came in,
- * from another sandbox or from elsewhere.
+ * NULL; `neighbour`: the other end is a sandbox, too; lxe_blocked_add_name(): what it could not even resolve;
+ * lxe_blocked_add_in(): what came in.
  */
-bool lxe_blocked_add(
-	struct lxe_blocked *b, const struct lxe_nflog_packet *packet, const char *name);
+bool lxe_blocked_add(struct lxe_blocked *b, const struct lxe_nflog_packet *packet, bool neighbour,
+	const char *name);
 bool lxe_blocked_add_name(struct lxe_blocked *b, const char *name);
 bool lxe_blocked_add_in(
 	struct lxe_blocked *b, const struct lxe_nflog_packet *packet, bool neighbour);

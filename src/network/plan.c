@@ -186,7 +186,9 @@ static void put_refuse(const struct lxe_net_text *p)
 {
 	const char *r = p->refuse;
 
-	fprintf(p->out, "-A %s ", r);
+	fprintf(p->out, "-A %s -o " LXE_NET_VETH_PREFIX "+ ", r);
+	put_log(p, LXE_NET_LOG_TO_SANDBOX);
+	fprintf(p->out, "-A %s ! -o " LXE_NET_VETH_PREFIX "+ ", r);
 	put_log(p, "");
 	fprintf(p->out, "-A %s -p tcp -j REJECT --reject-with tcp-reset\n", r);
 	fprintf(p->out, "-A %s -j REJECT --reject-with %s\n", r, prohibited(p));

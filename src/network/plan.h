@@ -28,10 +28,11 @@
 #define LXE_NET_ID_LEN 8
 /* What the names of all veths of sandboxes begin with, by which the rules tell neighbours: lxe<id8>. */
 #define LXE_NET_VETH_PREFIX "lxe"
-/* What the log's prefix lxe-<id8> ends with when it is about what came in, and when a sandbox sent that. */
+/* What the log's prefix lxe-<id8> ends with: nothing for what went out, and otherwise this. */
+#define LXE_NET_LOG_TO_SANDBOX "-to"
 #define LXE_NET_LOG_IN "-in"
-#define LXE_NET_LOG_SANDBOX "-sb"
-#define LXE_NET_SET_NAME 32 /* bytes of an ipset's name */
+#define LXE_NET_LOG_SANDBOX "-sb" /* in, from another sandbox */
+#define LXE_NET_SET_NAME 32	  /* bytes of an ipset's name */
 
 /* A device that forwards for the sandboxes' sake alone. */
 struct lxe_net_guard {

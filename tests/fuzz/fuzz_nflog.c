@@ -45,8 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (lxe_nflog_next(&packet, &p, &left) <= 0)
 			break;
 		expect(left < before && memchr(packet.prefix, '\0', sizeof(packet.prefix)));
-		lxe_blocked_add(blocked, &packet, packet.prefix);
-		lxe_blocked_add_in(blocked, &packet, &subnet);
+		lxe_blocked_add(blocked, &packet, packet.port % 2, packet.prefix);
+		lxe_blocked_add_in(blocked, &packet, packet.port % 2);
 		lxe_blocked_add_name(blocked, packet.prefix);
 	}
 	look_at(blocked);

@@ -315,14 +315,23 @@ def address_of_one(lab):
     return re.sub(r"\d+$", lambda last: str(int(last[0]) + 1), gateway), gateway
 
 
-def test_neighbours_cannot_reach_each_other(lab):
+SUBNETS = [[], ["--subnet", "10.99.0.0/24"]]
+
+
+@pytest.mark.parametrize("subnet", SUBNETS)
+def test_neighbours_cannot_reach_each_other_and_are_told_so(lab, subnet, tmp_path):
+    record = tmp_path / "record"
     options = ["--network", "open"]
-    with running(lab, options, "python3", "-c", SERVE):
+    with running(lab, [*options, *subnet], "python3", "-c", SERVE):
         address, gateway = address_of_one(lab)
-        assert speak(lab, options, f"tcp {address} 80", f"tcp {gateway} 80") == ["refused"] * 2
+        tries = (f"tcp {address} 80", f"tcp {gateway} 80")
+        assert speak(lab, [*options, "--result", str(record)], *tries) == ["refused"] * 2
+        first, _ = json.loads(record.read_text())["blocked"]
+        assert (first["direction"], first["destination"]) == ("out", address)
+        assert first["hint"] == "sandboxes do not reach each other"
 
 
-@pytest.mark.parametrize("subnet", [[], ["--subnet", "10.99.0.0/24"]])
+@pytest.mark.parametrize("subnet", SUBNETS)
 def test_a_neighbour_that_came_later_is_not_reached_either_and_is_told(lab, subnet):
     """Its rules are met first: it is they that refuse. Whatever subnets the two have."""
     lxe.ok(lab.run("create", "--network", "open", *subnet, "first", "--", "sleep", "1000"))

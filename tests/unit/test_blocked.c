@@ -33,7 +33,7 @@ static bool add(const char *addr, uint8_t proto, uint16_t port, const char *name
 	struct lxe_nflog_packet packet = { .proto = proto, .port = port };
 
 	cr_assert_eq(lxe_net_addr_parse(&packet.to, addr, NULL), 0);
-	return lxe_blocked_add(&blocked, &packet, name);
+	return lxe_blocked_add(&blocked, &packet, false, name);
 }
 
 static void is(const char *wanted)
@@ -68,6 +68,17 @@ Test(blocked, each_destination_once_with_what_would_allow_it)
 	   "47 198.51.100.7 - 1 --allow 198.51.100.7\n"
 	   "tcp 198.51.100.9 80 1 --allow tcp://web.example:80\n"
 	   "dns evil.example - 2 --allow evil.example\n");
+}
+
+Test(blocked, no_option_leads_to_another_sandbox_whatever_subnet_it_is_in)
+{
+	struct lxe_nflog_packet packet = { .proto = 6, .port = 80 };
+
+	cr_assert_eq(lxe_net_addr_parse(&packet.to, "10.99.0.6", NULL), 0);
+	cr_expect(lxe_blocked_add(&blocked, &packet, true, NULL));
+	cr_expect(lxe_blocked_add(&blocked, &packet, false, NULL), "as when it is gone");
+	is("tcp 10.99.0.6 80 1 sandboxes do not reach each other\n"
+	   "tcp 10.99.0.6 80 1 --allow tcp://10.99.0.6:80\n");
 }
 
 static bool add_in(const char *to, uint8_t proto, uint16_t port, bool neighbour)
