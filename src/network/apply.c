@@ -61,11 +61,6 @@ static int restore(size_t variant, const int inputs[FAMILIES], struct lxe_err *e
 	return r;
 }
 
-int lxe_net_apply(int v4, int v6, struct lxe_err *err)
-{
-	return restore(0, (const int[FAMILIES]){ v4, v6 }, err);
-}
-
 /* What is left of it in one family, as a text that removes that: *ret negative when nothing is. */
 static int leftover_of(struct lxe_tool *saved, const char *id8, int *ret, struct lxe_err *err)
 {
@@ -230,33 +225,57 @@ static int has_chains(const char *const *ids, size_t n)
 	return r == 0 ? legacy_has(ids, n) : r;
 }
 
-/* The texts of all who end now. 1: nothing of them is left. */
-static int run_together(struct lxe_together *t, struct lxe_err *err)
+/* Are the rules of all those gone that end here? */
+static bool are_gone(const struct lxe_together *t)
 {
 	const char *ids[LXE_TOGETHER_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n; i++)
+		if (t->members[i].kind == LXE_TOGETHER_UNDO)
+			ids[n++] = t->members[i].id;
+	return n == 0 || has_chains(ids, n) == 0;
+}
+
+/* Is this one's text done? */
+static bool lead(const struct lxe_together *t)
+{
 	int inputs[FAMILIES] = { -EBADF, -EBADF }, r = 0;
+	bool gone;
 
 	for (size_t i = 0; r >= 0 && i < FAMILIES; i++)
 		if (t->texts[i])
 			r = inputs[i] = lxe_tool_input(t->texts[i]);
 	if (r >= 0)
-		r = restore(0, inputs, err);
+		r = restore(0, inputs, NULL);
 	for (size_t i = 0; i < FAMILIES; i++)
 		lxe_close(inputs[i]);
-	for (size_t i = 0; i < t->n; i++)
-		ids[i] = t->ids[i];
-	return r < 0 ? r : has_chains(ids, t->n) == 0;
+	if (r < 0)
+		return false;
+	lxe_together_done(t, LXE_TOGETHER_SET);
+	gone = are_gone(t);
+	if (gone)
+		lxe_together_done(t, LXE_TOGETHER_UNDO);
+	return gone || t->members[0].kind == LXE_TOGETHER_SET;
 }
 
-static bool withdraw_together(const char *run, const char *id8, const int texts[FAMILIES])
+static bool run_together(
+	const char *run, const char *id8, enum lxe_together_kind kind, const int texts[FAMILIES])
 {
 	struct lxe_together t;
-	int r = lxe_together_begin(&t, run, id8, texts);
+	int r = lxe_together_begin(&t, run, id8, kind, texts);
+	bool done = r == 1 || (r == 0 && lead(&t));
 
-	if (r == 0)
-		r = run_together(&t, NULL);
-	lxe_together_end(&t, r == 1);
-	return r == 1;
+	lxe_together_end(&t);
+	return done;
+}
+
+int lxe_net_apply(const char *run, const char *id8, int v4, int v6, struct lxe_err *err)
+{
+	const int texts[FAMILIES] = { v4, v6 };
+
+	/* What fails with others' texts fails alone again, and then says why. */
+	return run_together(run, id8, LXE_TOGETHER_SET, texts) ? 0 : restore(0, texts, err);
 }
 
 /* One that others' texts have made fail. */
@@ -274,7 +293,7 @@ int lxe_net_withdraw(
 	struct lxe_err first = { 0 };
 	int left;
 
-	if (undo_v4 >= 0 && withdraw_together(run, id8, texts))
+	if (undo_v4 >= 0 && run_together(run, id8, LXE_TOGETHER_UNDO, texts))
 		return 0;
 	if (undo_v4 < 0)
 		lxe_together_forget(run, id8);

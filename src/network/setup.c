@@ -117,7 +117,8 @@ static int find_subnets(const struct lxe_host_net *host, const struct lxe_net_ad
  * As files, because iptables-restore reads them from its start. IPv6 that is off has rules as well: somebody may
  * switch it on, on the host or inside.
  */
-static int apply(struct lxe_net_setup *setup, const struct lxe_net_plan *plan, struct lxe_err *err)
+static int apply(struct lxe_net_setup *setup, const struct lxe_net_plan *plan, const char *run,
+	const char *id8, struct lxe_err *err)
 {
 	bool has_v6 = kernel_has_v6();
 	LXE_AUTOCLOSE int v4 = lxe_tool_input(plan->v4);
@@ -127,7 +128,7 @@ static int apply(struct lxe_net_setup *setup, const struct lxe_net_plan *plan, s
 	setup->undo_v6 = has_v6 ? lxe_tool_input(plan->undo_v6) : -EBADF;
 	if (v4 < 0 || setup->undo_v4 < 0 || (has_v6 && (v6 < 0 || setup->undo_v6 < 0)))
 		return lxe_fail(err, -ENOMEM, "write the firewall's rules");
-	return lxe_net_apply(v4, v6, err);
+	return lxe_net_apply(run, id8, v4, v6, err);
 }
 
 static bool has_default_route(const struct lxe_host_net *host, unsigned int index)
@@ -200,7 +201,7 @@ static int plan_and_apply(struct lxe_net_setup *setup, const struct lxe_net_ask 
 	if (r == 0)
 		r = lxe_net_plan(&plan, &in, err);
 	if (r == 0)
-		r = apply(setup, &plan, err);
+		r = apply(setup, &plan, ask->run, id8, err);
 	lxe_net_plan_release(&plan);
 	lxe_strv_release(&links);
 	return r;

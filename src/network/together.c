@@ -18,6 +18,7 @@
 #define TEXT_MAX (1024 * 1024)
 #define NEXT_FAMILY "\f\n" /* between the two in a file of the queue */
 
+static const char *const kinds[LXE_TOGETHER_KINDS] = { "set.", "undo." };
 static const char *const tables[] = { "*filter\n", "*nat\n" };
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
 #define COMMIT "COMMIT\n"
@@ -115,11 +116,10 @@ static int copy_text(int to, int from)
 	return r < 0 ? r : sys_write_all(to, text, len);
 }
 
-static int write_texts(
-	const struct lxe_together *t, const int texts[LXE_TOGETHER_FAMILIES], const char *name)
+static int write_texts(int dir, const int texts[LXE_TOGETHER_FAMILIES], const char *name)
 {
 	LXE_AUTOCLOSE int fd =
-		openat(t->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+		openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r = fd < 0 ? -errno : copy_text(fd, texts[0]);
 
 	if (r == 0)
@@ -130,16 +130,17 @@ static int write_texts(
 }
 
 /* A leader never sees half of it. */
-static int queue_own(struct lxe_together *t, const char *id8, const int texts[])
+static int queue_own(
+	struct lxe_together *t, const char *id8, enum lxe_together_kind kind, const int texts[])
 {
 	char making[sizeof(t->own)];
-	int r = name_own(t->own, sizeof(t->own), "undo.", id8);
+	int r = name_own(t->own, sizeof(t->own), kinds[kind], id8);
 
 	if (r == 0)
 		r = name_own(making, sizeof(making), "making.", id8);
 	if (r < 0)
 		return r;
-	r = write_texts(t, texts, making);
+	r = write_texts(t->dir, texts, making);
 	if (r == 0 && renameat(t->dir, making, t->dir, t->own) < 0)
 		r = -errno;
 	if (r < 0)
@@ -147,21 +148,51 @@ static int queue_own(struct lxe_together *t, const char *id8, const int texts[])
 	return r;
 }
 
-static int lock_queue(struct lxe_together *t)
+static int open_lock(int dir)
 {
-	char name[sizeof(t->own)];
-	int r = name_prefix(name, sizeof(name), "undoing");
+	char name[48];
+	int r = name_prefix(name, sizeof(name), "lock");
 
 	if (r < 0)
 		return r;
 	/* Inherited by the tools: a leader's death does not end what they are doing. */
-	t->lock = openat(t->dir, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-	if (t->lock < 0)
-		return -errno;
-	while (flock(t->lock, LOCK_EX) < 0)
+	r = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	return r < 0 ? -errno : r;
+}
+
+static int lock(int fd, int how)
+{
+	while (flock(fd, how) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return 0;
+}
+
+static void add_member(struct lxe_together *t, enum lxe_together_kind kind, const char *id8)
+{
+	t->members[t->n].kind = kind;
+	lxe_format(t->members[t->n].id, LXE_TOGETHER_ID, "%s", id8);
+	t->n++;
+}
+
+static int take_own(
+	struct lxe_together *t, const char *id8, enum lxe_together_kind kind, const int texts[])
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < LXE_TOGETHER_FAMILIES; i++) {
+		LXE_AUTOFREE char *text = NULL;
+		size_t len;
+
+		if (texts[i] < 0)
+			continue;
+		r = sys_read_whole(texts[i], TEXT_MAX, &text, &len);
+		if (r == 0)
+			r = lxe_together_merge(&t->texts[i], text);
+	}
+	if (r == 0)
+		add_member(t, kind, id8);
+	return r;
 }
 
 static int take_texts(struct lxe_together *t, char *text)
@@ -178,16 +209,26 @@ static int take_texts(struct lxe_together *t, char *text)
 }
 
 /* One that cannot be read is its owner's matter. */
-static void take(struct lxe_together *t, const char *name, const char *id8)
+static void take(
+	struct lxe_together *t, const char *name, const char *id8, enum lxe_together_kind kind)
 {
 	LXE_AUTOCLOSE int fd = openat(t->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	LXE_AUTOFREE char *text = NULL;
 	size_t len;
 
-	if (fd < 0 || sys_read_whole(fd, TEXT_MAX, &text, &len) < 0 || take_texts(t, text) < 0)
-		return;
-	lxe_format(t->ids[t->n], LXE_TOGETHER_ID, "%s", id8);
-	t->n++;
+	if (fd >= 0 && sys_read_whole(fd, TEXT_MAX, &text, &len) == 0 && take_texts(t, text) == 0)
+		add_member(t, kind, id8);
+}
+
+static void take_if_queued(struct lxe_together *t, const char *name)
+{
+	char prefix[sizeof(t->own)];
+
+	for (enum lxe_together_kind kind = 0; kind < LXE_TOGETHER_KINDS; kind++)
+		if (name_prefix(prefix, sizeof(prefix), kinds[kind]) == 0 &&
+			lxe_starts_with(name, prefix) && strcmp(name, t->own) != 0 &&
+			strlen(name + strlen(prefix)) == LXE_TOGETHER_ID - 1)
+			take(t, name, name + strlen(prefix), kind);
 }
 
 static void take_others(struct lxe_together *t)
@@ -195,48 +236,57 @@ static void take_others(struct lxe_together *t)
 	int fd = fcntl(t->dir, F_DUPFD_CLOEXEC, 0);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
-	char prefix[sizeof(t->own)];
 
 	if (!dir) {
 		lxe_close(fd);
 		return;
 	}
 	rewinddir(dir);
-	while (name_prefix(prefix, sizeof(prefix), "undo.") == 0 && t->n < LXE_TOGETHER_MAX &&
-		(entry = readdir(dir)))
-		if (lxe_starts_with(entry->d_name, prefix) && strcmp(entry->d_name, t->own) != 0 &&
-			strlen(entry->d_name + strlen(prefix)) == LXE_TOGETHER_ID - 1)
-			take(t, entry->d_name, entry->d_name + strlen(prefix));
+	while (t->n < LXE_TOGETHER_MAX && (entry = readdir(dir)))
+		take_if_queued(t, entry->d_name);
 	closedir(dir);
 }
 
 int lxe_together_begin(struct lxe_together *ret, const char *run, const char *id8,
-	const int texts[LXE_TOGETHER_FAMILIES])
+	enum lxe_together_kind kind, const int texts[LXE_TOGETHER_FAMILIES])
 {
 	int r;
 
 	*ret = (struct lxe_together){ .dir = open_queue(run), .lock = -EBADF };
-	r = ret->dir < 0 ? ret->dir : queue_own(ret, id8, texts);
+	r = ret->dir < 0 ? ret->dir : (ret->lock = open_lock(ret->dir));
+	if (r >= 0)
+		r = lock(ret->lock, LOCK_EX | LOCK_NB);
+	if (r == -EWOULDBLOCK) {
+		r = queue_own(ret, id8, kind, texts);
+		if (r == 0)
+			r = lock(ret->lock, LOCK_EX);
+		if (r == 0 && faccessat(ret->dir, ret->own, F_OK, 0) < 0)
+			return errno == ENOENT ? 1 : -errno;
+	}
 	if (r == 0)
-		r = lock_queue(ret);
-	if (r < 0)
-		return r;
-	if (faccessat(ret->dir, ret->own, F_OK, 0) < 0)
-		return errno == ENOENT ? 1 : -errno;
-	take(ret, ret->own, id8);
-	if (ret->n == 0)
-		return -EBADMSG;
-	take_others(ret);
-	return 0;
+		r = take_own(ret, id8, kind, texts);
+	if (r == 0)
+		take_others(ret);
+	return r;
 }
 
-void lxe_together_end(struct lxe_together *t, bool done)
+static void unqueue(int dir, const char *what, const char *id8)
 {
-	char name[sizeof(t->own)];
+	char name[48];
 
-	for (size_t i = 1; done && i < t->n; i++)
-		if (name_own(name, sizeof(name), "undo.", t->ids[i]) == 0)
-			unlinkat(t->dir, name, 0);
+	if (name_own(name, sizeof(name), what, id8) == 0)
+		unlinkat(dir, name, 0);
+}
+
+void lxe_together_done(const struct lxe_together *t, enum lxe_together_kind kind)
+{
+	for (size_t i = 1; i < t->n; i++)
+		if (t->members[i].kind == kind)
+			unqueue(t->dir, kinds[kind], t->members[i].id);
+}
+
+void lxe_together_end(struct lxe_together *t)
+{
 	if (t->dir >= 0 && t->own[0])
 		unlinkat(t->dir, t->own, 0);
 	lxe_drop_fd(&t->lock);
@@ -248,10 +298,14 @@ void lxe_together_end(struct lxe_together *t, bool done)
 void lxe_together_forget(const char *run, const char *id8)
 {
 	LXE_AUTOCLOSE int dir = open_queue(run);
-	char name[48];
+	LXE_AUTOCLOSE int fd = dir < 0 ? -EBADF : open_lock(dir);
 
-	if (dir >= 0 && name_own(name, sizeof(name), "undo.", id8) == 0)
-		unlinkat(dir, name, 0);
-	if (dir >= 0 && name_own(name, sizeof(name), "making.", id8) == 0)
-		unlinkat(dir, name, 0);
+	if (dir < 0)
+		return;
+	for (enum lxe_together_kind kind = 0; kind < LXE_TOGETHER_KINDS; kind++)
+		unqueue(dir, kinds[kind], id8);
+	unqueue(dir, "making.", id8);
+	/* A leader may have taken it before. */
+	if (fd >= 0)
+		lock(fd, LOCK_EX);
 }

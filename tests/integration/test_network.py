@@ -750,6 +750,74 @@ def test_a_tool_that_outlives_its_keeper_is_waited_for(lab):
     lab.assert_clean()
 
 
+@contextlib.contextmanager
+def held_up(lab):
+    """A run that leads: its iptables-restore waits, and fails when it is let go. What comes later is the real one."""
+    begun, go = lab.world.base / "begun", lab.world.base / "go"
+    os.mkfifo(go)
+    text = f"#!/bin/sh\nif [ ! -e {begun} ]; then : >{begun}; read line <{go}; exit 1; fi\n"
+    lab.tools({"iptables-restore": str(lab.script("held-up", f'{text}exec /usr/sbin/iptables-nft-restore "$@"\n'))})
+    try:
+        with lab.popen("run", *filtered(f"tcp://{WEB}:80"), "--", *words(f"tcp {WEB} 80")) as leader:
+            lxe.poll_until(begun.exists, what="the tool")
+            yield leader, lambda: go.write_text("\n")
+    finally:
+        lab.binds.pop()
+        begun.unlink()
+        go.unlink()
+
+
+@contextlib.contextmanager
+def queued_behind(lab):
+    """Another run, of which the keeper is given as well."""
+    before = set(lab.world.keepers())
+    with lab.popen("run", *filtered(f"tcp://{OTHER}:80"), "--", *words(f"tcp {OTHER} 80", f"tcp {WEB} 80")) as process:
+        lxe.poll_until(lambda: list((lab.world.run_dir / "network").glob("*.set.*")), what="its rules in the queue")
+        (keeper,) = set(lab.world.keepers()) - before
+        yield process, keeper
+
+
+def said_by(process):
+    said, _ = process.communicate(timeout=lxe.DEADLINE)
+    assert process.returncode == 0
+    return said.decode().split("\n")[:-1]
+
+
+@pytest.mark.parametrize("how", ["fails", "killed"])
+def test_who_waits_for_a_leader_that_does_not_do_it_does_it_himself(lab, how):
+    with held_up(lab) as (leader, let_go):
+        keeper = lab.world.keeper()
+        with queued_behind(lab) as (waits, _):
+            if how == "killed":
+                kill_both(leader.pid, keeper)
+            else:
+                let_go()
+            assert said_by(waits) == [f"tcp 80 {OTHER} hello", "refused"]
+        if how == "fails":
+            assert said_by(leader) == [f"tcp 80 {WEB} hello"]
+    if how == "killed":
+        assert lxe.stdout_of(lab.run("gc"))
+    lab.assert_clean()
+
+
+def test_who_is_killed_while_he_waits_has_no_rules_when_gc_has_ended(lab):
+    with held_up(lab) as (leader, let_go):
+        with queued_behind(lab) as (waits, keeper):
+            kill_both(waits.pid, keeper)
+            waits.communicate(timeout=lxe.DEADLINE)
+        (lock,) = (lab.world.run_dir / "network").glob("*.lock")
+        waiter = re.compile(rf"-> FLOCK .*:{lock.stat().st_ino} ")
+        lxe.poll_until(lambda: not waiter.search(Path("/proc/locks").read_text()), what="the end of who waited")
+        with lab.popen("gc", stdout=subprocess.PIPE) as gc:
+            lxe.poll_until(lambda: waiter.search(Path("/proc/locks").read_text()), what="gc, which waits for the leader")
+            assert not list((lab.world.run_dir / "network").glob("*.set.*"))
+            let_go()
+            assert gc.communicate(timeout=lxe.DEADLINE)[0] and gc.returncode == 0
+        assert len(set(re.findall("LXE-[0-9a-f]{8}", lab.host.rules()))) <= 1
+        assert said_by(leader) == [f"tcp 80 {WEB} hello"]
+    lab.assert_clean()
+
+
 def test_what_is_left_is_taken_back_from_another_host(lab):
     """As when it was made in a namespace of ip-netns(8), and gc runs elsewhere."""
     with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT) as process:
@@ -779,8 +847,8 @@ def sweep(module, *words):
 
 def test_what_somebody_queued_and_cannot_be_undone_is_in_nobodys_way(lab):
     lxe.ok(lab.run("run", "--network", "filtered", "--", "true"))
-    (lock,) = (lab.world.run_dir / "network").glob("*.undoing")
-    bad = lock.with_name(lock.name.replace("undoing", "undo.00000000"))
+    (lock,) = (lab.world.run_dir / "network").glob("*.lock")
+    bad = lock.with_name(lock.name.replace("lock", "undo.00000000"))
     bad.write_text("*filter\n-D FORWARD -j LXE-00000000-E\nCOMMIT\n\f\n")
     assert netcrowd.crowd(lab, 4) == []
     lab.assert_clean()
