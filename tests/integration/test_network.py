@@ -753,15 +753,17 @@ def test_a_tool_that_outlives_its_keeper_is_waited_for(lab):
 @contextlib.contextmanager
 def held_up(lab):
     """A run that leads: its iptables-restore waits, and fails when it is let go. What comes later is the real one."""
-    begun, go = lab.world.base / "begun", lab.world.base / "go"
+    begun, go = lab.world.base / "leader-begun", lab.world.base / "leader-go"
     os.mkfifo(go)
+    way = os.open(go, os.O_RDWR)
     text = f"#!/bin/sh\nif [ ! -e {begun} ]; then : >{begun}; read line <{go}; exit 1; fi\n"
     lab.tools({"iptables-restore": str(lab.script("held-up", f'{text}exec /usr/sbin/iptables-nft-restore "$@"\n'))})
     try:
         with lab.popen("run", *filtered(f"tcp://{WEB}:80"), "--", *words(f"tcp {WEB} 80")) as leader:
             lxe.poll_until(begun.exists, what="the tool")
-            yield leader, lambda: go.write_text("\n")
+            yield leader, lambda: os.write(way, b"\n")
     finally:
+        os.close(way)
         lab.binds.pop()
         begun.unlink()
         go.unlink()
