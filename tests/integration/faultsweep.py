@@ -258,7 +258,7 @@ class Forks:
         for name in os.listdir("/proc/self/ns"):
             text = text.replace(lxe.link_target(f"/proc/self/ns/{name}"), f"the host's {name}")
         text = re.sub(r" devpts (none|devpts) rw(,gid=\d+)?", " devpts", text)
-        return re.sub(r"lxe-[0-9a-f]+|:\[\d+\]|/proc/\d+|(?<=shared:)\d+|(?<=master:)\d+|\d{7,}", "*", text)
+        return re.sub(r"lxe-[0-9a-f]+|(?<=/sandboxes/)[0-9a-f]+|:\[\d+\]|/proc/\d+|(?<=shared:)\d+|(?<=master:)\d+|\d{7,}", "*", text)
 
     def points(self, target):
         counts, points = collections.Counter(), []
