@@ -352,7 +352,12 @@ def test_a_read_only_state_directory():
 
 def test_a_read_only_run_directory(world):
     script = f"mount --bind {world.run_dir} {world.run_dir}; mount -o remount,ro,bind {world.run_dir}"
-    refusal(in_namespace(world, script, "run", "--", "true"), says="read-only")
+    result = in_namespace(world, script, "run", "--", "true")
+    # Before Linux 6.6 a tmpfs has no extended attributes of users: a sandbox of theirs is in the state directory.
+    if world.user and lxe.KERNEL < (6, 6):
+        ok(result)
+    else:
+        refusal(result, says="read-only")
 
 
 @pytest.mark.parametrize("kind", ["state", "run"])
