@@ -22,7 +22,7 @@ struct lxe_container_config {
 	const char *rootfs_mount; /* absolute path of an empty directory to mount it on */
 	const char *hostname;
 	uint64_t shm;	      /* bytes of /dev/shm, 0: the kernel's default */
-	bool become_root;     /* of our user namespace, before liblxc starts or attaches anything */
+	bool become_root;     /* of our user namespace, before liblxc starts anything */
 	uint32_t idmap_owner; /* not 0: host id of 0 inside, and `count` inside is host id 0 */
 	uint32_t idmap_start, idmap_count; /* host ids of 0..count-1 inside, for users and groups */
 };
@@ -70,12 +70,11 @@ int lxe_container_pidfd(struct lxe_container *c);
 int lxe_container_devpts(struct lxe_container *c);
 
 /*
- * Enter the container from a throw-away process and fork there: `child` runs in all of its
- * namespaces, with no environment and the caller's descriptors. Returns its host pid (a child of the
- * calling process). It returns before `child` has done anything: only a byte from it proves that it
- * runs.
+ * Enter all namespaces of the container for good, as its root (setns(2) with a pidfd of its pid 1), and fork there:
+ * `child` runs with the caller's environment and descriptors, and is not dumpable. For a throw-away process. Returns the
+ * child's pid on the host.
  */
-pid_t lxe_container_attach(
+pid_t lxe_container_enter(
 	struct lxe_container *c, int (*child)(void *arg), void *arg, struct lxe_err *err);
 
 #endif

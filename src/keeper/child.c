@@ -96,9 +96,6 @@ static int become_leader(const struct lxe_child *c)
 		return r;
 	if (!c->terminal)
 		return 0;
-	/* liblxc leaves a slave that it has seen with 0700. */
-	if (fchmod(0, 0620) < 0)
-		return -errno;
 	return lxe_pty_become_controlling(0);
 }
 

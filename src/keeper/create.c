@@ -23,9 +23,6 @@
 #define START_TIMEOUT_MS 20000
 #define START_LOOK_MS 250 /* a healthy start is over by then, and never looks */
 
-/* Beside pid 1 and its monitor: the starter and liblxc's helper, while a command is put in. */
-#define STARTING_PROCESSES 2
-
 static uint64_t pids_limit(const struct lxe_keeper *k)
 {
 	uint64_t users = k->main->spec.pids;
@@ -33,7 +30,8 @@ static uint64_t pids_limit(const struct lxe_keeper *k)
 	/* The user's limit is on his own processes. */
 	if (users == 0)
 		return 0;
-	return users + LXE_OWN_PROCESSES + k->resolver.n + STARTING_PROCESSES * k->starting;
+	/* Beside pid 1 and its monitor: the starter of each command that is put in. */
+	return users + LXE_OWN_PROCESSES + k->resolver.n + k->starting;
 }
 
 int lxe_keeper_limit_pids(struct lxe_keeper *k, struct lxe_err *err)

@@ -94,7 +94,7 @@ static void run_starter(
 	if (report.pid < 0)
 		lxe_fail(&report.err, report.pid, "enter the command's cgroup");
 	else if (await_word(child))
-		report.pid = lxe_container_attach(
+		report.pid = lxe_container_enter(
 			p->keeper->container, lxe_child_main, child, &report.err);
 	else
 		_exit(1);

@@ -53,7 +53,7 @@ int lxe_verify_namespaces(pid_t pid, struct lxe_err *err)
 			return lxe_fail(err, r, "look at the command's %s namespace", names[i]);
 		if (r > 0)
 			return lxe_fail_msg(err, -EPERM,
-				"enter the container: liblxc left out its %s namespace", names[i]);
+				"enter the container: its %s namespace is the host's", names[i]);
 	}
 	return 0;
 }

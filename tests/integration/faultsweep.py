@@ -1,7 +1,7 @@
 """Fails the n-th call of every system call that the client, the keeper and the keeper's forks make in
 the life of a run, one at a time, and asserts that the run ends in time, with a status that says so,
-and leaves nothing. Of the forks, up to what they execute: the monitor, pid 1, the starter, liblxc's
-helper, the command; there the command must not have run either, or else with all of its policy on.
+and leaves nothing. Of the forks, up to what they execute: the monitor, pid 1, the starter,
+the command; there the command must not have run either, or else with all of its policy on.
 With --kill each fork is killed at each of its calls instead.
 
 strace(1) injects the failures into one process and none of its children. Into the client from its

@@ -85,9 +85,8 @@ def test_nor_one_that_is_made_of_many_calls(world, failing, call):
 
 
 def test_no_namespace_is_left_out(world, failing):
-    # liblxc attaches without the namespaces that its monitor does not tell it of.
-    results = failing.statuses(failing.points("monitor", "sendto"))
-    assert 125 in results.values(), results
+    results = failing.statuses(failing.points("init", "unshare") + failing.points("starter", "setns"))
+    assert set(results.values()) == {125}, results
 
 
 def test_no_device_is_left_out(world, failing):

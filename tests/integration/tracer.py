@@ -27,12 +27,12 @@ PRSTATUS, ARM_SYSTEM_CALL = 1, 0x404
 WALL = 0x40000000
 
 # The holder of a user namespace ends before anything depends on what it calls.
-ROLES = ("monitor", "init", "starter", "helper", "command")
+ROLES = ("monitor", "init", "starter", "command")
 # Whom each forks, in order; what it clones with another signal than SIGCHLD at its end is set apart.
 # An ordinary user has two children first that map ids for his keeper.
 MAPPERS = ("mapper", "mapper") if os.environ.get("LXE_AS_USER") else ()
-FORKED = {"keeper": (*MAPPERS, "monitor", "starter"), "monitor": ("init",), "starter": ("helper",)}
-CLONED = {"keeper": "holder", "helper": "command"}
+FORKED = {"keeper": (*MAPPERS, "monitor", "starter"), "monitor": ("init",), "starter": ("command",)}
+CLONED = {"keeper": "holder"}
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
