@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <poll.h>
@@ -32,19 +33,20 @@ static struct ifinfomsg *link_message(union message *m, uint16_t type, uint16_t 
 	return mnl_nlmsg_put_extra_header(header, sizeof(struct ifinfomsg));
 }
 
-static int make_pair(struct lxe_netlink *nl, const struct lxe_veth *veth, int netns)
+/* From inside: the other end goes to the namespace that `netns` is of. */
+static int make_pair(struct lxe_netlink *nl, const char *name, int netns)
 {
 	struct nlattr *info, *data, *peer;
 	union message m;
 
 	link_message(&m, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-	mnl_attr_put_strz(&m.header, IFLA_IFNAME, veth->name);
+	mnl_attr_put_strz(&m.header, IFLA_IFNAME, LXE_VETH_INSIDE);
 	info = mnl_attr_nest_start(&m.header, IFLA_LINKINFO);
 	mnl_attr_put_strz(&m.header, IFLA_INFO_KIND, "veth");
 	data = mnl_attr_nest_start(&m.header, IFLA_INFO_DATA);
 	peer = mnl_attr_nest_start(&m.header, VETH_INFO_PEER);
 	mnl_nlmsg_put_extra_header(&m.header, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(&m.header, IFLA_IFNAME, LXE_VETH_INSIDE);
+	mnl_attr_put_strz(&m.header, IFLA_IFNAME, name);
 	mnl_attr_put_u32(&m.header, IFLA_NET_NS_FD, (uint32_t)netns);
 	mnl_attr_nest_end(&m.header, peer);
 	mnl_attr_nest_end(&m.header, data);
@@ -113,113 +115,142 @@ static unsigned int index_of(const char *name)
 	return if_nametoindex(name);
 }
 
-/* A file of /proc/sys/net is that of the namespace of whoever opens it. No file: no IPv6 in this kernel. */
-static int switch_v6(const char *name, bool on)
+/*
+ * What a device's setting of IPv6 is: its first character, or a negative errno; -ENOENT also when the kernel has no
+ * IPv6. A file of /proc/sys/net is that of the namespace of whoever opens it.
+ */
+static int read_v6(const char *device, const char *what)
 {
-	char path[96], now[8] = "";
+	char path[96], now[8];
 	int r;
 
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
-	r = sys_write_file(AT_FDCWD, path, on ? "0" : "1");
-	if (r == -ENOENT)
-		return on ? r : 0;
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", device, what);
+	r = (int)sys_read_file(AT_FDCWD, path, now, sizeof(now));
+	return r < 0 ? r : r == 0 ? -EIO : now[0];
+}
+
+/*
+ * While somebody changes any device, the kernel has a writer try again and again instead of letting him sleep: nothing
+ * is written that is so already.
+ */
+static int set_v6(const char *device, const char *what, int value)
+{
+	const char text[2] = { (char)value, '\0' };
+	char path[96];
+	int now = read_v6(device, what);
+
+	if (now < 0 || now == value)
+		return now < 0 ? now : 0;
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", device, what);
+	return sys_write_file(AT_FDCWD, path, text);
+}
+
+static int check_v6(const char *device, bool on)
+{
+	int now = read_v6(device, "disable_ipv6");
+
+	if (now < 0)
+		return now == -ENOENT && !on ? 0 : now;
+	return now == (on ? '0' : '1') ? 0 : -EIO;
+}
+
+/*
+ * A device begins with what `default` says, which is written without waiting for anybody. Those that are made
+ * inside later begin as they would have.
+ */
+static int make_pair_inside(struct lxe_netlink *nl, const struct lxe_veth *veth, int home)
+{
+	int before = read_v6("default", "disable_ipv6"), r = 0, restored;
+
+	if (before >= 0)
+		r = set_v6("default", "disable_ipv6", veth->v6 ? '0' : '1');
 	if (r == 0)
-		r = (int)sys_read_file(AT_FDCWD, path, now, sizeof(now));
-	if (r < 0)
-		return r;
-	return now[0] == (on ? '0' : '1') ? 0 : -EIO;
+		r = make_pair(nl, veth->name, home);
+	restored = before < 0 ? 0 : set_v6("default", "disable_ipv6", before);
+	if (r == 0)
+		r = restored;
+	return r < 0 ? r : check_v6(LXE_VETH_INSIDE, veth->v6);
+}
+
+/* The device's own, over netlink: whoever asks for them sleeps until his turn, and all of them are one question. */
+static int harden_v4(struct lxe_netlink *nl, unsigned int index, const struct lxe_veth *veth)
+{
+	const struct {
+		uint16_t what;
+		bool value;
+	} settings[] = {
+		{ IPV4_DEVCONF_FORWARDING, true },
+		{ IPV4_DEVCONF_RP_FILTER, true },
+		{ IPV4_DEVCONF_ACCEPT_REDIRECTS, false },
+		{ IPV4_DEVCONF_ACCEPT_SOURCE_ROUTE, false },
+		{ IPV4_DEVCONF_SEND_REDIRECTS, false },
+		{ IPV4_DEVCONF_ROUTE_LOCALNET, veth->localnet },
+	};
+	struct nlattr *spec, *inet, *conf;
+	union message m;
+
+	link_message(&m, RTM_NEWLINK, 0)->ifi_index = (int)index;
+	spec = mnl_attr_nest_start(&m.header, IFLA_AF_SPEC);
+	inet = mnl_attr_nest_start(&m.header, AF_INET);
+	conf = mnl_attr_nest_start(&m.header, IFLA_INET_CONF);
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		mnl_attr_put_u32(&m.header, settings[i].what, settings[i].value);
+	mnl_attr_nest_end(&m.header, conf);
+	mnl_attr_nest_end(&m.header, inet);
+	mnl_attr_nest_end(&m.header, spec);
+	return lxe_netlink_do(nl, &m.header);
 }
 
 /*
  * What the host believes of packets from a sandbox: no sender but its address, no route, no router. Ours
  * to set: the device ends with the sandbox.
  */
-static int harden(const char *name, const struct lxe_veth *veth)
+static int harden(struct lxe_netlink *nl, unsigned int index, const struct lxe_veth *veth)
 {
-	const struct {
-		const char *family, *file, *value;
-		bool wanted, optional;
-	} settings[] = {
-		{ "ipv4", "forwarding", "1", true, false },
-		{ "ipv4", "rp_filter", "1", true, false },
-		{ "ipv4", "accept_redirects", "0", true, false },
-		{ "ipv4", "accept_source_route", "0", true, false },
-		{ "ipv4", "send_redirects", "0", true, false },
-		{ "ipv4", "route_localnet", "1", veth->localnet, false },
-		{ "ipv6", "accept_ra", "0", veth->v6, false },
-		{ "ipv6", "accept_redirects", "0", veth->v6, false },
-		{ "ipv6", "force_forwarding", "1", veth->v6,
-			true }, /* Linux 6.17; see forwarding.c */
-	};
-	char path[96];
-	int r = 0;
+	int r = harden_v4(nl, index, veth);
 
-	for (size_t i = 0; r == 0 && i < sizeof(settings) / sizeof(settings[0]); i++) {
-		if (!settings[i].wanted)
-			continue;
-		snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", settings[i].family,
-			name, settings[i].file);
-		r = sys_write_file(AT_FDCWD, path, settings[i].value);
-		if (r == -ENOENT && settings[i].optional)
-			r = 0;
-	}
-	return r;
+	if (r == 0)
+		r = set_v6(veth->name, "disable_ipv6", veth->v6 ? '0' : '1');
+	if (r == 0 || r == -ENOENT)
+		r = check_v6(veth->name, veth->v6);
+	if (r < 0 || !veth->v6)
+		return r;
+	r = set_v6(veth->name, "accept_ra", '0');
+	if (r == 0)
+		r = set_v6(veth->name, "accept_redirects", '0');
+	if (r == 0)
+		r = set_v6(veth->name, "force_forwarding", '1');
+	return r == -ENOENT ? 0 : r; /* Linux 6.17; see forwarding.c */
 }
 
-/* One end: IPv6 as it is to be, then the addresses, and up last. */
-static int set_up_end(const struct lxe_veth *veth, const char *name, const struct in_addr *v4,
-	const struct in6_addr *v6, bool inside)
+/* One end: the addresses, and up last. */
+static int set_up_end(struct lxe_netlink *nl, unsigned int index, const struct in_addr *v4,
+	const struct in6_addr *v6)
 {
-	unsigned int index = index_of(name);
-	struct lxe_netlink nl;
-	int r;
+	int r = add_address(nl, index, AF_INET, v4, LXE_VETH_PREFIX4);
 
-	if (!index)
-		return -ENODEV;
-	r = lxe_netlink_open(&nl, NETLINK_ROUTE, 0);
+	if (r == 0 && v6)
+		r = add_address(nl, index, AF_INET6, v6, LXE_VETH_PREFIX6);
+	return r < 0 ? r : set_up(nl, index, true);
+}
+
+static int set_up_host(struct lxe_netlink *nl, const struct lxe_veth *veth)
+{
+	unsigned int index = index_of(veth->name);
+	int r = index ? harden(nl, index, veth) : -ENODEV;
+
+	return r < 0 ? r
+		     : set_up_end(nl, index, &veth->gateway4, veth->v6 ? &veth->gateway6 : NULL);
+}
+
+static int set_up_inside(struct lxe_netlink *nl, unsigned int index, const struct lxe_veth *veth)
+{
+	int r = set_up_end(nl, index, &veth->guest4, veth->v6 ? &veth->guest6 : NULL);
+
 	if (r == 0)
-		r = switch_v6(name, veth->v6);
-	if (r == 0 && !inside)
-		r = harden(name, veth);
-	if (r == 0)
-		r = add_address(&nl, index, AF_INET, v4, LXE_VETH_PREFIX4);
+		r = add_default_route(nl, index, AF_INET, &veth->gateway4);
 	if (r == 0 && veth->v6)
-		r = add_address(&nl, index, AF_INET6, v6, LXE_VETH_PREFIX6);
-	if (r == 0)
-		r = set_up(&nl, index, true);
-	if (r == 0 && inside)
-		r = add_default_route(&nl, index, AF_INET, &veth->gateway4);
-	if (r == 0 && inside && veth->v6)
-		r = add_default_route(&nl, index, AF_INET6, &veth->gateway6);
-	lxe_netlink_close(&nl);
-	return r;
-}
-
-static int set_up_inside(const struct lxe_veth *veth, int home, int other)
-{
-	int r;
-
-	if (setns(other, CLONE_NEWNET) < 0)
-		return -errno;
-	r = set_up_end(veth, LXE_VETH_INSIDE, &veth->guest4, &veth->guest6, true);
-	if (setns(home, CLONE_NEWNET) < 0)
-		return -errno;
-	return r;
-}
-
-/* The namespace of a process, without a look at a pid that may be another's by now. */
-static int netns_of(int pidfd, int home)
-{
-	int fd, r;
-
-	if (setns(pidfd, CLONE_NEWNET) < 0)
-		return -errno;
-	fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	r = fd < 0 ? -errno : fd;
-	if (setns(home, CLONE_NEWNET) < 0) {
-		r = -errno;
-		lxe_close(fd);
-	}
+		r = add_default_route(nl, index, AF_INET6, &veth->gateway6);
 	return r;
 }
 
@@ -250,57 +281,79 @@ static int read_state(const struct nlmsghdr *header, void *arg)
  * The end that was up first drops what it is to send until the kernel's own work has seen that the other
  * one is there: a first packet that is lost costs a second. Since Linux 6.9 the question itself sees to it.
  */
-static int await_carrier(const char *name)
+static int await_carrier(struct lxe_netlink *nl, const char *name)
 {
 	uint64_t now = sys_now_ms(), end = now + CARRIER_MS;
-	unsigned int index = index_of(name);
+	int group = RTNLGRP_LINK, r = 0;
 	uint8_t state = 0;
-	struct ifinfomsg *about;
-	struct lxe_netlink nl;
 	union message m;
-	int r;
 
-	r = lxe_netlink_open(&nl, NETLINK_ROUTE, LXE_VETH_NEWS);
-	while (r == 0 && state != OPER_UP && now < end) {
-		about = link_message(&m, RTM_GETLINK, 0);
-		about->ifi_index = (int)index;
-		r = lxe_netlink_ask(&nl, &m.header, read_state, &state);
-		if (r == 0 && state != OPER_UP)
-			await_news(&nl, (int)(end - now));
-		now = sys_now_ms();
+	for (bool told = false; r == 0 && state != OPER_UP && now < end; now = sys_now_ms()) {
+		link_message(&m, RTM_GETLINK, 0)->ifi_index = (int)index_of(name);
+		r = lxe_netlink_ask(nl, &m.header, read_state, &state);
+		if (r < 0 || state == OPER_UP)
+			break;
+		/* What happens between the first question and this is the second one's answer. */
+		if (told)
+			await_news(nl, (int)(end - now));
+		else if (mnl_socket_setsockopt(
+				 nl->socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+			r = -errno;
+		told = true;
 	}
-	lxe_netlink_close(&nl);
 	return r == 0 && state != OPER_UP ? -ETIMEDOUT : r;
 }
 
-int lxe_veth_create(const struct lxe_veth *veth, int pidfd, struct lxe_err *err)
+/* In the container's namespace, and back: the pair, and a socket that stays there. */
+static int make(struct lxe_netlink *inside, unsigned int *index, const struct lxe_veth *veth,
+	int pidfd, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	LXE_AUTOCLOSE int other = -EBADF;
-	struct lxe_netlink nl;
 	int r;
 
 	if (home < 0)
 		return lxe_fail(err, -errno, "open the network namespace");
-	other = netns_of(pidfd, home);
-	if (other < 0)
-		return lxe_fail(err, other, "enter the container's network namespace");
-	r = lxe_netlink_open(&nl, NETLINK_ROUTE, 0);
+	/* Without a look at a pid that may be another's by now. */
+	if (setns(pidfd, CLONE_NEWNET) < 0)
+		return lxe_fail(err, -errno, "enter the container's network namespace");
+	r = lxe_netlink_open(inside, NETLINK_ROUTE, 0);
 	if (r == 0)
-		r = make_pair(&nl, veth, other);
-	lxe_netlink_close(&nl);
+		r = make_pair_inside(inside, veth, home);
+	*index = index_of(LXE_VETH_INSIDE);
+	if (setns(home, CLONE_NEWNET) < 0)
+		return lxe_fail(err, -errno, "leave the container's network namespace");
 	if (r == -EOPNOTSUPP)
 		lxe_hint(err, "this kernel has no veth devices: modprobe veth, or --network none");
-	if (r < 0)
-		return lxe_fail(err, r, "make the network device '%s'", veth->name);
-	r = set_up_end(veth, veth->name, &veth->gateway4, &veth->gateway6, false);
-	if (r < 0)
-		return lxe_fail(err, r, "set up the network device '%s'", veth->name);
-	r = set_up_inside(veth, home, other);
-	if (r < 0)
-		return lxe_fail(err, r, "set up '%s' in the container", LXE_VETH_INSIDE);
-	r = await_carrier(veth->name);
-	return r < 0 ? lxe_fail(err, r, "wait for the network device '%s'", veth->name) : 0;
+	return r < 0 ? lxe_fail(err, r, "make the network device '%s'", veth->name) : 0;
+}
+
+int lxe_veth_create(const struct lxe_veth *veth, int pidfd, struct lxe_err *err)
+{
+	struct lxe_netlink here = { 0 }, inside = { 0 };
+	unsigned int index = 0;
+	int r;
+
+	r = make(&inside, &index, veth, pidfd, err);
+	if (r == 0) {
+		r = lxe_netlink_open(&here, NETLINK_ROUTE, 0);
+		if (r == 0)
+			r = set_up_host(&here, veth);
+		if (r < 0)
+			lxe_fail(err, r, "set up the network device '%s'", veth->name);
+	}
+	if (r == 0) {
+		r = set_up_inside(&inside, index, veth);
+		if (r < 0)
+			lxe_fail(err, r, "set up '%s' in the container", LXE_VETH_INSIDE);
+	}
+	if (r == 0) {
+		r = await_carrier(&here, veth->name);
+		if (r < 0)
+			lxe_fail(err, r, "wait for the network device '%s'", veth->name);
+	}
+	lxe_netlink_close(&inside);
+	lxe_netlink_close(&here);
+	return r;
 }
 
 int lxe_veth_cut(struct lxe_netlink *nl, const char *name)

@@ -185,6 +185,53 @@ def test_without_ipv6_on_the_host_there_is_none_inside():
         lab.assert_clean()
 
 
+HAS_FORCE_FORWARDING = os.path.exists("/proc/sys/net/ipv6/conf/all/force_forwarding")  # Linux 6.17
+HARDENED = {
+    "ipv4": {
+        "forwarding": "1",
+        "rp_filter": "1",
+        "accept_redirects": "0",
+        "accept_source_route": "0",
+        "send_redirects": "0",
+        "route_localnet": "0",
+    },
+    "ipv6": {"disable_ipv6": "0", "accept_ra": "0", "accept_redirects": "0", "force_forwarding": "1"},
+}
+
+
+@pytest.mark.parametrize("v6", [True, False])
+def test_what_the_hosts_end_believes(v6):
+    """Whatever new devices begin with on the host, and without a change of that there or inside."""
+    asked = [f"ipv6/conf/{name}/disable_ipv6" for name in ("eth0", "default", "lo")]
+    tell = f"cd /proc/sys/net && cat {' '.join(asked)} && echo up && cat"
+    with netlab.NetLab() as lab:
+        if not v6:
+            lab.host.ip("route del default via 2001:db8:1::1")
+        for family, settings in HARDENED.items():
+            for name, value in settings.items():
+                if name not in ("disable_ipv6", "force_forwarding"):
+                    lab.host.sysctl(f"net/{family}/conf/default/{name}", 1 - int(value))
+        before = lab.host.run("sysctl", "-a", "-r", "^net.ipv[46].conf.(default|all).")
+        with lab.popen("run", "--network", "open", "--", "sh", "-c", tell, stdin=subprocess.PIPE) as process:
+            inside = [process.stdout.readline().strip().decode() for _ in (*asked, "up")]
+            (link,) = [name for name in lab.host.links() if name.startswith("lxe")]
+            wanted = {
+                f"net/{family}/conf/{link}/{name}": value
+                for family, settings in HARDENED.items()
+                for name, value in settings.items()
+                if family == "ipv4" or v6
+            }
+            wanted.pop("" if HAS_FORCE_FORWARDING else f"net/ipv6/conf/{link}/force_forwarding", None)
+            has = {file: lab.host.sysctl(file) for file in wanted}
+            off = lab.host.sysctl(f"net/ipv6/conf/{link}/disable_ipv6")
+            process.stdin.close()
+        assert inside == ["0" if v6 else "1", "0", "0", "up"]
+        assert off == ("0" if v6 else "1")
+        assert has == wanted
+        assert lab.host.run("sysctl", "-a", "-r", "^net.ipv[46].conf.(default|all).") == before
+        lab.assert_clean()
+
+
 @pytest.mark.parametrize("rule", ["tcp://203.0.113.5:80", "*.example"])
 def test_ipv6_that_is_off_is_dropped_by_rules(rule):
     """Whoever switches it on later, on the host or inside, has not switched on a way out."""
