@@ -139,6 +139,9 @@ void lxe_keeper_kill_container(struct lxe_keeper *k);
 struct lxe_net_helper *lxe_network_undo(struct lxe_keeper *k);
 void lxe_network_free(struct lxe_keeper *k);
 
+/* network.c: a child has ended. If it is who waits to take the network back, somebody else will do that. */
+void lxe_network_reaped(struct lxe_keeper *k, pid_t pid);
+
 /*
  * ending.c: is there no cgroup to end what runs by? Then each command has a uts namespace of its own, by
  * which its tree is found and killed, whatever it does to hide. Before any command is put in, what could hide one is

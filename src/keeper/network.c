@@ -150,7 +150,9 @@ static int make_link(struct lxe_keeper *k, struct lxe_err *err)
 		r = lxe_net_helper_ask(&k->network->helper, &ask, &pidfd, 1);
 	if (r < 0)
 		return lxe_fail(err, r, "connect the container");
-	return await_answer(k, &answer, NULL, &n, err);
+	r = await_answer(k, &answer, NULL, &n, err);
+	k->network->made = r == 0;
+	return r;
 }
 
 static int name_things(struct lxe_keeper *k, struct lxe_err *err)
@@ -200,7 +202,9 @@ struct lxe_net_helper *lxe_network_undo(struct lxe_keeper *k)
 	lxe_user_network_end(&net->user);
 	if (lxe_is_rootless())
 		return NULL;
-	lxe_net_helper_end(&net->helper);
+	/* In the middle of something, it is not to be waited for. */
+	if (!net->made)
+		lxe_net_helper_end(&net->helper);
 	how = (struct lxe_net_undo_how){
 		.run = k->network->dirs.run,
 		.libexec = k->network->dirs.libexec,
@@ -214,6 +218,12 @@ struct lxe_net_helper *lxe_network_undo(struct lxe_keeper *k)
 	memcpy(how.id, k->sandbox.id, sizeof(how.id));
 	/* One that does not begin is begun again by the replay of the journal, which says why it fails. */
 	return lxe_net_undo_begin(&net->helper, &how, NULL) == 0 ? &net->helper : NULL;
+}
+
+void lxe_network_reaped(struct lxe_keeper *k, pid_t pid)
+{
+	if (k->network && k->network->helper.pid == pid)
+		k->network->helper.pid = 0;
 }
 
 void lxe_network_free(struct lxe_keeper *k)

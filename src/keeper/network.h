@@ -13,7 +13,8 @@
 
 struct lxe_network {
 	struct lxe_dirs dirs;
-	struct lxe_net_helper helper; /* who makes it; later, who takes it back */
+	struct lxe_net_helper helper; /* who makes it, waits, and takes it back */
+	bool made;		      /* it waits */
 	struct lxe_ports ports;
 	bool ready; /* the rules are in force, and what was given is known */
 	struct lxe_net_given given;

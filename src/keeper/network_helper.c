@@ -179,10 +179,10 @@ void lxe_net_helper_end(struct lxe_net_helper *h)
 	h->pid = 0;
 }
 
-int lxe_net_undo_begin(
-	struct lxe_net_helper *h, const struct lxe_net_undo_how *how, struct lxe_err *err)
+static int ask_undo(struct lxe_net_helper *h, const struct lxe_net_undo_how *how, int mounts,
+	struct lxe_err *err)
 {
-	const int all[LXE_NET_UNDO_FDS] = { how->mounts, how->lease, how->undo_v4, how->undo_v6 };
+	const int all[LXE_NET_UNDO_FDS] = { mounts, how->lease, how->undo_v4, how->undo_v6 };
 	struct lxe_net_ask ask = { .op = LXE_NET_UNDO, .guest4 = how->guest4, .netns = how->netns };
 	int fds[LXE_NET_UNDO_FDS], r;
 	size_t n = 0;
@@ -198,17 +198,26 @@ int lxe_net_undo_begin(
 	ask.asker = how->apart ? 0 : getpid();
 	memcpy(ask.id, how->id, sizeof(ask.id));
 	r = lxe_format(ask.run, sizeof(ask.run), "%s", how->run);
-	if (r < 0)
-		return lxe_fail(err, r, "take back the sandbox's network");
+	if (r == 0)
+		r = lxe_net_helper_ask(h, &ask, fds, n);
+	return r < 0 ? lxe_fail(err, r, "ask " LXE_NET_PROGRAM) : 0;
+}
+
+int lxe_net_undo_begin(
+	struct lxe_net_helper *h, const struct lxe_net_undo_how *how, struct lxe_err *err)
+{
+	int r;
+
+	/* It was started where the host's mounts are. Somebody may have killed it meanwhile. */
+	if (h->socket >= 0 && ask_undo(h, how, -EBADF, NULL) == 0)
+		return 0;
+	lxe_net_helper_end(h);
 	r = lxe_net_helper_start(h, how->libexec, how->apart, err);
+	if (r == 0)
+		r = ask_undo(h, how, how->mounts, err);
 	if (r < 0)
-		return r;
-	r = lxe_net_helper_ask(h, &ask, fds, n);
-	if (r < 0) {
 		lxe_net_helper_end(h);
-		return lxe_fail(err, r, "ask " LXE_NET_PROGRAM);
-	}
-	return 0;
+	return r;
 }
 
 int lxe_net_undo_await(struct lxe_net_helper *h, struct lxe_err *err)

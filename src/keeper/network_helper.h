@@ -38,7 +38,10 @@ int lxe_net_helper_answer(struct lxe_net_helper *h, struct lxe_net_answer *ret, 
 /* Kill it, if it still runs, and wait until nothing of it does. */
 void lxe_net_helper_end(struct lxe_net_helper *h);
 
-/* Taking a sandbox's network back: begun, and waited for. What has been begun has to be waited for. */
+/*
+ * Taking a sandbox's network back: begun, and waited for. What has been begun has to be waited for. By the one that has
+ * made it, if `h` is that and has answered LINK; by a new one otherwise, or if that is gone.
+ */
 struct lxe_net_undo_how {
 	char id[LXE_ID_LEN + 1];
 	const char *run, *libexec;

@@ -59,6 +59,7 @@ void lxe_keeper_reaped(void *keeper, pid_t pid, int status, const struct rusage 
 	struct lxe_keeper *k = keeper;
 	struct lxe_process *p = process_of(k, pid);
 
+	lxe_network_reaped(k, pid);
 	if (pid == k->monitor)
 		k->monitor = 0;
 	else if (p)

@@ -8,8 +8,10 @@
  *           directory, where the record is; with it the lock, so that nobody tears down what is being
  *           made; and pipes for the configurations of as many dnsmasqs (naming.h). Those of the answer: the lease, the texts that undo the firewall, v4 and perhaps v6, and
  *           perhaps the socket on which what is blocked is heard.
- *   LINK    the veth, into the container of the pidfd that comes along, by the same process as RULES.
- *   UNDO    all of it taken back, as far as there is any, by a process of its own. Descriptors: as LXE_NET_HAS_* says.
+ *   LINK    the veth, into the container of the pidfd that comes along, by the same process as RULES. It then keeps
+ *           nothing, neither descriptors nor memory, and waits.
+ *   UNDO    all of it taken back, as far as there is any, by the process that has answered LINK or by one of its own, which ends
+ *           with it. Descriptors: as LXE_NET_HAS_* says.
  */
 #ifndef LXE_NETWORK_WORK_H
 #define LXE_NETWORK_WORK_H

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -726,6 +727,39 @@ def test_a_killed_keeper_leaves_nothing(lab):
         lxe.kill(lab.world.keeper())
         assert process.wait(lxe.DEADLINE) == 125
     lab.assert_clean()
+
+
+def network_helper_of(keeper):
+    pids = Path(f"/proc/{keeper}/task/{keeper}/children").read_text(encoding="ascii").split()
+    (pid,) = [int(pid) for pid in pids if Path(f"/proc/{pid}/comm").read_text(encoding="ascii") == "lxc-exec-net\n"]
+    return pid
+
+
+def test_what_waits_to_take_the_network_back_holds_nothing(lab):
+    with running(lab, filtered(f"tcp://{WEB}:80", "*.example"), *WAIT):
+        pid = network_helper_of(lab.world.keeper())
+        fds = {fd.name: os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+        memory = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    socket_of_keeper = fds.pop("3")
+    assert socket_of_keeper.startswith("socket:") and fds == dict.fromkeys("012", "/dev/null"), fds
+    assert int(re.search(r"^Anonymous: +(\d+) kB$", memory, re.M)[1]) < 400, memory
+
+
+def test_a_killed_keeper_takes_it_along(lab):
+    with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT) as process:
+        helper = os.pidfd_open(network_helper_of(lab.world.keeper()))
+        lxe.kill(lab.world.keeper())
+        assert process.wait(lxe.DEADLINE) == 125
+        assert select.select([helper], [], [], lxe.DEADLINE)[0]
+        os.close(helper)
+
+
+def test_another_one_takes_the_network_back_when_it_is_killed(lab):
+    with running(lab, filtered(f"tcp://{WEB}:80", "*.example"), *WAIT) as process:
+        keeper = lab.world.keeper()
+        lxe.kill(network_helper_of(keeper))
+        process.stdin.close()
+        assert process.wait(lxe.DEADLINE) == 0
 
 
 def test_what_a_killed_sandbox_has_left_is_in_nobodys_way(lab):
