@@ -18,17 +18,18 @@
 #define ALL6 "/proc/sys/net/ipv6/conf/all/forwarding"
 #define ALL6_FORCE "/proc/sys/net/ipv6/conf/all/force_forwarding" /* Linux 6.17 */
 
-/* '0', '1', or 0 when it cannot be read. */
-static char value_of(const char *path)
+/* '0', '1', or a negative errno: -ENOENT where there is no such device, family or setting. */
+static int value_of(const char *path)
 {
 	char text[8];
+	int r = (int)sys_read_file(AT_FDCWD, path, text, sizeof(text));
 
-	return sys_read_file(AT_FDCWD, path, text, sizeof(text)) > 0 ? text[0] : 0;
+	return r < 0 ? r : r == 0 ? -EIO : text[0];
 }
 
 bool lxe_forwarding_v6_is_harmless(void)
 {
-	return value_of(ALL6) == '1' || value_of(ALL6_FORCE) != 0;
+	return value_of(ALL6) == '1' || value_of(ALL6_FORCE) > 0;
 }
 
 struct notes {
@@ -79,11 +80,10 @@ static bool is_noted(const struct notes *notes, const char *path)
 static int switch_on(struct notes *notes, const char *path)
 {
 	char line[PATH_SIZE + 8];
-	char before = value_of(path);
-	int r = 0;
+	int before = value_of(path), r = 0;
 
 	if (before != '0')
-		return before ? 0 : -ENOENT;
+		return before < 0 ? before : 0;
 	if (!is_noted(notes, path)) {
 		r = lxe_format(line, sizeof(line), "%s %c\n", path, before);
 		if (r == 0 && lseek(notes->fd, 0, SEEK_END) < 0)
@@ -145,14 +145,14 @@ static void find_guards(const struct notes *notes, const struct lxe_host_net *ho
 	struct lxe_net_guard *list, size_t *n)
 {
 	/* It is switched on for all devices at once, where it cannot be for each. */
-	const bool whole = v6 && !value_of(ALL6_FORCE);
+	const bool whole = v6 && value_of(ALL6_FORCE) == -ENOENT;
 	char path[PATH_SIZE];
 
 	for (size_t i = 0; i < host->n_links; i++) {
 		const struct lxe_host_link *link = &host->links[i];
 
 		if (!is_outside(host, link) || path_of(path, link, v6) < 0 ||
-			(!whole && value_of(path) != '0' && !is_noted(notes, path)))
+			(!whole && value_of(path) == '1' && !is_noted(notes, path)))
 			continue;
 		list[*n].family = v6 ? LXE_NET_V6 : LXE_NET_V4;
 		list[*n].bridge = link->bridge;
@@ -206,8 +206,8 @@ int lxe_forwarding_begin(
 	if (value_of(ALL4) != '1')
 		r = switch_links(&notes, host, false);
 	if (r == 0 && v6 && value_of(ALL6) != '1')
-		r = value_of(ALL6_FORCE) ? switch_links(&notes, host, true)
-					 : switch_on(&notes, ALL6);
+		r = value_of(ALL6_FORCE) == -ENOENT ? switch_on(&notes, ALL6)
+						    : switch_links(&notes, host, true);
 	close_notes(&notes);
 	return r < 0 ? lxe_fail(err, r, "switch on forwarding") : 0;
 }

@@ -55,10 +55,15 @@ def one(lab, service, rule):
     return complaints
 
 
+def random_rule(rng):
+    return f"{rng.choice(CALLS)}:error={rng.choice(ERRORS)}:when={rng.randint(1, 40)}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rule", action="append", help="instead of random ones, as strace(1) takes it")
     options = parser.parse_args()
     rng, failures = random.Random(options.seed), 0
     with netlab.NetLab() as lab:
@@ -68,12 +73,11 @@ def main():
         real = lab.world.binary.parent / "lxc-exec-net"
         shutil.copy(real, real.parent / "lxc-exec-net.real")
         subprocess.run([lab.world.binary, "run", "--", "true"], env=lab.world.env(), check=True)
-        for _ in range(options.points):
-            rule = f"{rng.choice(CALLS)}:error={rng.choice(ERRORS)}:when={rng.randint(1, 40)}"
+        for rule in options.rule or (random_rule(rng) for _ in range(options.points)):
             for complaint in one(lab, service, rule):
                 failures += 1
                 print(f"{rule}: {complaint}", flush=True)
-    print(f"netfaults: {options.points} points with seed {options.seed}, {failures} complaints")
+    print(f"netfaults: {len(options.rule or range(options.points))} points with seed {options.seed}, {failures} complaints")
     return 1 if failures else 0
 
 

@@ -950,6 +950,11 @@ def test_system_calls_fail_where_a_network_is_made():
     sweep(netfaults, "--seed", "3", "--points", "6")
 
 
+def test_a_setting_that_cannot_be_read_is_not_one_that_there_is_not():
+    """Nothing would be forwarded, and nobody would know why."""
+    sweep(netfaults, "--rule", "openat:error=ENOMEM -P /proc/sys/net/ipv4/conf/inet0/forwarding")
+
+
 def test_without_a_network_nothing_of_it_is_started(lab):
     trace = lab.world.base / "trace"
     names = ("lxc-exec-net", "libmnl", "iptables", "NETLINK_NETFILTER")
