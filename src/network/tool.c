@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "sys/fd.h"
 #include "sys/proc.h"
 
+#define STACK_SIZE 16384
 #define OUTPUT_MAX (256 * 1024 * 1024)
 
 static const char *const directories[] = { "/usr/sbin", "/sbin", "/usr/bin", "/bin" };
@@ -38,29 +40,39 @@ int lxe_tool_input(const char *text)
 	return r < 0 ? r : take_fd(&fd);
 }
 
-/* Between fork and exec: only what signal-safety(7) allows. */
-static void become(const struct lxe_tool *tool, const char *path, int null, pid_t parent)
+struct become {
+	const struct lxe_tool *tool;
+	const char *path;
+	int null;
+	pid_t parent;
+};
+
+/* In a process with the caller's memory. Its exit status, when it cannot be executed. */
+static int become(void *arg)
 {
 	static char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
 		NULL };
+	const struct become *b = arg;
+	const struct lxe_tool *tool = b->tool;
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
-		_exit(127);
-	if (dup2(tool->input >= 0 ? tool->input : null, STDIN_FILENO) < 0 ||
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != b->parent)
+		return 127;
+	if (dup2(tool->input >= 0 ? tool->input : b->null, STDIN_FILENO) < 0 ||
 		dup2(tool->output, STDOUT_FILENO) < 0 || dup2(tool->errors, STDERR_FILENO) < 0)
-		_exit(127);
-	execve(path, (char *const *)tool->argv, environment);
-	_exit(127);
+		return 127;
+	execve(b->path, (char *const *)tool->argv, environment);
+	return 127;
 }
 
 static int start(struct lxe_tool *tool)
 {
 	LXE_AUTOCLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	_Alignas(16) char stack[STACK_SIZE];
 	char path[LXE_TOOL_PATH];
-	pid_t self = getpid();
+	struct become b = { .tool = tool, .path = path, .null = null, .parent = getpid() };
 	int r;
 
 	r = null < 0 ? -errno : lxe_tool_find(path, tool->argv[0]);
@@ -70,9 +82,8 @@ static int start(struct lxe_tool *tool)
 	tool->errors = sys_memfd("lxe-errors", 0);
 	if (tool->output < 0 || tool->errors < 0)
 		return tool->output < 0 ? tool->output : tool->errors;
-	tool->pid = fork();
-	if (tool->pid == 0)
-		become(tool, path, null, self);
+	/* As vfork(2): what is executed next needs no copy of our memory. */
+	tool->pid = clone(become, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &b);
 	return tool->pid < 0 ? -errno : 0;
 }
 
