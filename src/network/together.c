@@ -220,15 +220,20 @@ static void take(
 		add_member(t, kind, id8);
 }
 
-static void take_if_queued(struct lxe_together *t, const char *name)
+static void take_if_queued(struct lxe_together *t, const char *name, const char *prefix)
 {
-	char prefix[sizeof(t->own)];
+	const char *what, *id8;
 
-	for (enum lxe_together_kind kind = 0; kind < LXE_TOGETHER_KINDS; kind++)
-		if (name_prefix(prefix, sizeof(prefix), kinds[kind]) == 0 &&
-			lxe_starts_with(name, prefix) && strcmp(name, t->own) != 0 &&
-			strlen(name + strlen(prefix)) == LXE_TOGETHER_ID - 1)
-			take(t, name, name + strlen(prefix), kind);
+	if (!lxe_starts_with(name, prefix) || strcmp(name, t->own) == 0)
+		return;
+	what = name + strlen(prefix);
+	for (enum lxe_together_kind kind = 0; kind < LXE_TOGETHER_KINDS; kind++) {
+		if (!lxe_starts_with(what, kinds[kind]))
+			continue;
+		id8 = what + strlen(kinds[kind]);
+		if (strlen(id8) == LXE_TOGETHER_ID - 1)
+			take(t, name, id8, kind);
+	}
 }
 
 static void take_others(struct lxe_together *t)
@@ -236,14 +241,16 @@ static void take_others(struct lxe_together *t)
 	int fd = fcntl(t->dir, F_DUPFD_CLOEXEC, 0);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
+	char prefix[sizeof(t->own)];
 
 	if (!dir) {
 		lxe_close(fd);
 		return;
 	}
 	rewinddir(dir);
+	name_prefix(prefix, sizeof(prefix), ""); /* it has room for a longer one */
 	while (t->n < LXE_TOGETHER_MAX && (entry = readdir(dir)))
-		take_if_queued(t, entry->d_name);
+		take_if_queued(t, entry->d_name, prefix);
 	closedir(dir);
 }
 

@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "sys/fd.h"
+#include "network/conf6.h"
 #include "sys/proc.h"
 
 #define CARRIER_MS 2000
@@ -33,6 +33,13 @@ static struct ifinfomsg *link_message(union message *m, uint16_t type, uint16_t 
 	return mnl_nlmsg_put_extra_header(header, sizeof(struct ifinfomsg));
 }
 
+/* By itself the kernel makes one for each processor, and then uses one of each. */
+static void put_queues(union message *m)
+{
+	mnl_attr_put_u32(&m->header, IFLA_NUM_TX_QUEUES, 1);
+	mnl_attr_put_u32(&m->header, IFLA_NUM_RX_QUEUES, 1);
+}
+
 /* From inside: the other end goes to the namespace that `netns` is of. */
 static int make_pair(struct lxe_netlink *nl, const char *name, int netns)
 {
@@ -41,6 +48,7 @@ static int make_pair(struct lxe_netlink *nl, const char *name, int netns)
 
 	link_message(&m, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
 	mnl_attr_put_strz(&m.header, IFLA_IFNAME, LXE_VETH_INSIDE);
+	put_queues(&m);
 	info = mnl_attr_nest_start(&m.header, IFLA_LINKINFO);
 	mnl_attr_put_strz(&m.header, IFLA_INFO_KIND, "veth");
 	data = mnl_attr_nest_start(&m.header, IFLA_INFO_DATA);
@@ -48,6 +56,7 @@ static int make_pair(struct lxe_netlink *nl, const char *name, int netns)
 	mnl_nlmsg_put_extra_header(&m.header, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(&m.header, IFLA_IFNAME, name);
 	mnl_attr_put_u32(&m.header, IFLA_NET_NS_FD, (uint32_t)netns);
+	put_queues(&m);
 	mnl_attr_nest_end(&m.header, peer);
 	mnl_attr_nest_end(&m.header, data);
 	mnl_attr_nest_end(&m.header, info);
@@ -115,39 +124,9 @@ static unsigned int index_of(const char *name)
 	return if_nametoindex(name);
 }
 
-/*
- * What a device's setting of IPv6 is: its first character, or a negative errno; -ENOENT also when the kernel has no
- * IPv6. A file of /proc/sys/net is that of the namespace of whoever opens it.
- */
-static int read_v6(const char *device, const char *what)
-{
-	char path[96], now[8];
-	int r;
-
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", device, what);
-	r = (int)sys_read_file(AT_FDCWD, path, now, sizeof(now));
-	return r < 0 ? r : r == 0 ? -EIO : now[0];
-}
-
-/*
- * While somebody changes any device, the kernel has a writer try again and again instead of letting him sleep: nothing
- * is written that is so already.
- */
-static int set_v6(const char *device, const char *what, int value)
-{
-	const char text[2] = { (char)value, '\0' };
-	char path[96];
-	int now = read_v6(device, what);
-
-	if (now < 0 || now == value)
-		return now < 0 ? now : 0;
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", device, what);
-	return sys_write_file(AT_FDCWD, path, text);
-}
-
 static int check_v6(const char *device, bool on)
 {
-	int now = read_v6(device, "disable_ipv6");
+	int now = lxe_conf6_read(device, LXE_CONF6_OFF);
 
 	if (now < 0)
 		return now == -ENOENT && !on ? 0 : now;
@@ -160,13 +139,15 @@ static int check_v6(const char *device, bool on)
  */
 static int make_pair_inside(struct lxe_netlink *nl, const struct lxe_veth *veth, int home)
 {
-	int before = read_v6("default", "disable_ipv6"), r = 0, restored;
+	int before = lxe_conf6_read(LXE_CONF6_DEFAULT, LXE_CONF6_OFF),
+	    wanted = veth->v6 ? '0' : '1', r = 0, restored;
 
 	if (before >= 0)
-		r = set_v6("default", "disable_ipv6", veth->v6 ? '0' : '1');
+		r = lxe_conf6_change(LXE_CONF6_DEFAULT, LXE_CONF6_OFF, before, wanted);
 	if (r == 0)
 		r = make_pair(nl, veth->name, home);
-	restored = before < 0 ? 0 : set_v6("default", "disable_ipv6", before);
+	restored =
+		before < 0 ? 0 : lxe_conf6_change(LXE_CONF6_DEFAULT, LXE_CONF6_OFF, wanted, before);
 	if (r == 0)
 		r = restored;
 	return r < 0 ? r : check_v6(LXE_VETH_INSIDE, veth->v6);
@@ -210,16 +191,16 @@ static int harden(struct lxe_netlink *nl, unsigned int index, const struct lxe_v
 	int r = harden_v4(nl, index, veth);
 
 	if (r == 0)
-		r = set_v6(veth->name, "disable_ipv6", veth->v6 ? '0' : '1');
+		r = lxe_conf6_set(veth->name, LXE_CONF6_OFF, veth->v6 ? '0' : '1');
 	if (r == 0 || r == -ENOENT)
 		r = check_v6(veth->name, veth->v6);
 	if (r < 0 || !veth->v6)
 		return r;
-	r = set_v6(veth->name, "accept_ra", '0');
+	r = lxe_conf6_set(veth->name, "accept_ra", '0');
 	if (r == 0)
-		r = set_v6(veth->name, "accept_redirects", '0');
+		r = lxe_conf6_set(veth->name, "accept_redirects", '0');
 	if (r == 0)
-		r = set_v6(veth->name, "force_forwarding", '1');
+		r = lxe_conf6_set(veth->name, "force_forwarding", '1');
 	return r == -ENOENT ? 0 : r; /* Linux 6.17; see forwarding.c */
 }
 

@@ -125,6 +125,9 @@ int lxe_dirs_make(const char *path, struct lxe_err *err)
 	size_t len = strlen(path);
 	int r;
 
+	/* As mostly. mkdir(2) would wait for whoever changes one of its parents. */
+	if (access(path, F_OK) == 0)
+		return 0;
 	if (len >= sizeof(part))
 		return lxe_fail(err, -ENAMETOOLONG, "make directory '%s'", path);
 	for (size_t i = 1; i <= len; i++) {
