@@ -19,6 +19,7 @@
 #define CHAINS_BEGIN "LXE-"
 #define CHAINS CHAINS_BEGIN "%s-"
 #define DUMP_TRIES 32
+#define TEXT_MAX (256 * 1024 * 1024)
 #define FAMILIES 2
 
 static const char *const restore_names[][FAMILIES] = {
@@ -33,8 +34,8 @@ static const char *const save_names[][FAMILIES] = {
 };
 #define VARIANTS (sizeof(save_names) / sizeof(save_names[0]))
 
-/* Texts of both families at the same time. */
-static int restore(size_t variant, const int inputs[FAMILIES], struct lxe_err *err)
+/* Texts of both families at the same time; NULL: none. */
+static int restore(size_t variant, char *const texts[FAMILIES], struct lxe_err *err)
 {
 	const char *words[FAMILIES][4];
 	struct lxe_tool tools[FAMILIES];
@@ -42,13 +43,13 @@ static int restore(size_t variant, const int inputs[FAMILIES], struct lxe_err *e
 	int r;
 
 	for (size_t i = 0; i < FAMILIES; i++) {
-		if (inputs[i] < 0)
+		if (!texts[i])
 			continue;
 		words[n][0] = restore_names[variant][i];
 		words[n][1] = "--noflush";
 		words[n][2] = "-w";
 		words[n][3] = NULL;
-		tools[n] = (struct lxe_tool){ .argv = words[n], .input = inputs[i] };
+		tools[n] = (struct lxe_tool){ .argv = words[n], .text = texts[i] };
 		n++;
 	}
 	r = lxe_tools_run(tools, n);
@@ -61,14 +62,28 @@ static int restore(size_t variant, const int inputs[FAMILIES], struct lxe_err *e
 	return r;
 }
 
-/* What is left of it in one family, as a text that removes that: *ret negative when nothing is. */
-static int leftover_of(struct lxe_tool *saved, const char *id8, int *ret, struct lxe_err *err)
+/* From files, which are not read on; a negative one is none. */
+static int restore_files(const int files[FAMILIES], struct lxe_err *err)
+{
+	char *texts[FAMILIES] = { NULL };
+	size_t len;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < FAMILIES; i++)
+		if (files[i] >= 0)
+			r = sys_read_whole(files[i], TEXT_MAX, &texts[i], &len);
+	r = r < 0 ? lxe_fail(err, r, "read the firewall's rules") : restore(0, texts, err);
+	for (size_t i = 0; i < FAMILIES; i++)
+		free(texts[i]);
+	return r;
+}
+
+/* What is left of it in one family, as a text that removes that: *ret is NULL when nothing is. */
+static int leftover_of(struct lxe_tool *saved, const char *id8, char **ret, struct lxe_err *err)
 {
 	LXE_AUTOFREE char *text = NULL;
-	LXE_AUTOFREE char *sweep = NULL;
 	int r;
 
-	*ret = -EBADF;
 	/* Without the program there are no rules of it that could be in force. */
 	if (saved->r == -ENOENT)
 		return 0;
@@ -76,9 +91,7 @@ static int leftover_of(struct lxe_tool *saved, const char *id8, int *ret, struct
 		return lxe_tool_fail(saved, err, "read the firewall's rules");
 	r = lxe_tool_output(saved, &text);
 	if (r == 0)
-		r = lxe_net_plan_sweep(&sweep, text, id8, err);
-	if (r == 0 && sweep)
-		r = *ret = lxe_tool_input(sweep);
+		r = lxe_net_plan_sweep(ret, text, id8, err);
 	return r < 0 ? lxe_fail(err, r, "find what is left of the firewall's rules") : 0;
 }
 
@@ -92,16 +105,17 @@ static int sweep_variant(size_t variant, const char *id8, struct lxe_err *err)
 		{ .argv = words[0], .input = -EBADF },
 		{ .argv = words[1], .input = -EBADF },
 	};
-	int inputs[FAMILIES] = { -EBADF, -EBADF }, r = 0;
+	char *texts[FAMILIES] = { NULL };
+	int r = 0;
 
 	lxe_tools_run(saved, FAMILIES);
 	for (size_t i = 0; r == 0 && i < FAMILIES; i++)
-		r = leftover_of(&saved[i], id8, &inputs[i], err);
+		r = leftover_of(&saved[i], id8, &texts[i], err);
 	lxe_tools_release(saved, FAMILIES);
-	if (r == 0 && (inputs[0] >= 0 || inputs[1] >= 0))
-		r = restore(variant, inputs, err);
-	lxe_close(inputs[0]);
-	lxe_close(inputs[1]);
+	if (r == 0 && (texts[0] || texts[1]))
+		r = restore(variant, texts, err);
+	free(texts[0]);
+	free(texts[1]);
 	return r;
 }
 
@@ -240,17 +254,9 @@ static bool are_gone(const struct lxe_together *t)
 /* Is this one's text done? */
 static bool lead(const struct lxe_together *t)
 {
-	int inputs[FAMILIES] = { -EBADF, -EBADF }, r = 0;
 	bool gone;
 
-	for (size_t i = 0; r >= 0 && i < FAMILIES; i++)
-		if (t->texts[i])
-			r = inputs[i] = lxe_tool_input(t->texts[i]);
-	if (r >= 0)
-		r = restore(0, inputs, NULL);
-	for (size_t i = 0; i < FAMILIES; i++)
-		lxe_close(inputs[i]);
-	if (r < 0)
+	if (restore(0, t->texts, NULL) < 0)
 		return false;
 	lxe_together_done(t, LXE_TOGETHER_SET);
 	gone = are_gone(t);
@@ -275,13 +281,13 @@ int lxe_net_apply(const char *run, const char *id8, int v4, int v6, struct lxe_e
 	const int texts[FAMILIES] = { v4, v6 };
 
 	/* What fails with others' texts fails alone again, and then says why. */
-	return run_together(run, id8, LXE_TOGETHER_SET, texts) ? 0 : restore(0, texts, err);
+	return run_together(run, id8, LXE_TOGETHER_SET, texts) ? 0 : restore_files(texts, err);
 }
 
 /* One that others' texts have made fail. */
 static int withdraw_alone(const char *id8, const int texts[FAMILIES], struct lxe_err *err)
 {
-	int r = texts[0] >= 0 ? restore(0, texts, err) : -ENOENT;
+	int r = texts[0] >= 0 ? restore_files(texts, err) : -ENOENT;
 
 	return r < 0 && texts[0] >= 0 ? 1 : has_chains(&id8, 1);
 }

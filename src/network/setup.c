@@ -114,7 +114,7 @@ static int find_subnets(const struct lxe_host_net *host, const struct lxe_net_ad
 }
 
 /*
- * As files, because iptables-restore reads them from its start. IPv6 that is off has rules as well: somebody may
+ * As files: those that undo them outlive us. IPv6 that is off has rules as well: somebody may
  * switch it on, on the host or inside.
  */
 static int apply(struct lxe_net_setup *setup, const struct lxe_net_plan *plan, const char *run,

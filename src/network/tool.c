@@ -43,7 +43,7 @@ int lxe_tool_input(const char *text)
 struct become {
 	const struct lxe_tool *tool;
 	const char *path;
-	int null;
+	int input;
 	pid_t parent;
 };
 
@@ -60,8 +60,8 @@ static int become(void *arg)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != b->parent)
 		return 127;
-	if (dup2(tool->input >= 0 ? tool->input : b->null, STDIN_FILENO) < 0 ||
-		dup2(tool->output, STDOUT_FILENO) < 0 || dup2(tool->errors, STDERR_FILENO) < 0)
+	if (dup2(b->input, STDIN_FILENO) < 0 || dup2(tool->output, STDOUT_FILENO) < 0 ||
+		dup2(tool->errors, STDERR_FILENO) < 0)
 		return 127;
 	execve(b->path, (char *const *)tool->argv, environment);
 	return 127;
@@ -72,19 +72,25 @@ static int start(struct lxe_tool *tool)
 	LXE_AUTOCLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	_Alignas(16) char stack[STACK_SIZE];
 	char path[LXE_TOOL_PATH];
-	struct become b = { .tool = tool, .path = path, .null = null, .parent = getpid() };
+	struct become b = { .tool = tool, .path = path, .parent = getpid() };
 	int r;
 
 	r = null < 0 ? -errno : lxe_tool_find(path, tool->argv[0]);
+	if (r == 0 && tool->text)
+		r = lxe_feed_open(&tool->feed, tool->text);
 	if (r < 0)
 		return r;
+	b.input = tool->text ? tool->feed.reading : tool->input >= 0 ? tool->input : null;
 	tool->output = sys_memfd("lxe-output", 0);
 	tool->errors = sys_memfd("lxe-errors", 0);
 	if (tool->output < 0 || tool->errors < 0)
 		return tool->output < 0 ? tool->output : tool->errors;
 	/* As vfork(2): what is executed next needs no copy of our memory. */
 	tool->pid = clone(become, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &b);
-	return tool->pid < 0 ? -errno : 0;
+	r = tool->pid < 0 ? -errno : 0;
+	/* So that its end is seen. */
+	lxe_drop_fd(&tool->feed.reading);
+	return r;
 }
 
 static int finish(struct lxe_tool *tool, uint64_t end)
@@ -103,6 +109,20 @@ static int finish(struct lxe_tool *tool, uint64_t end)
 	return WIFEXITED(tool->status) && WEXITSTATUS(tool->status) == 0 ? 0 : -EIO;
 }
 
+/*
+ * When iptables-restore closes its socket, the kernel waits until it is done with what was deleted, with the lock that others need for
+ * their changes: together they are waited for once.
+ */
+static void feed(struct lxe_tool *tools, size_t n, uint64_t end)
+{
+	struct lxe_feed *feeds[LXE_TOOLS_MAX];
+
+	for (size_t i = 0; i < n; i++)
+		feeds[i] = &tools[i].feed;
+	/* One that does not read is killed when its time is over. */
+	lxe_feed_all(feeds, n, end);
+}
+
 int lxe_tools_run(struct lxe_tool *tools, size_t n)
 {
 	uint64_t end = sys_now_ms() + LXE_TOOL_TIMEOUT_MS;
@@ -110,9 +130,13 @@ int lxe_tools_run(struct lxe_tool *tools, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		tools[i].output = tools[i].errors = -EBADF;
+		tools[i].feed = LXE_FEED_NONE;
 		tools[i].pid = 0;
 		tools[i].r = start(&tools[i]);
+		if (tools[i].r < 0)
+			lxe_feed_close(&tools[i].feed);
 	}
+	feed(tools, n, end);
 	for (size_t i = 0; i < n; i++) {
 		if (tools[i].pid > 0)
 			tools[i].r = finish(&tools[i], end);

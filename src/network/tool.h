@@ -10,20 +10,25 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "network/feed.h"
 
 #define LXE_TOOL_TIMEOUT_MS 15000
+#define LXE_TOOLS_MAX LXE_FEEDS_MAX
 
 struct lxe_tool {
 	const char *const *argv; /* the first one a program's name, without a directory */
-	int input; /* its standard input (a file, read from its start); negative: none */
+	int input; /* its standard input (a file, read from its start); negative: none, or */
+	const char *
+		text; /* instead, or NULL: the tools that have one end when all of those have read theirs */
 	/* Filled in. */
 	pid_t pid;
 	int output, errors; /* files that hold what it has put out */
-	int status;	    /* as of waitpid(2) */
-	int r;		    /* -ENOENT: not installed; -EIO: it failed; or another reason */
+	struct lxe_feed feed;
+	int status; /* as of waitpid(2) */
+	int r;	    /* -ENOENT: not installed; -EIO: it failed; or another reason */
 };
 
-/* Run all of them at the same time. The first failure's r; each one's own is in it. */
+/* Run all of them, LXE_TOOLS_MAX at most, at the same time. The first failure's r; each one's own is in it. */
 int lxe_tools_run(struct lxe_tool *tools, size_t n);
 void lxe_tools_release(struct lxe_tool *tools, size_t n);
 

@@ -175,6 +175,15 @@ static int serve(struct making *m, const struct lxe_net_ask *ask, const int *fds
 	return 1;
 }
 
+static void block_sigpipe(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 int main(void)
 {
 	int fds[LXE_NET_ASK_FDS];
@@ -187,6 +196,8 @@ int main(void)
 		return 1;
 	}
 	init(&making);
+	/* For good: a tool that ends before it has read everything says why (feed.h). */
+	block_sigpipe();
 	/* End of file: the sandbox is not made after all, or the keeper has ended. */
 	do {
 		ask.id[LXE_ID_LEN] = '\0';
