@@ -195,16 +195,30 @@ static void put_refuse(const struct lxe_net_text *p)
 }
 
 /*
- * Sandboxes that began before this one meet these rules before their own, which refuse whatever is for a sandbox and tell
- * who has sent it: that is left to them.
+ * Sandboxes that began before this one meet these rules first, those that began later their own. What has not one of
+ * their addresses is not answered: the answer would be somebody else's.
  */
-static void put_sandboxes(const struct lxe_net_text *p)
+static void put_refuse_sandboxes(const struct lxe_net_text *p)
 {
-	const char *i = p->ingress;
+	const char *i = p->ingress, *guest = p->guest;
+	char net[LXE_NET_ADDR_TEXT];
 
-	fprintf(p->out, "-A %s -i " LXE_NET_VETH_PREFIX "+ -d %s ", i, p->guest);
+	fprintf(p->out, "-A %s -i " LXE_NET_VETH_PREFIX "+ -d %s ", i, guest);
 	put_log(p, LXE_NET_LOG_SANDBOX);
-	fprintf(p->out, "-A %s -i " LXE_NET_VETH_PREFIX "+ -d %s -j RETURN\n", i, p->guest);
+	for (size_t k = 0; k < p->in->n_subnets; k++) {
+		if (p->in->subnets[k].family != p->family)
+			continue;
+		lxe_net_addr_format(&p->in->subnets[k], net);
+		fprintf(p->out,
+			"-A %s -i " LXE_NET_VETH_PREFIX "+ -s %s -d %s -p tcp -j REJECT "
+			"--reject-with tcp-reset\n",
+			i, net, guest);
+		fprintf(p->out,
+			"-A %s -i " LXE_NET_VETH_PREFIX "+ -s %s -d %s -j REJECT --reject-with "
+			"%s\n",
+			i, net, guest, prohibited(p));
+	}
+	fprintf(p->out, "-A %s -i " LXE_NET_VETH_PREFIX "+ -j DROP\n", i);
 }
 
 /* Only what came to the published port: whoever has a route to the sandbox has no more than that. */
@@ -226,7 +240,7 @@ static void put_ingress(const struct lxe_net_text *p)
 			p->ingress, p->guest, port.udp ? "udp" : "tcp", port.udp ? "udp" : "tcp",
 			port.port, port.host_port);
 	}
-	put_sandboxes(p);
+	put_refuse_sandboxes(p);
 	/* What the host itself says to whole networks, and to others' resolvers, is for nobody inside. */
 	fprintf(p->out, "-A %s -d %s ", p->ingress, p->guest);
 	put_log(p, LXE_NET_LOG_IN);

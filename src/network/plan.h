@@ -9,7 +9,7 @@
  *   E  from the sandbox: what is allowed, whoever it is for; all else goes to
  *   R  which logs (NFLOG, rate-limited) and rejects, so that nobody waits for a timeout
  *   I  to the sandbox: answers, and published ports; all else is logged (NFLOG, rate-limited) and dropped, or
- *      left to the sender's own E when it is another sandbox's
+ *      rejected when it is another sandbox's
  *   K  from the sandbox by a device that was not known when the rules were made: on to R
  *   F  past the sandboxes, by a device that forwards for their sake alone: nothing
  *   D  nat: published ports; S nat: the host's address instead of the sandbox's

@@ -224,8 +224,6 @@ static inline enum eval_verdict eval_chain(
 			verdict = EVAL_DROP;
 		else if (strcmp(target, "REJECT") == 0)
 			verdict = EVAL_REJECT;
-		else if (strcmp(target, "RETURN") == 0)
-			break;
 		else if (strcmp(target, "NFLOG") == 0)
 			e->logged = true;
 		else

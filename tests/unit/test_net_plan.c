@@ -499,35 +499,6 @@ Test(net_plan, nothing_comes_in_but_what_is_published)
 	eval_free(e);
 }
 
-/* A sandbox that began before meets these rules first, and its own, which refuse it, after them. */
-Test(net_plan, what_a_neighbour_sends_is_left_to_its_own_rules)
-{
-	static const char *const own[] = { "10.213.0.2", "10.213.0.3" };
-	struct eval *e;
-
-	spec.mode = LXE_NET_OPEN;
-	make();
-	e = eval_new(plan.v4, "filter");
-	for (size_t i = 0; i < 2; i++) {
-		struct eval_packet p = { .hook = "FORWARD",
-			.in = "lxeffff0000",
-			.out = VETH,
-			.state = "NEW",
-			.proto = "tcp",
-			.dport = 80,
-			.type = "UNICAST",
-			.in_set = in_set };
-
-		lxe_net_addr_parse(&p.src, "10.213.0.6", NULL);
-		lxe_net_addr_parse(&p.dst, own[i], NULL);
-		lxe_net_addr_parse(&p.orig_src, "10.213.0.6", NULL);
-		lxe_net_addr_parse(&p.reply_src, own[i], NULL);
-		cr_expect_eq(eval_packet(e, &p), i ? EVAL_DROP : EVAL_NONE);
-		cr_expect_eq(e->logged, i == 0, "and this one is told, too");
-	}
-	eval_free(e);
-}
-
 Test(net_plan, its_resolver_is_asked_by_nobody_else)
 {
 	static const char *const protos[] = { "udp", "tcp" }, *const links[] = { VETH, "eth0", "lo",
