@@ -67,13 +67,13 @@ static void last_log_line(int fd, char *ret, size_t size)
 	lxe_excerpt(ret, size, dash, strlen(dash));
 }
 
-static int fail_with_log(struct lxe_container *c, int r, struct lxe_err *err, const char *what,
-	const char *otherwise)
+static int fail_with_log(struct lxe_container *c, int r, struct lxe_err *err)
 {
 	char line[256];
 
 	last_log_line(c->log, line, sizeof(line));
-	return lxe_fail_msg(err, r, "%s: %s", what, line[0] ? line : otherwise);
+	return lxe_fail_msg(err, r, "start the container: %s",
+		line[0] ? line : "pid 1 or its monitor ended before it was up");
 }
 
 /* liblxc has one line for each part of a map. */
@@ -262,8 +262,7 @@ int lxe_container_started(struct lxe_container *c, int ready, struct lxe_err *er
 
 	if (n == 1)
 		return 0;
-	return fail_with_log(c, n < 0 ? (int)n : -EIO, err, "start the container",
-		"pid 1 or its monitor ended before it was up");
+	return fail_with_log(c, n < 0 ? (int)n : -EIO, err);
 }
 
 pid_t lxe_container_init(struct lxe_container *c)

@@ -89,11 +89,8 @@ static int connect_stdio(const struct lxe_child *c)
 /* Before exec the process must lead a session: without a terminal, too, so that none is acquired. */
 static int become_leader(const struct lxe_child *c)
 {
-	int r = setsid() < 0 ? -errno : 0;
-
-	/* EPERM is what a leader gets, and whom it takes for one. */
-	if (r < 0 && getsid(0) != getpid())
-		return r;
+	if (setsid() < 0)
+		return -errno;
 	if (!c->terminal)
 		return 0;
 	return lxe_pty_become_controlling(0);

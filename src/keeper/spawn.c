@@ -67,8 +67,8 @@ static bool await_word(struct lxe_child *child)
 }
 
 /*
- * The starter: enters the command's cgroup, so that what it forks is born there, and attaches once
- * there is a container to attach to. It is single-threaded and short-lived; with its end the keeper, a
+ * The starter: enters the command's cgroup, so that what it forks is born there, and goes into the container once
+ * there is one. It is single-threaded and short-lived; with its end the keeper, a
  * subreaper, becomes the parent.
  */
 static void run_starter(
@@ -87,7 +87,7 @@ static void run_starter(
 		_exit(1);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
 		_exit(1);
-	/* Inherited by the child, from its first moment in the container: see child.c. */
+	/* For now: see lxe_container_enter(). */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		_exit(1);
 	lxe_metrics_forget(p->keeper);

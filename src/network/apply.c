@@ -62,7 +62,7 @@ static int restore(size_t variant, char *const texts[FAMILIES], struct lxe_err *
 	return r;
 }
 
-/* From files, which are not read on; a negative one is none. */
+/* What is in files; a negative one is none. */
 static int restore_files(const int files[FAMILIES], struct lxe_err *err)
 {
 	char *texts[FAMILIES] = { NULL };

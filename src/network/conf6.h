@@ -7,7 +7,7 @@
 #define LXE_NETWORK_CONF6_H
 
 #define LXE_CONF6_DEFAULT \
-	"default" /* instead of a device: what new ones begin with; nobody is waited for there */
+	"default" /* instead of a device: what new ones begin with; newer kernels wait for nobody there */
 #define LXE_CONF6_OFF "disable_ipv6"
 
 /* The value, or a negative errno; -ENOENT also when the kernel has no IPv6. */

@@ -23,7 +23,7 @@ int lxe_feed_open(struct lxe_feed *ret, const char *text)
 {
 	int ends[2], r;
 
-	if (pipe2(ends, O_DIRECT | O_CLOEXEC) < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	*ret = (struct lxe_feed){
 		.text = text, .len = strlen(text), .reading = ends[0], .writing = ends[1]
@@ -42,12 +42,17 @@ void lxe_feed_close(struct lxe_feed *f)
 	lxe_drop_fd(&f->writing);
 }
 
-static bool is_read(const struct lxe_feed *f)
+bool lxe_feed_is_read(const struct lxe_feed *f)
 {
-	return f->writing < 0 || f->remarks == REMARKS;
+	return f->remarks == REMARKS;
 }
 
-/* One packet. */
+static bool is_over(const struct lxe_feed *f)
+{
+	return f->writing < 0 || f->gone || f->r < 0 || lxe_feed_is_read(f);
+}
+
+/* Into the empty pipe. */
 static void write_next(struct lxe_feed *f)
 {
 	const bool text = f->at < f->len;
@@ -61,8 +66,10 @@ static void write_next(struct lxe_feed *f)
 		f->at += (size_t)n;
 	else if (n > 0)
 		f->remarks++;
+	else if (errno == EPIPE)
+		f->gone = true;
 	else if (errno != EAGAIN && errno != EINTR)
-		lxe_drop_fd(&f->writing); /* nobody reads it any more */
+		f->r = -errno;
 }
 
 /* Those that are not to be written to are not looked at, poll(2). */
@@ -71,7 +78,7 @@ static bool fill(struct pollfd *polled, struct lxe_feed *const *feeds, size_t n)
 	bool any = false;
 
 	for (size_t i = 0; i < n; i++) {
-		polled[i] = (struct pollfd){ .fd = is_read(feeds[i]) ? -1 : feeds[i]->writing,
+		polled[i] = (struct pollfd){ .fd = is_over(feeds[i]) ? -1 : feeds[i]->writing,
 			.events = POLLOUT };
 		any = any || polled[i].fd >= 0;
 	}
@@ -94,7 +101,7 @@ int lxe_feed_all(struct lxe_feed *const *feeds, size_t n, uint64_t end)
 			if (polled[i].fd >= 0 && polled[i].revents)
 				write_next(feeds[i]);
 	}
-	for (size_t i = 0; i < n; i++)
-		lxe_feed_close(feeds[i]);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = feeds[i]->r;
 	return r;
 }

@@ -150,9 +150,13 @@ static void find_guards(const struct notes *notes, const struct lxe_host_net *ho
 
 	for (size_t i = 0; i < host->n_links; i++) {
 		const struct lxe_host_link *link = &host->links[i];
+		int now;
 
-		if (!is_outside(host, link) || path_of(path, link, v6) < 0 ||
-			(!whole && value_of(path) == '1' && !is_noted(notes, path)))
+		if (!is_outside(host, link) || path_of(path, link, v6) < 0)
+			continue;
+		now = value_of(path);
+		/* What cannot be read is guarded. */
+		if (!whole && now > 0 && now != '0' && !is_noted(notes, path))
 			continue;
 		list[*n].family = v6 ? LXE_NET_V6 : LXE_NET_V4;
 		list[*n].bridge = link->bridge;

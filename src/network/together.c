@@ -111,7 +111,6 @@ static int copy_text(int to, int from)
 	size_t len;
 	int r;
 
-	/* By pread(2): iptables-restore, which may be given it later, reads on from where it is. */
 	r = sys_read_whole(from, TEXT_MAX, &text, &len);
 	return r < 0 ? r : sys_write_all(to, text, len);
 }

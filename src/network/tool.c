@@ -111,18 +111,36 @@ static int finish(struct lxe_tool *tool, uint64_t end)
 	return WIFEXITED(tool->status) && WEXITSTATUS(tool->status) == 0 ? 0 : -EIO;
 }
 
+/* The end of its input would be the end of what it was told: one that has not had all of it must not see that. */
+static int abandon(struct lxe_tool *tool, int why)
+{
+	kill(tool->pid, SIGKILL);
+	sys_wait(tool->pid, &tool->status);
+	tool->pid = 0;
+	return why;
+}
+
 /*
- * When iptables-restore closes its socket, the kernel waits until it is done with what was deleted, with the lock that others need for
- * their changes: together they are waited for once.
+ * When iptables-restore closes its socket, the kernel waits until it is done with what was deleted, with the lock
+ * that the other family's needs: so they end together. Those that are not told everything are ended.
  */
 static void feed(struct lxe_tool *tools, size_t n, uint64_t end)
 {
 	struct lxe_feed *feeds[LXE_TOOLS_MAX];
+	int r;
 
 	for (size_t i = 0; i < n; i++)
 		feeds[i] = &tools[i].feed;
-	/* One that does not read is killed when its time is over. */
-	lxe_feed_all(feeds, n, end);
+	r = lxe_feed_all(feeds, n, end);
+	for (size_t i = 0; i < n; i++) {
+		struct lxe_tool *tool = &tools[i];
+
+		if (tool->pid > 0 && tool->text && !tool->feed.gone &&
+			!lxe_feed_is_read(&tool->feed))
+			tool->r = abandon(tool, tool->feed.r < 0 ? tool->feed.r : r);
+	}
+	for (size_t i = 0; i < n; i++)
+		lxe_feed_close(feeds[i]);
 }
 
 int lxe_tools_run(struct lxe_tool *tools, size_t n)
@@ -130,6 +148,8 @@ int lxe_tools_run(struct lxe_tool *tools, size_t n)
 	uint64_t end = sys_now_ms() + LXE_TOOL_TIMEOUT_MS;
 	int r = 0;
 
+	if (n > LXE_TOOLS_MAX)
+		return -E2BIG;
 	for (size_t i = 0; i < n; i++) {
 		tools[i].output = tools[i].errors = -EBADF;
 		tools[i].feed = LXE_FEED_NONE;
@@ -142,6 +162,9 @@ int lxe_tools_run(struct lxe_tool *tools, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (tools[i].pid > 0)
 			tools[i].r = finish(&tools[i], end);
+		/* It ended well with a part of it. */
+		if (tools[i].r == 0 && tools[i].feed.gone)
+			tools[i].r = -EIO;
 		if (r == 0)
 			r = tools[i].r;
 	}

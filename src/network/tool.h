@@ -17,9 +17,9 @@
 
 struct lxe_tool {
 	const char *const *argv; /* the first one a program's name, without a directory */
-	int input; /* its standard input (a file, read from its start); negative: none, or */
-	const char *
-		text; /* instead, or NULL: the tools that have one end when all of those have read theirs */
+	/* Its standard input: a file, read from its start, or negative for none; or a text. Those with a text end together. */
+	int input;
+	const char *text;
 	/* Filled in. */
 	pid_t pid;
 	int output, errors; /* files that hold what it has put out */

@@ -134,7 +134,7 @@ static int check_v6(const char *device, bool on)
 }
 
 /*
- * A device begins with what `default` says, which is written without waiting for anybody. Those that are made
+ * A device begins with what `default` says, which newer kernels let one write without waiting for anybody. Those that are made
  * inside later begin as they would have.
  */
 static int make_pair_inside(struct lxe_netlink *nl, const struct lxe_veth *veth, int home)
@@ -199,8 +199,9 @@ static int harden(struct lxe_netlink *nl, unsigned int index, const struct lxe_v
 	r = lxe_conf6_set(veth->name, "accept_ra", '0');
 	if (r == 0)
 		r = lxe_conf6_set(veth->name, "accept_redirects", '0');
-	if (r == 0)
-		r = lxe_conf6_set(veth->name, "force_forwarding", '1');
+	if (r < 0)
+		return r;
+	r = lxe_conf6_set(veth->name, "force_forwarding", '1');
 	return r == -ENOENT ? 0 : r; /* Linux 6.17; see forwarding.c */
 }
 
@@ -260,9 +261,10 @@ static int read_state(const struct nlmsghdr *header, void *arg)
 
 /*
  * The end that was up first drops what it is to send until the kernel's own work has seen that the other
- * one is there: a first packet that is lost costs a second. Since Linux 6.9 the question itself sees to it.
+ * one is there: a first packet that is lost costs a second. Since Linux 6.9 the question itself sees to it, for the end
+ * that it is about.
  */
-static int await_carrier(struct lxe_netlink *nl, const char *name)
+static int await_carrier(struct lxe_netlink *nl, unsigned int index)
 {
 	uint64_t now = sys_now_ms(), end = now + CARRIER_MS;
 	int group = RTNLGRP_LINK, r = 0;
@@ -270,7 +272,7 @@ static int await_carrier(struct lxe_netlink *nl, const char *name)
 	union message m;
 
 	for (bool told = false; r == 0 && state != OPER_UP && now < end; now = sys_now_ms()) {
-		link_message(&m, RTM_GETLINK, 0)->ifi_index = (int)index_of(name);
+		link_message(&m, RTM_GETLINK, 0)->ifi_index = (int)index;
 		r = lxe_netlink_ask(nl, &m.header, read_state, &state);
 		if (r < 0 || state == OPER_UP)
 			break;
@@ -328,7 +330,9 @@ int lxe_veth_create(const struct lxe_veth *veth, int pidfd, struct lxe_err *err)
 			lxe_fail(err, r, "set up '%s' in the container", LXE_VETH_INSIDE);
 	}
 	if (r == 0) {
-		r = await_carrier(&here, veth->name);
+		r = await_carrier(&here, index_of(veth->name));
+		if (r == 0)
+			r = await_carrier(&inside, index);
 		if (r < 0)
 			lxe_fail(err, r, "wait for the network device '%s'", veth->name);
 	}

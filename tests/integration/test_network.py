@@ -739,7 +739,7 @@ def test_what_waits_to_take_the_network_back_holds_nothing(lab):
         memory = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     socket_of_keeper = fds.pop("3")
     assert socket_of_keeper.startswith("socket:") and fds == dict.fromkeys("012", "/dev/null"), fds
-    assert int(re.search(r"^Anonymous: +(\d+) kB$", memory, re.M)[1]) < 400, memory
+    assert lxe.IS_ASAN or int(re.search(r"^Anonymous: +(\d+) kB$", memory, re.M)[1]) < 400, memory
 
 
 def test_a_killed_keeper_takes_it_along(lab):
@@ -950,6 +950,12 @@ def test_system_calls_fail_where_a_network_is_made():
 def test_a_setting_that_cannot_be_read_is_not_one_that_there_is_not():
     """Nothing would be forwarded, and nobody would know why."""
     sweep(netfaults, "--rule", "openat:error=ENOMEM -P /proc/sys/net/ipv4/conf/inet0/forwarding")
+
+
+@pytest.mark.parametrize("rule", ["write:error=ENOMEM:when=5", "write:error=ENOMEM:when=6+", "poll:error=ENOMEM:when=1+"])
+def test_a_part_of_the_rules_is_not_taken_for_all_of_them(rule):
+    """iptables-restore ends well with no text at all."""
+    sweep(netfaults, "--rule", rule)
 
 
 def test_without_a_network_nothing_of_it_is_started(lab):
