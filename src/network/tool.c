@@ -67,16 +67,25 @@ static int become(void *arg)
 	return 127;
 }
 
+/* As vfork(2): what is executed next needs no copy of our memory. */
+static pid_t spawn(struct become *b)
+{
+	LXE_AUTOFREE char *stack = malloc(STACK_SIZE);
+	pid_t pid;
+
+	if (!stack)
+		return -ENOMEM;
+	pid = clone(become, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD, b);
+	return pid < 0 ? -errno : pid;
+}
+
 static int start(struct lxe_tool *tool)
 {
 	LXE_AUTOCLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	LXE_AUTOFREE char *stack = malloc(STACK_SIZE);
 	char path[LXE_TOOL_PATH];
 	struct become b = { .tool = tool, .path = path, .parent = getpid() };
 	int r;
 
-	if (!stack)
-		return -ENOMEM;
 	r = null < 0 ? -errno : lxe_tool_find(path, tool->argv[0]);
 	if (r == 0 && tool->text)
 		r = lxe_feed_open(&tool->feed, tool->text);
@@ -87,9 +96,8 @@ static int start(struct lxe_tool *tool)
 	tool->errors = sys_memfd("lxe-errors", 0);
 	if (tool->output < 0 || tool->errors < 0)
 		return tool->output < 0 ? tool->output : tool->errors;
-	/* As vfork(2): what is executed next needs no copy of our memory. */
-	tool->pid = clone(become, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD, &b);
-	r = tool->pid < 0 ? -errno : 0;
+	tool->pid = spawn(&b);
+	r = tool->pid < 0 ? tool->pid : 0;
 	/* So that its end is seen. */
 	lxe_drop_fd(&tool->feed.reading);
 	return r;
