@@ -70,13 +70,16 @@ static int become(void *arg)
 /* As vfork(2): what is executed next needs no copy of our memory. */
 static pid_t spawn(struct become *b)
 {
-	LXE_AUTOFREE char *stack = malloc(STACK_SIZE);
+	char *stack = malloc(STACK_SIZE);
 	pid_t pid;
 
 	if (!stack)
 		return -ENOMEM;
 	pid = clone(become, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD, b);
-	return pid < 0 ? -errno : pid;
+	if (pid < 0)
+		pid = -errno;
+	free(stack);
+	return pid;
 }
 
 static int start(struct lxe_tool *tool)
