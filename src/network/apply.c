@@ -35,7 +35,7 @@ static const char *const save_names[][FAMILIES] = {
 #define VARIANTS (sizeof(save_names) / sizeof(save_names[0]))
 
 /* Texts of both families at the same time; NULL: none. */
-static int restore(size_t variant, char *const texts[FAMILIES], struct lxe_err *err)
+static int restore(size_t variant, const char *const texts[FAMILIES], struct lxe_err *err)
 {
 	const char *words[FAMILIES][4];
 	struct lxe_tool tools[FAMILIES];
@@ -59,22 +59,6 @@ static int restore(size_t variant, char *const texts[FAMILIES], struct lxe_err *
 			break;
 		}
 	lxe_tools_release(tools, n);
-	return r;
-}
-
-/* What is in files; a negative one is none. */
-static int restore_files(const int files[FAMILIES], struct lxe_err *err)
-{
-	char *texts[FAMILIES] = { NULL };
-	size_t len;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < FAMILIES; i++)
-		if (files[i] >= 0)
-			r = sys_read_whole(files[i], TEXT_MAX, &texts[i], &len);
-	r = r < 0 ? lxe_fail(err, r, "read the firewall's rules") : restore(0, texts, err);
-	for (size_t i = 0; i < FAMILIES; i++)
-		free(texts[i]);
 	return r;
 }
 
@@ -102,8 +86,8 @@ static int sweep_variant(size_t variant, const char *id8, struct lxe_err *err)
 		{ save_names[variant][1], NULL },
 	};
 	struct lxe_tool saved[FAMILIES] = {
-		{ .argv = words[0], .input = -EBADF },
-		{ .argv = words[1], .input = -EBADF },
+		{ .argv = words[0] },
+		{ .argv = words[1] },
 	};
 	char *texts[FAMILIES] = { NULL };
 	int r = 0;
@@ -113,7 +97,7 @@ static int sweep_variant(size_t variant, const char *id8, struct lxe_err *err)
 		r = leftover_of(&saved[i], id8, &texts[i], err);
 	lxe_tools_release(saved, FAMILIES);
 	if (r == 0 && (texts[0] || texts[1]))
-		r = restore(variant, texts, err);
+		r = restore(variant, (const char *const[]){ texts[0], texts[1] }, err);
 	free(texts[0]);
 	free(texts[1]);
 	return r;
@@ -215,7 +199,7 @@ static int legacy_has(const char *const *ids, size_t n)
 
 	for (size_t i = 0; found == 0 && i < FAMILIES; i++) {
 		const char *const words[] = { save_names[2][i], NULL };
-		struct lxe_tool tool = { .argv = words, .input = -EBADF };
+		struct lxe_tool tool = { .argv = words };
 		LXE_AUTOFREE char *text = NULL;
 
 		if (sys_read_file(AT_FDCWD, tables[i], names, sizeof(names)) <= 0)
@@ -256,7 +240,7 @@ static bool lead(const struct lxe_together *t)
 {
 	bool gone;
 
-	if (restore(0, t->texts, NULL) < 0)
+	if (restore(0, (const char *const[]){ t->texts[0], t->texts[1] }, NULL) < 0)
 		return false;
 	lxe_together_done(t, LXE_TOGETHER_SET);
 	gone = are_gone(t);
@@ -265,8 +249,8 @@ static bool lead(const struct lxe_together *t)
 	return gone || t->members[0].kind == LXE_TOGETHER_SET;
 }
 
-static bool run_together(
-	const char *run, const char *id8, enum lxe_together_kind kind, const int texts[FAMILIES])
+static bool run_together(const char *run, const char *id8, enum lxe_together_kind kind,
+	const char *const texts[FAMILIES])
 {
 	struct lxe_together t;
 	int r = lxe_together_begin(&t, run, id8, kind, texts);
@@ -276,34 +260,20 @@ static bool run_together(
 	return done;
 }
 
-int lxe_net_apply(const char *run, const char *id8, int v4, int v6, struct lxe_err *err)
+int lxe_net_apply(
+	const char *run, const char *id8, const char *v4, const char *v6, struct lxe_err *err)
 {
-	const int texts[FAMILIES] = { v4, v6 };
+	const char *const texts[FAMILIES] = { v4, v6 };
 
 	/* What fails with others' texts fails alone again, and then says why. */
-	return run_together(run, id8, LXE_TOGETHER_SET, texts) ? 0 : restore_files(texts, err);
+	return run_together(run, id8, LXE_TOGETHER_SET, texts) ? 0 : restore(0, texts, err);
 }
 
-/* One that others' texts have made fail. */
-static int withdraw_alone(const char *id8, const int texts[FAMILIES], struct lxe_err *err)
+/* What its texts do not remove is looked for, by whichever variant it was made. */
+static int sweep(const char *id8, int left, struct lxe_err *err)
 {
-	int r = texts[0] >= 0 ? restore_files(texts, err) : -ENOENT;
-
-	return r < 0 && texts[0] >= 0 ? 1 : has_chains(&id8, 1);
-}
-
-int lxe_net_withdraw(
-	const char *run, const char *id8, int undo_v4, int undo_v6, struct lxe_err *err)
-{
-	const int texts[FAMILIES] = { undo_v4, undo_v6 };
 	struct lxe_err first = { 0 };
-	int left;
 
-	if (undo_v4 >= 0 && run_together(run, id8, LXE_TOGETHER_UNDO, texts))
-		return 0;
-	if (undo_v4 < 0)
-		lxe_together_forget(run, id8);
-	left = withdraw_alone(id8, texts, &first);
 	for (size_t i = 0; left != 0 && i < VARIANTS; i++) {
 		first = (struct lxe_err){ 0 };
 		sweep_variant(i, id8, &first);
@@ -316,4 +286,30 @@ int lxe_net_withdraw(
 	if (err)
 		*err = first;
 	return left < 0 ? left : first.code;
+}
+
+static int withdraw(
+	const char *run, const char *id8, const char *const texts[FAMILIES], struct lxe_err *err)
+{
+	if (!texts[0]) {
+		lxe_together_forget(run, id8);
+		return sweep(id8, has_chains(&id8, 1), err);
+	}
+	if (run_together(run, id8, LXE_TOGETHER_UNDO, texts))
+		return 0;
+	/* Others' texts may have made it fail. */
+	return sweep(id8, restore(0, texts, NULL) < 0 ? 1 : has_chains(&id8, 1), err);
+}
+
+int lxe_net_withdraw(
+	const char *run, const char *id8, int undo_v4, int undo_v6, struct lxe_err *err)
+{
+	LXE_AUTOFREE char *v4 = NULL, *v6 = NULL;
+	size_t len;
+
+	/* One that cannot be read is as good as none. */
+	if (undo_v4 >= 0 && sys_read_whole(undo_v4, TEXT_MAX, &v4, &len) == 0 && undo_v6 >= 0 &&
+		sys_read_whole(undo_v6, TEXT_MAX, &v6, &len) < 0)
+		free(take_ptr(v4));
+	return withdraw(run, id8, (const char *const[]){ v4, v6 }, err);
 }

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "network/lease.h"
+#include "network/sysctl.h"
 #include "sys/fd.h"
 
 #define PATH_SIZE 96
@@ -18,18 +19,9 @@
 #define ALL6 "/proc/sys/net/ipv6/conf/all/forwarding"
 #define ALL6_FORCE "/proc/sys/net/ipv6/conf/all/force_forwarding" /* Linux 6.17 */
 
-/* '0', '1', or a negative errno: -ENOENT where there is no such device, family or setting. */
-static int value_of(const char *path)
-{
-	char text[8];
-	int r = (int)sys_read_file(AT_FDCWD, path, text, sizeof(text));
-
-	return r < 0 ? r : r == 0 ? -EIO : text[0];
-}
-
 bool lxe_forwarding_v6_is_harmless(void)
 {
-	return value_of(ALL6) == '1' || value_of(ALL6_FORCE) > 0;
+	return lxe_sysctl_read(ALL6) == '1' || lxe_sysctl_read(ALL6_FORCE) > 0;
 }
 
 struct notes {
@@ -80,7 +72,7 @@ static bool is_noted(const struct notes *notes, const char *path)
 static int switch_on(struct notes *notes, const char *path)
 {
 	char line[PATH_SIZE + 8];
-	int before = value_of(path), r = 0;
+	int before = lxe_sysctl_read(path), r = 0;
 
 	if (before != '0')
 		return before < 0 ? before : 0;
@@ -145,7 +137,7 @@ static void find_guards(const struct notes *notes, const struct lxe_host_net *ho
 	struct lxe_net_guard *list, size_t *n)
 {
 	/* It is switched on for all devices at once, where it cannot be for each. */
-	const bool whole = v6 && value_of(ALL6_FORCE) == -ENOENT;
+	const bool whole = v6 && lxe_sysctl_read(ALL6_FORCE) == -ENOENT;
 	char path[PATH_SIZE];
 
 	for (size_t i = 0; i < host->n_links; i++) {
@@ -154,7 +146,7 @@ static void find_guards(const struct notes *notes, const struct lxe_host_net *ho
 
 		if (!is_outside(host, link) || path_of(path, link, v6) < 0)
 			continue;
-		now = value_of(path);
+		now = lxe_sysctl_read(path);
 		/* What cannot be read is guarded. */
 		if (!whole && now > 0 && now != '0' && !is_noted(notes, path))
 			continue;
@@ -166,7 +158,7 @@ static void find_guards(const struct notes *notes, const struct lxe_host_net *ho
 
 static bool is_router(const struct notes *notes, const char *all)
 {
-	return value_of(all) == '1' && !is_noted(notes, all);
+	return lxe_sysctl_read(all) == '1' && !is_noted(notes, all);
 }
 
 int lxe_forwarding_guards(const char *run, const struct lxe_host_net *host, bool v6,
@@ -207,11 +199,11 @@ int lxe_forwarding_begin(
 	r = open_notes(&notes, run, err);
 	if (r < 0)
 		return r;
-	if (value_of(ALL4) != '1')
+	if (lxe_sysctl_read(ALL4) != '1')
 		r = switch_links(&notes, host, false);
-	if (r == 0 && v6 && value_of(ALL6) != '1')
-		r = value_of(ALL6_FORCE) == -ENOENT ? switch_on(&notes, ALL6)
-						    : switch_links(&notes, host, true);
+	if (r == 0 && v6 && lxe_sysctl_read(ALL6) != '1')
+		r = lxe_sysctl_read(ALL6_FORCE) == -ENOENT ? switch_on(&notes, ALL6)
+							   : switch_links(&notes, host, true);
 	close_notes(&notes);
 	return r < 0 ? lxe_fail(err, r, "switch on forwarding") : 0;
 }
@@ -225,7 +217,7 @@ static int restore(const char *path, char value)
 	if (!lxe_starts_with(path, "/proc/sys/net/ipv") || strstr(path, "/../"))
 		return -EBADMSG;
 	/* The setting for all of IPv6 is ours when it is noted; any other one gives way to it. */
-	if (strcmp(path, all) != 0 && value_of(all) == '1')
+	if (strcmp(path, all) != 0 && lxe_sysctl_read(all) == '1')
 		return 0;
 	r = sys_write_file(AT_FDCWD, path, text);
 	return r == -ENOENT ? 0 : r;

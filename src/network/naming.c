@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,10 +261,9 @@ int lxe_naming_tell(const struct lxe_resolver_plan *configs, const int *pipes, s
 {
 	int r = configs->n == n_pipes ? 0 : -EPROTO;
 
-	/* One that has ended already is told of by the keeper, with what it has said. */
-	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; r == 0 && i < n_pipes; i++) {
 		r = sys_write_all(pipes[i], configs->config[i], strlen(configs->config[i]));
+		/* One that has ended already is told of by the keeper, with what it has said. */
 		if (r == -EPIPE)
 			r = 0;
 	}
@@ -275,13 +273,9 @@ int lxe_naming_tell(const struct lxe_resolver_plan *configs, const int *pipes, s
 static int restore(const char *text, struct lxe_err *err, const char *what)
 {
 	static const char *const argv[] = { "ipset", "restore", NULL };
-	LXE_AUTOCLOSE int input = lxe_tool_input(text);
-	struct lxe_tool tool = { .argv = argv, .input = input };
-	int r;
+	struct lxe_tool tool = { .argv = argv, .text = text };
+	int r = lxe_tools_run(&tool, 1);
 
-	if (input < 0)
-		return lxe_fail(err, input, "%s", what);
-	r = lxe_tools_run(&tool, 1);
 	if (r == -ENOENT) {
 		lxe_fail_msg(err, r, "rules with names need ipset, which is not installed");
 		lxe_hint(err, "install the package ipset, or write the rules with addresses");
@@ -328,7 +322,7 @@ static int destroy_text(char **ret, const char *names, const char *id8)
 int lxe_naming_remove_sets(const char *id8, struct lxe_err *err)
 {
 	static const char *const argv[] = { "ipset", "list", "-name", NULL };
-	struct lxe_tool tool = { .argv = argv, .input = -EBADF };
+	struct lxe_tool tool = { .argv = argv };
 	LXE_AUTOFREE char *names = NULL;
 	LXE_AUTOFREE char *text = NULL;
 	int r = lxe_tools_run(&tool, 1);

@@ -13,10 +13,10 @@
 #include "network/hostnet.h"
 #include "network/nflog.h"
 #include "network/plan.h"
-#include "network/tool.h"
 #include "network/veth.h"
 #include "proto/record.h"
 #include "store/sandbox.h"
+#include "sys/fd.h"
 
 #define FIRST_GROUP 20000U
 #define GROUPS 40000U
@@ -113,22 +113,26 @@ static int find_subnets(const struct lxe_host_net *host, const struct lxe_net_ad
 	return 0;
 }
 
-/*
- * As files: those that undo them outlive us. IPv6 that is off has rules as well: somebody may
- * switch it on, on the host or inside.
- */
+/* As a file, which outlives us. */
+static int file_of(const char *text)
+{
+	LXE_AUTOCLOSE int fd = sys_memfd("lxe-rules", 0);
+	int r = fd < 0 ? fd : sys_write_all(fd, text, strlen(text));
+
+	return r < 0 ? r : take_fd(&fd);
+}
+
+/* IPv6 that is off has rules as well: somebody may switch it on, on the host or inside. */
 static int apply(struct lxe_net_setup *setup, const struct lxe_net_plan *plan, const char *run,
 	const char *id8, struct lxe_err *err)
 {
 	bool has_v6 = kernel_has_v6();
-	LXE_AUTOCLOSE int v4 = lxe_tool_input(plan->v4);
-	LXE_AUTOCLOSE int v6 = has_v6 ? lxe_tool_input(plan->v6) : -EBADF;
 
-	setup->undo_v4 = lxe_tool_input(plan->undo_v4);
-	setup->undo_v6 = has_v6 ? lxe_tool_input(plan->undo_v6) : -EBADF;
-	if (v4 < 0 || setup->undo_v4 < 0 || (has_v6 && (v6 < 0 || setup->undo_v6 < 0)))
+	setup->undo_v4 = file_of(plan->undo_v4);
+	setup->undo_v6 = has_v6 ? file_of(plan->undo_v6) : -EBADF;
+	if (setup->undo_v4 < 0 || (has_v6 && setup->undo_v6 < 0))
 		return lxe_fail(err, -ENOMEM, "write the firewall's rules");
-	return lxe_net_apply(run, id8, v4, v6, err);
+	return lxe_net_apply(run, id8, plan->v4, has_v6 ? plan->v6 : NULL, err);
 }
 
 static bool has_default_route(const struct lxe_host_net *host, unsigned int index)

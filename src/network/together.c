@@ -105,32 +105,22 @@ static int name_own(char *buf, size_t size, const char *what, const char *id8)
 	return r < 0 ? r : lxe_format(buf + strlen(buf), size - strlen(buf), "%s", id8);
 }
 
-static int copy_text(int to, int from)
-{
-	LXE_AUTOFREE char *text = NULL;
-	size_t len;
-	int r;
-
-	r = sys_read_whole(from, TEXT_MAX, &text, &len);
-	return r < 0 ? r : sys_write_all(to, text, len);
-}
-
-static int write_texts(int dir, const int texts[LXE_TOGETHER_FAMILIES], const char *name)
+static int write_texts(int dir, const char *const texts[LXE_TOGETHER_FAMILIES], const char *name)
 {
 	LXE_AUTOCLOSE int fd =
 		openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : copy_text(fd, texts[0]);
+	int r = fd < 0 ? -errno : sys_write_all(fd, texts[0], strlen(texts[0]));
 
 	if (r == 0)
 		r = sys_write_all(fd, NEXT_FAMILY, strlen(NEXT_FAMILY));
-	if (r == 0 && texts[1] >= 0)
-		r = copy_text(fd, texts[1]);
+	if (r == 0 && texts[1])
+		r = sys_write_all(fd, texts[1], strlen(texts[1]));
 	return r;
 }
 
 /* A leader never sees half of it. */
-static int queue_own(
-	struct lxe_together *t, const char *id8, enum lxe_together_kind kind, const int texts[])
+static int queue_own(struct lxe_together *t, const char *id8, enum lxe_together_kind kind,
+	const char *const texts[])
 {
 	char making[sizeof(t->own)];
 	int r = name_own(t->own, sizeof(t->own), kinds[kind], id8);
@@ -174,21 +164,14 @@ static void add_member(struct lxe_together *t, enum lxe_together_kind kind, cons
 	t->n++;
 }
 
-static int take_own(
-	struct lxe_together *t, const char *id8, enum lxe_together_kind kind, const int texts[])
+static int take_own(struct lxe_together *t, const char *id8, enum lxe_together_kind kind,
+	const char *const texts[])
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < LXE_TOGETHER_FAMILIES; i++) {
-		LXE_AUTOFREE char *text = NULL;
-		size_t len;
-
-		if (texts[i] < 0)
-			continue;
-		r = sys_read_whole(texts[i], TEXT_MAX, &text, &len);
-		if (r == 0)
-			r = lxe_together_merge(&t->texts[i], text);
-	}
+	for (size_t i = 0; r == 0 && i < LXE_TOGETHER_FAMILIES; i++)
+		if (texts[i])
+			r = lxe_together_merge(&t->texts[i], texts[i]);
 	if (r == 0)
 		add_member(t, kind, id8);
 	return r;
@@ -254,7 +237,7 @@ static void take_others(struct lxe_together *t)
 }
 
 int lxe_together_begin(struct lxe_together *ret, const char *run, const char *id8,
-	enum lxe_together_kind kind, const int texts[LXE_TOGETHER_FAMILIES])
+	enum lxe_together_kind kind, const char *const texts[LXE_TOGETHER_FAMILIES])
 {
 	int r;
 

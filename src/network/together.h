@@ -37,11 +37,11 @@ struct lxe_together {
 };
 
 /*
- * Lead with these texts (files; the second may be negative), or wait as long as leaders' tools take. 1: a leader has
+ * Lead with these texts (the second may be NULL), or wait as long as leaders' tools take. 1: a leader has
  * run them. 0: this one leads. Negative: it cannot be done together. To be ended in any case.
  */
 int lxe_together_begin(struct lxe_together *ret, const char *run, const char *id8,
-	enum lxe_together_kind kind, const int texts[LXE_TOGETHER_FAMILIES]);
+	enum lxe_together_kind kind, const char *const texts[LXE_TOGETHER_FAMILIES]);
 
 /* Those of this kind have been run, and have worked: they leave the queue. */
 void lxe_together_done(const struct lxe_together *t, enum lxe_together_kind kind);

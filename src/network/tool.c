@@ -30,16 +30,6 @@ int lxe_tool_find(char path[LXE_TOOL_PATH], const char *name)
 	return -ENOENT;
 }
 
-int lxe_tool_input(const char *text)
-{
-	LXE_AUTOCLOSE int fd = sys_memfd("lxe-rules", 0);
-	int r = fd < 0 ? fd : sys_write_all(fd, text, strlen(text));
-
-	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
-		r = -errno;
-	return r < 0 ? r : take_fd(&fd);
-}
-
 struct become {
 	const struct lxe_tool *tool;
 	const char *path;
@@ -94,7 +84,7 @@ static int start(struct lxe_tool *tool)
 		r = lxe_feed_open(&tool->feed, tool->text);
 	if (r < 0)
 		return r;
-	b.input = tool->text ? tool->feed.reading : tool->input >= 0 ? tool->input : null;
+	b.input = tool->text ? tool->feed.reading : null;
 	tool->output = sys_memfd("lxe-output", 0);
 	tool->errors = sys_memfd("lxe-errors", 0);
 	if (tool->output < 0 || tool->errors < 0)
@@ -140,6 +130,8 @@ static void feed(struct lxe_tool *tools, size_t n, uint64_t end)
 	struct lxe_feed *feeds[LXE_TOOLS_MAX];
 	int r;
 
+	if (n > LXE_TOOLS_MAX)
+		return;
 	for (size_t i = 0; i < n; i++)
 		feeds[i] = &tools[i].feed;
 	r = lxe_feed_all(feeds, n, end);
@@ -159,13 +151,11 @@ int lxe_tools_run(struct lxe_tool *tools, size_t n)
 	uint64_t end = sys_now_ms() + LXE_TOOL_TIMEOUT_MS;
 	int r = 0;
 
-	if (n > LXE_TOOLS_MAX)
-		return -E2BIG;
 	for (size_t i = 0; i < n; i++) {
 		tools[i].output = tools[i].errors = -EBADF;
 		tools[i].feed = LXE_FEED_NONE;
 		tools[i].pid = 0;
-		tools[i].r = start(&tools[i]);
+		tools[i].r = n > LXE_TOOLS_MAX ? -E2BIG : start(&tools[i]);
 		if (tools[i].r < 0)
 			lxe_feed_close(&tools[i].feed);
 	}

@@ -17,9 +17,7 @@
 
 struct lxe_tool {
 	const char *const *argv; /* the first one a program's name, without a directory */
-	/* Its standard input: a file, read from its start, or negative for none; or a text. Those with a text end together. */
-	int input;
-	const char *text;
+	const char *text; /* its standard input, or NULL: those with one end together (feed.h) */
 	/* Filled in. */
 	pid_t pid;
 	int output, errors; /* files that hold what it has put out */
@@ -41,8 +39,5 @@ int lxe_tool_output(const struct lxe_tool *tool, char **ret);
 /* Where the program is, for a buffer of 64 bytes: 0 or -ENOENT. */
 #define LXE_TOOL_PATH 64
 int lxe_tool_find(char path[LXE_TOOL_PATH], const char *name);
-
-/* A text as a file that is read from its start: a descriptor. */
-int lxe_tool_input(const char *text);
 
 #endif

@@ -13,10 +13,12 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
-#include "network/conf6.h"
+#include "network/sysctl.h"
 #include "sys/proc.h"
 
 #define CARRIER_MS 2000
+#define CONF6_PATH 96
+#define OFF "disable_ipv6"
 #define OPER_UP 6 /* IF_OPER_UP of linux/if.h, which does not go with net/if.h */
 
 union message {
@@ -124,10 +126,27 @@ static unsigned int index_of(const char *name)
 	return if_nametoindex(name);
 }
 
+static void conf6(char path[CONF6_PATH], const char *device, const char *what)
+{
+	snprintf(path, CONF6_PATH, "/proc/sys/net/ipv6/conf/%s/%s", device, what);
+}
+
+static int set_conf6(const char *device, const char *what, int value)
+{
+	char path[CONF6_PATH];
+
+	conf6(path, device, what);
+	return lxe_sysctl_set(path, value);
+}
+
 static int check_v6(const char *device, bool on)
 {
-	int now = lxe_conf6_read(device, LXE_CONF6_OFF);
+	char path[CONF6_PATH];
+	int now;
 
+	conf6(path, device, OFF);
+	now = lxe_sysctl_read(path);
+	/* A kernel without IPv6. */
 	if (now < 0)
 		return now == -ENOENT && !on ? 0 : now;
 	return now == (on ? '0' : '1') ? 0 : -EIO;
@@ -139,15 +158,16 @@ static int check_v6(const char *device, bool on)
  */
 static int make_pair_inside(struct lxe_netlink *nl, const struct lxe_veth *veth, int home)
 {
-	int before = lxe_conf6_read(LXE_CONF6_DEFAULT, LXE_CONF6_OFF),
-	    wanted = veth->v6 ? '0' : '1', r = 0, restored;
+	char path[CONF6_PATH];
+	int before, restored, r = 0;
 
+	conf6(path, "default", OFF);
+	before = lxe_sysctl_read(path);
 	if (before >= 0)
-		r = lxe_conf6_change(LXE_CONF6_DEFAULT, LXE_CONF6_OFF, before, wanted);
+		r = lxe_sysctl_set(path, veth->v6 ? '0' : '1');
 	if (r == 0)
 		r = make_pair(nl, veth->name, home);
-	restored =
-		before < 0 ? 0 : lxe_conf6_change(LXE_CONF6_DEFAULT, LXE_CONF6_OFF, wanted, before);
+	restored = before < 0 ? 0 : lxe_sysctl_set(path, before);
 	if (r == 0)
 		r = restored;
 	return r < 0 ? r : check_v6(LXE_VETH_INSIDE, veth->v6);
@@ -191,17 +211,17 @@ static int harden(struct lxe_netlink *nl, unsigned int index, const struct lxe_v
 	int r = harden_v4(nl, index, veth);
 
 	if (r == 0)
-		r = lxe_conf6_set(veth->name, LXE_CONF6_OFF, veth->v6 ? '0' : '1');
+		r = set_conf6(veth->name, OFF, veth->v6 ? '0' : '1');
 	if (r == 0 || r == -ENOENT)
 		r = check_v6(veth->name, veth->v6);
 	if (r < 0 || !veth->v6)
 		return r;
-	r = lxe_conf6_set(veth->name, "accept_ra", '0');
+	r = set_conf6(veth->name, "accept_ra", '0');
 	if (r == 0)
-		r = lxe_conf6_set(veth->name, "accept_redirects", '0');
+		r = set_conf6(veth->name, "accept_redirects", '0');
 	if (r < 0)
 		return r;
-	r = lxe_conf6_set(veth->name, "force_forwarding", '1');
+	r = set_conf6(veth->name, "force_forwarding", '1');
 	return r == -ENOENT ? 0 : r; /* Linux 6.17; see forwarding.c */
 }
 

@@ -30,7 +30,7 @@ static char *output_of(const struct lxe_tool *tool)
 static const char *const reader[] = { "cat", NULL };
 static const char *const shell[] = { "sh", NULL };
 
-/* Lines of any length, across packets, and nothing but what says nothing behind them. */
+/* Lines of any length, across pages, and nothing but what says nothing behind them. */
 Test(feed, every_byte_in_order)
 {
 	static const size_t sizes[] = { 0, 1, 4095, 4096, 4097, 8192, 1000000 };

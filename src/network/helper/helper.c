@@ -196,7 +196,7 @@ int main(void)
 		return 1;
 	}
 	init(&making);
-	/* For good: a tool that ends before it has read everything says why (feed.h). */
+	/* For good: a tool, or a dnsmasq, that ends before it has read everything says why. */
 	block_sigpipe();
 	/* End of file: the sandbox is not made after all, or the keeper has ended. */
 	do {
