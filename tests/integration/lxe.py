@@ -371,8 +371,8 @@ class World:
             words = read_proc(pid, "cmdline").decode(errors="replace").split("\0")
             if os.path.basename(words[0]) == "lxc-exec-keeper" and self.ids & set(words[1:]):
                 found.append(pid)
-        # The monitor and the starters are forks of the keeper: the keeper is the one above them.
-        return [pid for pid in found if parent_of(pid) not in found]
+        # The monitor and the starters are forks of the keeper: the keeper is the one above them. One that has ended meanwhile has none.
+        return [pid for pid in found if parent_of(pid) not in (0, *found)]
 
     def keeper(self, timeout=DEADLINE):
         return poll_until(lambda: min(self.keepers(), default=None), timeout, what="a keeper")
