@@ -42,6 +42,13 @@ void lxe_feed_close(struct lxe_feed *f)
 	lxe_drop_fd(&f->writing);
 }
 
+void lxe_feed_next(struct lxe_feed *f, const char *text)
+{
+	f->text = text;
+	f->len = strlen(text);
+	f->at = f->remarks = 0;
+}
+
 bool lxe_feed_is_read(const struct lxe_feed *f)
 {
 	return f->remarks == REMARKS;

@@ -35,6 +35,9 @@ bool lxe_feed_is_read(const struct lxe_feed *f);
 int lxe_feed_open(struct lxe_feed *ret, const char *text);
 void lxe_feed_close(struct lxe_feed *f);
 
+/* Behind one that has been read. */
+void lxe_feed_next(struct lxe_feed *f, const char *text);
+
 /*
  * Feed `n`, LXE_FEEDS_MAX at most, until each has been read to its end and the reader asks for more, or is gone. None sees the end of
  * file before its feed is closed. Negative, -ETIMEDOUT after `end` (sys_now_ms()): one may have got a part alone, and is not

@@ -1,85 +1,48 @@
 #include "network/together.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "network/merge.h"
 #include "network/netns.h"
 #include "store/dirs.h"
 #include "sys/fd.h"
+#include "sys/socket.h"
 
 #define TEXT_MAX (1024 * 1024)
-#define NEXT_FAMILY "\f\n" /* between the two in a file of the queue */
+#define NEXT_FAMILY "\f\n" /* between the two */
+/* Who waits for the lock itself gets it after so many, however many come. */
+#define LEADERS_MAX 16
+/* What has ended is taken back in the next turn after so many, however many begin. */
+#define SETS_MAX 3
+#define LINGER_MS 10
+/* Who has come but says nothing has been stopped. */
+#define PATIENCE_MS 200
 
-static const char *const kinds[LXE_TOGETHER_KINDS] = { "set.", "undo." };
-static const char *const tables[] = { "*filter\n", "*nat\n" };
-#define TABLES (sizeof(tables) / sizeof(tables[0]))
-#define COMMIT "COMMIT\n"
+/* With the texts as a file. */
+struct request {
+	enum lxe_together_kind kind;
+	char id[LXE_TOGETHER_ID];
+};
 
-/* What is between the table's name and COMMIT, or NULL. */
-static const char *body_of(const char *text, const char *table, size_t *len)
-{
-	const char *begin = strstr(text, table), *end;
+/* To lead: with the lock and the queue. */
+struct answer {
+	bool done;
+	unsigned int nth;
+};
+enum lead { LEAD_LOCK, LEAD_QUEUE, LEAD_FDS };
 
-	if (!begin || (begin != text && begin[-1] != '\n'))
-		return NULL;
-	begin += strlen(table);
-	end = lxe_starts_with(begin, COMMIT) ? begin : strstr(begin, "\n" COMMIT);
-	if (!end)
-		return NULL;
-	*len = (size_t)(end - begin) + (*end == '\n');
-	return begin;
-}
-
-static bool is_whole(const char *text)
-{
-	size_t len = strlen(text);
-
-	return len >= strlen(COMMIT) && strcmp(text + len - strlen(COMMIT), COMMIT) == 0;
-}
-
-int lxe_together_merge(char **all, const char *text)
-{
-	const char *const parts[] = { *all ? *all : "", text };
-	char *merged = NULL;
-	size_t size = 0, len;
-	FILE *out;
-
-	if (!is_whole(text))
-		return -EBADMSG;
-	out = open_memstream(&merged, &size);
-	if (!out)
-		return -ENOMEM;
-	for (size_t t = 0; t < TABLES; t++) {
-		bool any = false;
-
-		for (size_t i = 0; i < 2; i++) {
-			const char *body = body_of(parts[i], tables[t], &len);
-
-			if (body)
-				fprintf(out, "%s%.*s", any ? "" : tables[t], (int)len, body);
-			any = any || body;
-		}
-		if (any)
-			fputs(COMMIT, out);
-	}
-	if (fclose(out) != 0) {
-		free(merged);
-		return -ENOMEM;
-	}
-	free(*all);
-	*all = merged;
-	return 0;
-}
-
-static int open_queue(const char *run)
+static int open_dir(const char *run)
 {
 	char path[PATH_MAX];
 	int r = lxe_format(path, sizeof(path), "%s/network", run), fd;
@@ -92,55 +55,18 @@ static int open_queue(const char *run)
 	return fd < 0 ? -errno : fd;
 }
 
+#define NAME_SIZE 32
+
 /* Of this network namespace: others' rules are elsewhere. */
-static int name_prefix(char *buf, size_t size, const char *what)
+static int name_it(char buf[NAME_SIZE], const char *what)
 {
-	return lxe_format(buf, size, "%llu.%s", (unsigned long long)lxe_netns_inode(), what);
-}
-
-static int name_own(char *buf, size_t size, const char *what, const char *id8)
-{
-	int r = name_prefix(buf, size, what);
-
-	return r < 0 ? r : lxe_format(buf + strlen(buf), size - strlen(buf), "%s", id8);
-}
-
-static int write_texts(int dir, const char *const texts[LXE_TOGETHER_FAMILIES], const char *name)
-{
-	LXE_AUTOCLOSE int fd =
-		openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : sys_write_all(fd, texts[0], strlen(texts[0]));
-
-	if (r == 0)
-		r = sys_write_all(fd, NEXT_FAMILY, strlen(NEXT_FAMILY));
-	if (r == 0 && texts[1])
-		r = sys_write_all(fd, texts[1], strlen(texts[1]));
-	return r;
-}
-
-/* A leader never sees half of it. */
-static int queue_own(struct lxe_together *t, const char *id8, enum lxe_together_kind kind,
-	const char *const texts[])
-{
-	char making[sizeof(t->own)];
-	int r = name_own(t->own, sizeof(t->own), kinds[kind], id8);
-
-	if (r == 0)
-		r = name_own(making, sizeof(making), "making.", id8);
-	if (r < 0)
-		return r;
-	r = write_texts(t->dir, texts, making);
-	if (r == 0 && renameat(t->dir, making, t->dir, t->own) < 0)
-		r = -errno;
-	if (r < 0)
-		unlinkat(t->dir, making, 0);
-	return r;
+	return lxe_format(buf, NAME_SIZE, "%llu.%s", (unsigned long long)lxe_netns_inode(), what);
 }
 
 static int open_lock(int dir)
 {
-	char name[48];
-	int r = name_prefix(name, sizeof(name), "lock");
+	char name[NAME_SIZE];
+	int r = name_it(name, "lock");
 
 	if (r < 0)
 		return r;
@@ -157,144 +83,304 @@ static int lock(int fd, int how)
 	return 0;
 }
 
-static void add_member(struct lxe_together *t, enum lxe_together_kind kind, const char *id8)
+/* With the lock: what is there is a dead leader's. */
+static int open_queue(int dir)
 {
-	t->members[t->n].kind = kind;
-	lxe_format(t->members[t->n].id, LXE_TOGETHER_ID, "%s", id8);
-	t->n++;
+	char name[NAME_SIZE];
+	int r = name_it(name, "queue");
+
+	if (r < 0)
+		return r;
+	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return sys_listen(dir, name);
 }
 
-static int take_own(struct lxe_together *t, const char *id8, enum lxe_together_kind kind,
-	const char *const texts[])
+static void close_queue(struct lxe_together *t)
 {
-	int r = 0;
+	char name[NAME_SIZE];
 
-	for (size_t i = 0; r == 0 && i < LXE_TOGETHER_FAMILIES; i++)
-		if (texts[i])
-			r = lxe_together_merge(&t->texts[i], texts[i]);
-	if (r == 0)
-		add_member(t, kind, id8);
-	return r;
+	if (t->queue >= 0 && name_it(name, "queue") == 0)
+		unlinkat(t->dir, name, 0);
+	lxe_drop_fd(&t->queue);
 }
 
-static int take_texts(struct lxe_together *t, char *text)
+static int file_of(const char *const texts[LXE_TOGETHER_FAMILIES])
 {
-	char *second = strstr(text, NEXT_FAMILY);
-	int r;
+	LXE_AUTOCLOSE int fd = sys_memfd("lxe-texts", 0);
+	int r = fd < 0 ? fd : 0;
 
-	if (!second)
-		return -EBADMSG;
-	*second = '\0';
-	second += strlen(NEXT_FAMILY);
-	r = lxe_together_merge(&t->texts[0], text);
-	return r == 0 && *second ? lxe_together_merge(&t->texts[1], second) : r;
-}
-
-/* One that cannot be read is its owner's matter. */
-static void take(
-	struct lxe_together *t, const char *name, const char *id8, enum lxe_together_kind kind)
-{
-	LXE_AUTOCLOSE int fd = openat(t->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	LXE_AUTOFREE char *text = NULL;
-	size_t len;
-
-	if (fd >= 0 && sys_read_whole(fd, TEXT_MAX, &text, &len) == 0 && take_texts(t, text) == 0)
-		add_member(t, kind, id8);
-}
-
-static void take_if_queued(struct lxe_together *t, const char *name, const char *prefix)
-{
-	const char *what, *id8;
-
-	if (!lxe_starts_with(name, prefix) || strcmp(name, t->own) == 0)
-		return;
-	what = name + strlen(prefix);
-	for (enum lxe_together_kind kind = 0; kind < LXE_TOGETHER_KINDS; kind++) {
-		if (!lxe_starts_with(what, kinds[kind]))
-			continue;
-		id8 = what + strlen(kinds[kind]);
-		if (strlen(id8) == LXE_TOGETHER_ID - 1)
-			take(t, name, id8, kind);
+	for (size_t i = 0; r == 0 && i < LXE_TOGETHER_FAMILIES; i++) {
+		if (i > 0)
+			r = sys_write_all(fd, NEXT_FAMILY, strlen(NEXT_FAMILY));
+		if (r == 0 && texts[i])
+			r = sys_write_all(fd, texts[i], strlen(texts[i]));
 	}
+	return r < 0 ? r : take_fd(&fd);
+}
+
+static int take_lead(struct lxe_together *t, const struct answer *answer, const int fds[LEAD_FDS])
+{
+	lxe_close(t->lock);
+	t->lock = fds[LEAD_LOCK];
+	t->queue = fds[LEAD_QUEUE];
+	t->nth = answer->nth;
+	t->crowd = true;
+	return sys_set_cloexec(t->lock, false);
+}
+
+/* 1: done. 0: this one leads now. Negative: there is no leader who could. */
+static int follow(struct lxe_together *t, const struct request *request, int file)
+{
+	LXE_AUTOCLOSE int socket = -EBADF;
+	char name[NAME_SIZE];
+	struct answer answer;
+	int fds[LEAD_FDS], r = name_it(name, "queue");
+	size_t n = LEAD_FDS;
+	ssize_t len;
+
+	if (r == 0)
+		r = socket = sys_connect(t->dir, name);
+	if (r >= 0)
+		r = sys_send(socket, request, sizeof(*request), &file, 1);
+	if (r < 0)
+		return r;
+	len = sys_recv(socket, &answer, sizeof(answer), fds, &n);
+	if (len == sizeof(answer) && !answer.done && n == LEAD_FDS)
+		return take_lead(t, &answer, fds);
+	while (len > 0 && n > 0)
+		lxe_close(fds[--n]);
+	return len == sizeof(answer) && answer.done ? 1 : -ECONNRESET;
+}
+
+static void add_member(struct lxe_together *t, const struct request *request, int file, int socket)
+{
+	struct lxe_together_member *member = &t->members[t->n++];
+
+	*member = (struct lxe_together_member){
+		.kind = request->kind, .file = file, .socket = socket
+	};
+	memcpy(member->id, request->id, sizeof(member->id));
+}
+
+static int receive(int socket, struct request *request)
+{
+	const struct timeval patience = { .tv_usec = PATIENCE_MS * 1000 };
+	LXE_AUTOCLOSE int file = -EBADF;
+	size_t n = 1;
+	ssize_t len;
+
+	if (setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
+		return -errno;
+	len = sys_recv(socket, request, sizeof(*request), &file, &n);
+	if (len != sizeof(*request) || n != 1 || request->kind >= LXE_TOGETHER_KINDS)
+		return len < 0 ? (int)len : -EBADMSG;
+	request->id[LXE_TOGETHER_ID - 1] = '\0';
+	return take_fd(&file);
+}
+
+static int accept_one(const struct lxe_together *t)
+{
+	int fd = accept4(t->queue, NULL, NULL, SOCK_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
 }
 
 static void take_others(struct lxe_together *t)
 {
-	int fd = fcntl(t->dir, F_DUPFD_CLOEXEC, 0);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-	char prefix[sizeof(t->own)];
+	struct request request;
+	int socket, file;
 
-	if (!dir) {
-		lxe_close(fd);
-		return;
+	while (t->n < LXE_TOGETHER_MAX && (socket = accept_one(t)) >= 0) {
+		file = receive(socket, &request);
+		if (file >= 0)
+			add_member(t, &request, file, socket);
+		else
+			lxe_close(socket);
 	}
-	rewinddir(dir);
-	name_prefix(prefix, sizeof(prefix), ""); /* it has room for a longer one */
-	while (t->n < LXE_TOGETHER_MAX && (entry = readdir(dir)))
-		take_if_queued(t, entry->d_name, prefix);
-	closedir(dir);
 }
 
 int lxe_together_begin(struct lxe_together *ret, const char *run, const char *id8,
 	enum lxe_together_kind kind, const char *const texts[LXE_TOGETHER_FAMILIES])
 {
+	struct request request = { .kind = kind };
+	LXE_AUTOCLOSE int file = file_of(texts);
 	int r;
 
-	*ret = (struct lxe_together){ .dir = open_queue(run), .lock = -EBADF };
-	r = ret->dir < 0 ? ret->dir : (ret->lock = open_lock(ret->dir));
-	if (r >= 0)
-		r = lock(ret->lock, LOCK_EX | LOCK_NB);
-	if (r == -EWOULDBLOCK) {
-		r = queue_own(ret, id8, kind, texts);
-		if (r == 0)
-			r = lock(ret->lock, LOCK_EX);
-		if (r == 0 && faccessat(ret->dir, ret->own, F_OK, 0) < 0)
-			return errno == ENOENT ? 1 : -errno;
-	}
+	*ret = (struct lxe_together){ .dir = open_dir(run), .lock = -EBADF, .queue = -EBADF };
+	r = file < 0 ? file : lxe_format(request.id, sizeof(request.id), "%s", id8);
 	if (r == 0)
-		r = take_own(ret, id8, kind, texts);
-	if (r == 0)
-		take_others(ret);
+		r = ret->dir < 0 ? ret->dir : (ret->lock = open_lock(ret->dir));
+	if (r < 0)
+		return r;
+	r = lock(ret->lock, LOCK_EX | LOCK_NB);
+	if (r == -EWOULDBLOCK)
+		r = follow(ret, &request, file);
+	if (r < 0)
+		r = lock(ret->lock, LOCK_EX);
+	if (r != 0)
+		return r;
+	/* Without one it is slower for those who come meanwhile. */
+	if (ret->queue < 0)
+		ret->queue = open_queue(ret->dir);
+	ret->own_kind = kind;
+	add_member(ret, &request, take_fd(&file), -EBADF);
+	return 0;
+}
+
+/* All of it or nothing. */
+static int merge(struct lxe_together *t, const char *const texts[LXE_TOGETHER_FAMILIES])
+{
+	int r = 0;
+
+	for (size_t i = 0; i < LXE_TOGETHER_FAMILIES; i++)
+		if (*texts[i] && !lxe_rules_are_whole(texts[i]))
+			return -EBADMSG;
+	for (size_t i = 0; r == 0 && i < LXE_TOGETHER_FAMILIES; i++)
+		if (*texts[i])
+			r = lxe_rules_merge(&t->texts[i], texts[i]);
 	return r;
 }
 
-static void unqueue(int dir, const char *what, const char *id8)
+static int merge_file(struct lxe_together *t, int file)
 {
-	char name[48];
+	LXE_AUTOFREE char *text = NULL;
+	char *second;
+	size_t len;
+	int r = sys_read_whole(file, TEXT_MAX, &text, &len);
 
-	if (name_own(name, sizeof(name), what, id8) == 0)
-		unlinkat(dir, name, 0);
+	if (r < 0)
+		return r;
+	second = strstr(text, NEXT_FAMILY);
+	if (!second)
+		return -EBADMSG;
+	*second = '\0';
+	second += strlen(NEXT_FAMILY);
+	return merge(t, (const char *const[]){ text, second });
 }
 
-void lxe_together_done(const struct lxe_together *t, enum lxe_together_kind kind)
+static void release(struct lxe_together_member *member)
 {
-	for (size_t i = 1; i < t->n; i++)
-		if (t->members[i].kind == kind)
-			unqueue(t->dir, kinds[kind], t->members[i].id);
+	lxe_close(member->file);
+	lxe_close(member->socket);
 }
 
-void lxe_together_end(struct lxe_together *t)
+static void end_turn(struct lxe_together *t)
 {
-	if (t->dir >= 0 && t->own[0])
-		unlinkat(t->dir, t->own, 0);
-	lxe_drop_fd(&t->lock);
-	lxe_drop_fd(&t->dir);
+	size_t left = 0;
+
+	for (size_t i = 0; i < t->n; i++)
+		if (t->members[i].now)
+			release(&t->members[i]);
+		else
+			t->members[left++] = t->members[i];
+	t->n = left;
 	for (size_t i = 0; i < LXE_TOGETHER_FAMILIES; i++)
 		free(take_ptr(t->texts[i]));
 }
 
+/* Those that are set go first, but not for ever. */
+static enum lxe_together_kind choose(struct lxe_together *t)
+{
+	size_t n[LXE_TOGETHER_KINDS] = { 0 };
+
+	for (size_t i = 0; i < t->n; i++)
+		n[t->members[i].kind]++;
+	if (n[LXE_TOGETHER_SET] && (!n[LXE_TOGETHER_UNDO] || t->sets < SETS_MAX)) {
+		t->sets++;
+		return LXE_TOGETHER_SET;
+	}
+	t->sets = 0;
+	return LXE_TOGETHER_UNDO;
+}
+
+/* In a crowd another one comes soon, and whoever ends tools that have deleted something waits as long anyway. */
+static void linger(const struct lxe_together *t)
+{
+	struct pollfd polled = { .fd = t->queue, .events = POLLIN };
+
+	if (t->crowd && t->own_kind == LXE_TOGETHER_UNDO)
+		poll(&polled, 1, LINGER_MS);
+}
+
+bool lxe_together_turn(struct lxe_together *t)
+{
+	end_turn(t);
+	take_others(t);
+	if (t->n == 0) {
+		linger(t);
+		take_others(t);
+	}
+	if (t->n == 0)
+		return false;
+	t->crowd = t->crowd || t->n > 1;
+	t->kind = choose(t);
+	for (size_t i = 0; i < t->n; i++) {
+		struct lxe_together_member *member = &t->members[i];
+
+		member->now = member->kind == t->kind;
+		member->merged = member->now && merge_file(t, member->file) == 0;
+	}
+	return true;
+}
+
+void lxe_together_done(struct lxe_together *t)
+{
+	const struct answer done = { .done = true };
+
+	for (size_t i = 0; i < t->n; i++) {
+		const struct lxe_together_member *member = &t->members[i];
+
+		/* One that cannot be read is its owner's matter. */
+		if (!member->merged)
+			continue;
+		if (member->socket >= 0)
+			sys_send(member->socket, &done, sizeof(done), NULL, 0);
+		else
+			t->own = true;
+	}
+}
+
+/* To the first who is there to take it. */
+static bool hand_on(const struct lxe_together *t)
+{
+	const struct answer lead = { .nth = t->nth + 1 };
+	const int fds[LEAD_FDS] = { [LEAD_LOCK] = t->lock, [LEAD_QUEUE] = t->queue };
+	bool given = false;
+	int socket;
+
+	if (lead.nth >= LEADERS_MAX)
+		return false;
+	while (!given && (socket = accept_one(t)) >= 0) {
+		struct request request;
+		/* Unread it would reset the connection. */
+		int file = receive(socket, &request);
+
+		given = file >= 0 && sys_send(socket, &lead, sizeof(lead), fds, LEAD_FDS) == 0;
+		lxe_close(file);
+		lxe_close(socket);
+	}
+	return given;
+}
+
+void lxe_together_end(struct lxe_together *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		t->members[i].now = true;
+	end_turn(t);
+	if (t->queue >= 0 && !hand_on(t))
+		close_queue(t);
+	lxe_drop_fd(&t->queue);
+	lxe_drop_fd(&t->lock);
+	lxe_drop_fd(&t->dir);
+}
+
 void lxe_together_forget(const char *run, const char *id8)
 {
-	LXE_AUTOCLOSE int dir = open_queue(run);
-	LXE_AUTOCLOSE int fd = dir < 0 ? -EBADF : open_lock(dir);
+	const char *const nothing[LXE_TOGETHER_FAMILIES] = { NULL };
+	struct lxe_together t;
 
-	if (dir < 0)
-		return;
-	for (enum lxe_together_kind kind = 0; kind < LXE_TOGETHER_KINDS; kind++)
-		unqueue(dir, kinds[kind], id8);
-	unqueue(dir, "making.", id8);
-	/* A leader may have taken it before. */
-	if (fd >= 0)
-		lock(fd, LOCK_EX);
+	/* What it had sent was there before, and is taken no later. */
+	lxe_together_begin(&t, run, id8, LXE_TOGETHER_SET, nothing);
+	lxe_together_end(&t);
 }

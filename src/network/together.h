@@ -1,13 +1,14 @@
 /*
- * The rules of sandboxes that begin or end at the same time go in one transaction. Each one alone would start two
- * programs that read the host's whole ruleset, and again whenever somebody has changed it meanwhile; and whoever has
- * removed some of a network namespace's nftables waits for the kernel's readers, 10 to 20 ms each time, and all who
- * change or have read them wait for him.
+ * The rules of sandboxes that begin or end at the same time go in one transaction, and one pair of tools does it for
+ * all of them. Each one alone would start two programs that read the host's whole ruleset, and again whenever somebody
+ * has changed it meanwhile; and whoever has removed some of a network namespace's nftables waits for the kernel's
+ * readers, 10 to 20 ms each time, and all who change or have read them wait for him.
  *
- * Who gets a lock leads: he runs his own texts and what is queued by then. Who does not queues his texts (a file in
- * RUN/network) and waits for the lock; when he gets it and finds his texts gone he has nothing left to do: a
- * leader has run them, and looked whether they worked. A leader that fails leaves the others' where they
- * are, and one that is killed does not hold the lock longer than the tools that it has started live.
+ * Who gets a lock leads: he runs his own texts and those that have been sent to him by then, answers, and goes on with
+ * what has been sent meanwhile, for so many turns. Who does not get it sends his texts (RUN/network/<inode of the network
+ * namespace>.queue) and waits. When the leader has ended his tools he hands the lead, with the lock and the socket,
+ * to the first of those who wait. What fails for all each does alone; whoever's leader is killed waits for
+ * the lock, which is held as long as the tools that have been started live.
  */
 #ifndef LXE_NETWORK_TOGETHER_H
 #define LXE_NETWORK_TOGETHER_H
@@ -25,37 +26,48 @@ enum lxe_together_kind {
 	LXE_TOGETHER_KINDS,
 };
 
+/* A leader, and what he has to do next. */
 struct lxe_together {
 	int dir, lock;
-	char own[48]; /* its name in the queue, or empty */
-	struct {
+	int queue;	  /* where others' texts come, or negative: he leads himself alone */
+	unsigned int nth; /* of those who have handed on the same lock */
+	struct lxe_together_member {
 		enum lxe_together_kind kind;
 		char id[LXE_TOGETHER_ID];
-	} members[LXE_TOGETHER_MAX]; /* whose texts they are, this one's first */
+		int file;    /* with the texts */
+		int socket;  /* who waits there, or negative: the leader himself */
+		bool now;    /* it is this turn's */
+		bool merged; /* its texts are among those to run */
+	} members[LXE_TOGETHER_MAX];
 	size_t n;
+	enum lxe_together_kind kind;	    /* of this turn */
+	unsigned int sets;		    /* turns of that kind in a row */
 	char *texts[LXE_TOGETHER_FAMILIES]; /* IPv4, IPv6: what to run, or NULL; owned */
+	bool crowd;			    /* somebody else has come as well */
+	enum lxe_together_kind own_kind;
+	bool own; /* the leader's own are done */
 };
 
 /*
- * Lead with these texts (the second may be NULL), or wait as long as leaders' tools take. 1: a leader has
+ * Lead with these texts (either may be NULL), or wait as long as leaders' tools take. 1: a leader has
  * run them. 0: this one leads. Negative: it cannot be done together. To be ended in any case.
  */
 int lxe_together_begin(struct lxe_together *ret, const char *run, const char *id8,
 	enum lxe_together_kind kind, const char *const texts[LXE_TOGETHER_FAMILIES]);
 
-/* Those of this kind have been run, and have worked: they leave the queue. */
-void lxe_together_done(const struct lxe_together *t, enum lxe_together_kind kind);
+/*
+ * What is to be run now, of one kind: what is set waits in the kernel for what was deleted before. False: nothing waits any
+ * more. Those of the last turn that are not done are their owners' matter.
+ */
+bool lxe_together_turn(struct lxe_together *t);
 
-/* The others' that are not done stay where they are, for themselves. */
+/* This turn's have been run, and have worked: who waits for them goes on. */
+void lxe_together_done(struct lxe_together *t);
+
+/* The next one leads. */
 void lxe_together_end(struct lxe_together *t);
 
-/* What a sandbox whose keeper is dead may have queued. No leader runs it any more when this comes back. */
+/* What a sandbox whose keeper is dead may have sent: no leader runs it any more when this comes back. */
 void lxe_together_forget(const char *run, const char *id8);
-
-/*
- * Pure: several texts of one family as one, each table once: what is in `all` before (or NULL), and `text`. -EBADMSG:
- * it is none, and `all` as before.
- */
-int lxe_together_merge(char **all, const char *text);
 
 #endif

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,10 +97,10 @@ static int start(struct lxe_tool *tool)
 	return r;
 }
 
-static int finish(struct lxe_tool *tool, uint64_t end)
+static int finish(struct lxe_tool *tool)
 {
 	LXE_AUTOCLOSE int pidfd = sys_pidfd_open(tool->pid);
-	uint64_t now = sys_now_ms();
+	uint64_t now = sys_now_ms(), end = tool->end;
 	int r = pidfd < 0 ? pidfd : sys_pidfd_wait(pidfd, now < end ? (int)(end - now) : 0);
 	int ended = r;
 
@@ -121,19 +122,20 @@ static int abandon(struct lxe_tool *tool, int why)
 	return why;
 }
 
-/*
- * When iptables-restore closes its socket, the kernel waits until it is done with what was deleted, with the lock
- * that the other family's needs: so they end together. Those that are not told everything are ended.
- */
-static void feed(struct lxe_tool *tools, size_t n, uint64_t end)
+/* Those that are not told everything are ended. */
+static void feed(struct lxe_tool *tools, size_t n)
 {
-	struct lxe_feed *feeds[LXE_TOOLS_MAX];
+	struct lxe_feed *feeds[LXE_TOOLS_MAX] = { NULL };
+	uint64_t end = UINT64_MAX;
 	int r;
 
 	if (n > LXE_TOOLS_MAX)
 		return;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		feeds[i] = &tools[i].feed;
+		if (tools[i].pid > 0 && tools[i].end < end)
+			end = tools[i].end;
+	}
 	r = lxe_feed_all(feeds, n, end);
 	for (size_t i = 0; i < n; i++) {
 		struct lxe_tool *tool = &tools[i];
@@ -142,27 +144,36 @@ static void feed(struct lxe_tool *tools, size_t n, uint64_t end)
 			!lxe_feed_is_read(&tool->feed))
 			tool->r = abandon(tool, tool->feed.r < 0 ? tool->feed.r : r);
 	}
-	for (size_t i = 0; i < n; i++)
-		lxe_feed_close(feeds[i]);
 }
 
-int lxe_tools_run(struct lxe_tool *tools, size_t n)
+void lxe_tool_init(struct lxe_tool *tool, const char *const *argv)
 {
-	uint64_t end = sys_now_ms() + LXE_TOOL_TIMEOUT_MS;
+	*tool = (struct lxe_tool){
+		.argv = argv, .output = -EBADF, .errors = -EBADF, .feed = LXE_FEED_NONE
+	};
+}
+
+static void begin(struct lxe_tool *tool)
+{
+	tool->end = sys_now_ms() + LXE_TOOL_TIMEOUT_MS;
+	tool->r = start(tool);
+	if (tool->r < 0)
+		lxe_feed_close(&tool->feed);
+}
+
+int lxe_tools_end(struct lxe_tool *tools, size_t n)
+{
 	int r = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		tools[i].output = tools[i].errors = -EBADF;
-		tools[i].feed = LXE_FEED_NONE;
-		tools[i].pid = 0;
-		tools[i].r = n > LXE_TOOLS_MAX ? -E2BIG : start(&tools[i]);
-		if (tools[i].r < 0)
-			lxe_feed_close(&tools[i].feed);
-	}
-	feed(tools, n, end);
+	/*
+	 * When iptables-restore closes its socket, the kernel waits until it is done with what was deleted, with the
+	 * lock that the other family's needs: so they end together.
+	 */
+	for (size_t i = 0; i < n; i++)
+		lxe_feed_close(&tools[i].feed);
 	for (size_t i = 0; i < n; i++) {
 		if (tools[i].pid > 0)
-			tools[i].r = finish(&tools[i], end);
+			tools[i].r = finish(&tools[i]);
 		/* It ended well with a part of it. */
 		if (tools[i].r == 0 && tools[i].feed.gone)
 			tools[i].r = -EIO;
@@ -170,6 +181,40 @@ int lxe_tools_run(struct lxe_tool *tools, size_t n)
 			r = tools[i].r;
 	}
 	return r;
+}
+
+int lxe_tools_tell(struct lxe_tool *tools, size_t n)
+{
+	bool failed = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!tools[i].text)
+			continue;
+		if (tools[i].pid > 0)
+			lxe_feed_next(&tools[i].feed, tools[i].text);
+		else
+			begin(&tools[i]);
+	}
+	feed(tools, n);
+	for (size_t i = 0; i < n; i++)
+		failed = failed || tools[i].r < 0 || tools[i].feed.gone;
+	return failed ? lxe_tools_end(tools, n) : 0;
+}
+
+int lxe_tools_run(struct lxe_tool *tools, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *text = tools[i].text;
+
+		lxe_tool_init(&tools[i], tools[i].argv);
+		tools[i].text = text;
+		if (n > LXE_TOOLS_MAX)
+			tools[i].r = -E2BIG;
+		else
+			begin(&tools[i]);
+	}
+	feed(tools, n);
+	return lxe_tools_end(tools, n);
 }
 
 void lxe_tools_release(struct lxe_tool *tools, size_t n)

@@ -7,6 +7,7 @@
 #define LXE_NETWORK_TOOL_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -19,7 +20,8 @@ struct lxe_tool {
 	const char *const *argv; /* the first one a program's name, without a directory */
 	const char *text; /* its standard input, or NULL: those with one end together (feed.h) */
 	/* Filled in. */
-	pid_t pid;
+	pid_t pid;	    /* 0: it does not run */
+	uint64_t end;	    /* when it is killed, sys_now_ms() */
 	int output, errors; /* files that hold what it has put out */
 	struct lxe_feed feed;
 	int status; /* as of waitpid(2) */
@@ -29,6 +31,14 @@ struct lxe_tool {
 /* Run all of them, LXE_TOOLS_MAX at most, at the same time. The first failure's r; each one's own is in it. */
 int lxe_tools_run(struct lxe_tool *tools, size_t n);
 void lxe_tools_release(struct lxe_tool *tools, size_t n);
+
+/*
+ * The same in steps, for tools that are told one text after the other. Tell those that have a text, whose first one
+ * starts it: 0 when each has done what it was told, and waits for more. Negative: as of lxe_tools_run(), and all have ended.
+ */
+void lxe_tool_init(struct lxe_tool *tool, const char *const *argv);
+int lxe_tools_tell(struct lxe_tool *tools, size_t n);
+int lxe_tools_end(struct lxe_tool *tools, size_t n);
 
 /* What a tool that failed has to say, and the remedy: returns tool->r. */
 int lxe_tool_fail(const struct lxe_tool *tool, struct lxe_err *err, const char *what);

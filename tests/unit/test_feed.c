@@ -111,3 +111,45 @@ Test(feed, one_that_cannot_be_started_keeps_nobody)
 	cr_expect_eq(tools[1].r, 0);
 	lxe_tools_release(tools, 2);
 }
+
+/* One after the other, each done before the next is told; whoever has nothing new keeps nobody. */
+Test(feed, text_after_text)
+{
+	char path[] = "/tmp/lxe-feed-XXXXXX", text[128], log[64];
+	struct lxe_tool tools[2];
+	int fd = mkstemp(path);
+	ssize_t n;
+
+	cr_assert_geq(fd, 0);
+	lxe_tool_init(&tools[0], shell);
+	lxe_tool_init(&tools[1], shell);
+	for (int i = 0; i < 3; i++) {
+		snprintf(text, sizeof(text), "sleep 0.05\necho %d >>%s\n", i, path);
+		tools[0].text = text;
+		tools[1].text = i == 1 ? ":\n" : NULL;
+		cr_assert_eq(lxe_tools_tell(tools, 2), 0);
+		n = pread(fd, log, sizeof(log) - 1, 0);
+		cr_assert_eq(n, 2 * (i + 1));
+	}
+	cr_expect_eq(lxe_tools_end(tools, 2), 0);
+	lxe_tools_release(tools, 2);
+	close(fd);
+	unlink(path);
+}
+
+Test(feed, one_that_ends_at_a_later_text_has_failed)
+{
+	struct lxe_tool tools[2];
+
+	lxe_tool_init(&tools[0], shell);
+	lxe_tool_init(&tools[1], shell);
+	tools[0].text = tools[1].text = ":\n";
+	cr_assert_eq(lxe_tools_tell(tools, 2), 0);
+	tools[1].text = "exit 0\n:\n";
+	cr_expect_eq(lxe_tools_tell(tools, 2), -EIO);
+	cr_expect_eq(tools[0].r, 0);
+	cr_expect_eq(tools[1].r, -EIO);
+	cr_expect_eq(tools[0].pid, 0);
+	cr_expect_eq(tools[1].pid, 0);
+	lxe_tools_release(tools, 2);
+}

@@ -2,43 +2,22 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
-#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "run_fixture.h"
 #include "sys/fd.h"
 
 TestSuite(together, .init = make_run, .fini = remove_run);
 
 #define FILTER(body) "*filter\n" body "COMMIT\n"
-#define NAT(body) "*nat\n" body "COMMIT\n"
-
-Test(together, a_table_is_there_once)
-{
-	LXE_AUTOFREE char *all = NULL;
-
-	cr_assert_eq(lxe_together_merge(&all, FILTER("-D 1\n") NAT("-D 2\n")), 0);
-	cr_assert_str_eq(all, FILTER("-D 1\n") NAT("-D 2\n"));
-	cr_assert_eq(lxe_together_merge(&all, FILTER("-D 3\n-X 3\n")), 0);
-	cr_assert_eq(lxe_together_merge(&all, FILTER("") NAT("-D 4\n")), 0);
-	cr_assert_str_eq(all, FILTER("-D 1\n-D 3\n-X 3\n") NAT("-D 2\n-D 4\n"));
-}
-
-Test(together, half_a_text_is_none)
-{
-	LXE_AUTOFREE char *all = strdup(FILTER("-D 1\n"));
-
-	cr_assert_eq(lxe_together_merge(&all, "*filter\n-D 2\n"), -EBADMSG);
-	cr_assert_eq(lxe_together_merge(&all, ""), -EBADMSG);
-	cr_assert_str_eq(all, FILTER("-D 1\n"));
-}
 
 static int begin(
 	struct lxe_together *t, const char *id8, enum lxe_together_kind kind, const char *text)
@@ -46,32 +25,25 @@ static int begin(
 	return lxe_together_begin(t, run, id8, kind, (const char *const[]){ text, NULL });
 }
 
-static size_t queued(void)
+/* A leader whose own are done. */
+static void lead(struct lxe_together *t, enum lxe_together_kind kind)
 {
-	char path[64];
-	const struct dirent *entry;
-	size_t n = 0;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "%s/network", run);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir)))
-		n += strstr(entry->d_name, ".undo.") || strstr(entry->d_name, ".set.");
-	if (dir)
-		closedir(dir);
-	return n;
+	cr_assert_eq(begin(t, "00000001", kind, FILTER("-A 1\n")), 0);
+	cr_assert(lxe_together_turn(t));
+	cr_assert_eq(t->n, 1);
+	cr_assert_eq(t->kind, kind);
+	cr_assert_str_eq(t->texts[0], FILTER("-A 1\n"));
+	cr_assert_null(t->texts[1]);
+	cr_assert_not(t->own);
+	lxe_together_done(t);
+	cr_assert(t->own);
 }
 
-static void await_queued(size_t n)
-{
-	for (int i = 0; i < 5000 && queued() != n; i++)
-		poll(NULL, 0, 2);
-	cr_assert_eq(queued(), n);
-}
+enum { DONE_BY_ANOTHER = 100, FAILED, LED }; /* and for how many */
 
-/* Its status: 100 when somebody else has done it, or for how many it led, all of which it does or none. */
+/* It sends its text, and when it has to lead, it does a turn. */
 static pid_t other(const struct lxe_together *leader, const char *id8, enum lxe_together_kind kind,
-	const char *text, bool done)
+	const char *text)
 {
 	struct lxe_together t;
 	pid_t pid = fork();
@@ -80,13 +52,32 @@ static pid_t other(const struct lxe_together *leader, const char *id8, enum lxe_
 	cr_assert_geq(pid, 0);
 	if (pid > 0)
 		return pid;
-	/* The lock is a description's, whichever process has it. */
+	/* They are descriptions', whichever process has them. */
 	close(leader->lock);
+	close(leader->queue);
 	r = begin(&t, id8, kind, text);
-	for (kind = 0; r == 0 && done && kind < LXE_TOGETHER_KINDS; kind++)
-		lxe_together_done(&t, kind);
+	if (r == 0 && lxe_together_turn(&t)) {
+		r = LED + (int)t.n;
+		lxe_together_done(&t);
+	}
 	lxe_together_end(&t);
-	_exit(r == 1 ? 100 : r < 0 ? 101 : (int)t.n);
+	_exit(r == 1 ? DONE_BY_ANOTHER : r < LED ? FAILED : r);
+}
+
+/* Has it sent its text? It waits for the answer. */
+static bool waits(pid_t pid)
+{
+	char path[32], text[128];
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	return sys_read_file(AT_FDCWD, path, text, sizeof(text)) > 0 && atoi(text) == SYS_recvmsg;
+}
+
+static void await_waiting(pid_t pid)
+{
+	for (int i = 0; i < 5000 && !waits(pid); i++)
+		poll(NULL, 0, 2);
+	cr_assert(waits(pid));
 }
 
 static int status_of(pid_t pid)
@@ -97,65 +88,148 @@ static int status_of(pid_t pid)
 	return WEXITSTATUS(status);
 }
 
-Test(together, who_is_first_leads_and_those_behind_him_go_together, .timeout = 30)
+static void expect_turn(
+	struct lxe_together *t, enum lxe_together_kind kind, size_t n, const char *text)
+{
+	size_t now = 0;
+
+	cr_assert(lxe_together_turn(t));
+	for (size_t i = 0; i < t->n; i++)
+		now += t->members[i].now;
+	cr_assert_eq(t->kind, kind);
+	cr_assert_eq(now, n);
+	cr_assert_str_eq(t->texts[0], text);
+}
+
+Test(together, those_who_come_meanwhile_are_one_turn, .timeout = 30)
 {
 	struct lxe_together t;
 	pid_t a, b;
-	int first, second;
 
-	cr_assert_eq(begin(&t, "00000001", LXE_TOGETHER_SET, FILTER("-A 1\n")), 0);
-	cr_assert_eq(t.n, 1);
-	cr_assert_str_eq(t.texts[0], FILTER("-A 1\n"));
-	cr_assert_null(t.texts[1]);
-	a = other(&t, "0000000a", LXE_TOGETHER_UNDO, FILTER("-D a\n"), true);
-	b = other(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"), true);
-	await_queued(2);
+	lead(&t, LXE_TOGETHER_SET);
+	a = other(&t, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"));
+	await_waiting(a);
+	b = other(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
+	await_waiting(b);
+	expect_turn(&t, LXE_TOGETHER_SET, 2, FILTER("-A a\n-A b\n"));
+	lxe_together_done(&t);
+	cr_expect_eq(status_of(a), DONE_BY_ANOTHER);
+	cr_expect_eq(status_of(b), DONE_BY_ANOTHER);
+	cr_expect_not(lxe_together_turn(&t));
 	lxe_together_end(&t);
-	first = status_of(a);
-	second = status_of(b);
-	cr_assert_eq(first + second, 102, "%d %d", first, second);
-	cr_assert_eq(queued(), 0);
+}
+
+Test(together, what_is_set_is_not_kept_by_what_was_deleted_nor_keeps_it_for_ever, .timeout = 30)
+{
+	struct lxe_together t;
+	pid_t ends, begins;
+	int turns = 0;
+
+	lead(&t, LXE_TOGETHER_UNDO);
+	ends = other(&t, "0000000a", LXE_TOGETHER_UNDO, FILTER("-D a\n"));
+	await_waiting(ends);
+	do {
+		begins = other(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
+		await_waiting(begins);
+		cr_assert(lxe_together_turn(&t));
+		lxe_together_done(&t);
+		if (t.kind == LXE_TOGETHER_SET) {
+			cr_assert_eq(status_of(begins), DONE_BY_ANOTHER);
+			cr_assert(waits(ends));
+		}
+		cr_assert_lt(++turns, 5);
+	} while (t.kind == LXE_TOGETHER_SET);
+	cr_assert_gt(turns, 1);
+	cr_assert_eq(status_of(ends), DONE_BY_ANOTHER);
+	expect_turn(&t, LXE_TOGETHER_SET, 1, FILTER("-A b\n"));
+	lxe_together_done(&t);
+	cr_assert_eq(status_of(begins), DONE_BY_ANOTHER);
+	lxe_together_end(&t);
 }
 
 Test(together, what_fails_for_all_each_does_alone, .timeout = 30)
 {
 	struct lxe_together t;
 	pid_t a, b;
-	int first, second;
 
-	cr_assert_eq(begin(&t, "00000001", LXE_TOGETHER_UNDO, FILTER("-D 1\n")), 0);
-	a = other(&t, "0000000a", LXE_TOGETHER_UNDO, FILTER("-D a\n"), false);
-	b = other(&t, "0000000b", LXE_TOGETHER_UNDO, FILTER("-D b\n"), false);
-	await_queued(2);
+	lead(&t, LXE_TOGETHER_UNDO);
+	a = other(&t, "0000000a", LXE_TOGETHER_UNDO, FILTER("-D a\n"));
+	await_waiting(a);
+	b = other(&t, "0000000b", LXE_TOGETHER_UNDO, FILTER("-D b\n"));
+	await_waiting(b);
+	expect_turn(&t, LXE_TOGETHER_UNDO, 2, FILTER("-D a\n-D b\n"));
 	lxe_together_end(&t);
-	first = status_of(a);
-	second = status_of(b);
-	/* The second one finds his own text still there, and nobody else's. */
-	cr_assert_eq(first + second, 3, "%d %d", first, second);
-	cr_assert_eq(queued(), 0);
+	cr_expect_eq(status_of(a), LED + 1);
+	cr_expect_eq(status_of(b), LED + 1);
 }
 
-Test(together, one_kind_is_done_without_the_other, .timeout = 30)
+Test(together, one_that_is_not_whole_is_its_owners_matter, .timeout = 30)
 {
-	struct lxe_together first, second;
-	pid_t set, undo;
+	struct lxe_together t;
+	pid_t bad, good;
 
-	cr_assert_eq(begin(&first, "00000001", LXE_TOGETHER_SET, FILTER("-A 1\n")), 0);
-	set = other(&first, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"), true);
-	undo = other(&first, "0000000b", LXE_TOGETHER_UNDO, FILTER("-D b\n"), true);
-	await_queued(2);
-	/* As the leader that has come when both were queued. */
-	second = (struct lxe_together){ .dir = dup(first.dir),
-		.lock = -EBADF,
-		.n = 3,
-		.members = { { LXE_TOGETHER_SET, "00000001" }, { LXE_TOGETHER_SET, "0000000a" },
-			{ LXE_TOGETHER_UNDO, "0000000b" } } };
-	lxe_together_done(&second, LXE_TOGETHER_SET);
-	cr_assert_eq(queued(), 1);
-	lxe_together_end(&second);
-	lxe_together_end(&first);
-	cr_assert_eq(status_of(set), 100);
-	cr_assert_eq(status_of(undo), 1);
+	lead(&t, LXE_TOGETHER_SET);
+	bad = other(&t, "0000000a", LXE_TOGETHER_SET, "*filter\n-A a\n");
+	await_waiting(bad);
+	good = other(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
+	await_waiting(good);
+	expect_turn(&t, LXE_TOGETHER_SET, 2, FILTER("-A b\n"));
+	lxe_together_done(&t);
+	cr_expect_eq(status_of(good), DONE_BY_ANOTHER);
+	lxe_together_end(&t);
+	cr_expect_eq(status_of(bad), LED + 1);
+}
+
+Test(together, who_ends_hands_on_to_who_waits_first, .timeout = 30)
+{
+	struct lxe_together t;
+	pid_t dead, first, second;
+
+	lead(&t, LXE_TOGETHER_SET);
+	dead = other(&t, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"));
+	await_waiting(dead);
+	first = other(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
+	await_waiting(first);
+	second = other(&t, "0000000c", LXE_TOGETHER_SET, FILTER("-A c\n"));
+	await_waiting(second);
+	kill(dead, SIGKILL);
+	status_of(dead);
+	lxe_together_end(&t);
+	cr_expect_eq(status_of(first), LED + 2);
+	cr_expect_eq(status_of(second), DONE_BY_ANOTHER);
+}
+
+Test(together, whose_leader_is_killed_leads, .timeout = 30)
+{
+	const struct lxe_together none = { .lock = -1, .queue = -1 };
+	struct lxe_together t;
+	pid_t leader, waiting;
+	int ready[2];
+	char byte;
+
+	cr_assert_eq(pipe(ready), 0);
+	leader = fork();
+	cr_assert_geq(leader, 0);
+	if (leader == 0) {
+		if (begin(&t, "00000001", LXE_TOGETHER_SET, FILTER("-A 1\n")) == 0 &&
+			write(ready[1], "", 1) == 1)
+			pause();
+		_exit(FAILED);
+	}
+	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	waiting = other(&none, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"));
+	await_waiting(waiting);
+	kill(leader, SIGKILL);
+	status_of(leader);
+	cr_expect_eq(status_of(waiting), LED + 1);
+	/* What it has left does not keep the next one from leading. */
+	lead(&t, LXE_TOGETHER_SET);
+	waiting = other(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
+	await_waiting(waiting);
+	expect_turn(&t, LXE_TOGETHER_SET, 1, FILTER("-A b\n"));
+	lxe_together_done(&t);
+	cr_expect_eq(status_of(waiting), DONE_BY_ANOTHER);
+	lxe_together_end(&t);
 }
 
 Test(together, one_that_is_killed_is_forgotten_when_no_leader_has_it_any_more, .timeout = 30)
@@ -163,22 +237,43 @@ Test(together, one_that_is_killed_is_forgotten_when_no_leader_has_it_any_more, .
 	struct lxe_together t;
 	pid_t killed, forgets;
 
-	cr_assert_eq(begin(&t, "00000001", LXE_TOGETHER_SET, FILTER("-A 1\n")), 0);
-	killed = other(&t, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"), true);
-	await_queued(1);
+	lead(&t, LXE_TOGETHER_SET);
+	killed = other(&t, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"));
+	await_waiting(killed);
 	kill(killed, SIGKILL);
 	status_of(killed);
-	cr_assert_eq(queued(), 1);
 	forgets = fork();
 	cr_assert_geq(forgets, 0);
 	if (forgets == 0) {
 		close(t.lock);
+		close(t.queue);
 		lxe_together_forget(run, "0000000a");
 		_exit(0);
 	}
-	await_queued(0);
+	await_waiting(forgets);
+	expect_turn(&t, LXE_TOGETHER_SET, 2, FILTER("-A a\n"));
 	poll(NULL, 0, 50);
-	cr_assert_eq(waitpid(forgets, NULL, WNOHANG), 0, "a leader may have its texts still");
-	lxe_together_end(&t);
+	cr_assert_eq(waitpid(forgets, NULL, WNOHANG), 0, "the leader is not done with its texts");
+	lxe_together_done(&t);
 	cr_assert_eq(status_of(forgets), 0);
+	lxe_together_end(&t);
+}
+
+Test(together, nothing_but_the_lock_is_left, .timeout = 30)
+{
+	struct lxe_together t;
+	const struct dirent *entry;
+	char path[64];
+	DIR *dir;
+	int n = 0;
+
+	lead(&t, LXE_TOGETHER_SET);
+	lxe_together_end(&t);
+	snprintf(path, sizeof(path), "%s/network", run);
+	dir = opendir(path);
+	cr_assert_not_null(dir);
+	while ((entry = readdir(dir)))
+		n += entry->d_name[0] != '.';
+	closedir(dir);
+	cr_assert_eq(n, 1);
 }
