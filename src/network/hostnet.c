@@ -124,10 +124,11 @@ static int read_once(struct lxe_host_net *host)
 	int r;
 
 	r = lxe_netlink_open(&nl, NETLINK_ROUTE, 0);
-	if (r == 0)
-		r = dump(&nl, RTM_GETLINK, sizeof(struct ifinfomsg), take_link, host);
+	/* In this order: a route whose device is not known is one that has gone meanwhile. */
 	if (r == 0)
 		r = dump(&nl, RTM_GETROUTE, sizeof(struct rtmsg), take_route, host);
+	if (r == 0)
+		r = dump(&nl, RTM_GETLINK, sizeof(struct ifinfomsg), take_link, host);
 	lxe_netlink_close(&nl);
 	return r;
 }
@@ -147,6 +148,7 @@ int lxe_host_net_read(struct lxe_host_net *ret, struct lxe_err *err)
 		lxe_host_net_release(&host);
 		return lxe_fail(err, r, "read the host's routes");
 	}
+	host.whole = r == 0;
 	*ret = host;
 	return 0;
 }
@@ -175,6 +177,12 @@ bool lxe_host_link_is_ours(const struct lxe_host_link *link)
 	       strspn(link->name + prefix, "0123456789abcdef") == LXE_NET_ID_LEN;
 }
 
+/* One over several devices has none of its own. */
+static bool is_gone(const struct lxe_host_net *host, const struct lxe_host_route *route)
+{
+	return host->whole && route->out != 0 && !lxe_host_link_of(host, route->out);
+}
+
 static bool is_to_sandbox(const struct lxe_host_net *host, const struct lxe_host_route *route)
 {
 	const struct lxe_host_link *link = lxe_host_link_of(host, route->out);
@@ -188,7 +196,8 @@ const struct lxe_host_route *lxe_host_net_collision(
 	for (size_t i = 0; i < host->n_routes; i++) {
 		const struct lxe_host_route *route = &host->routes[i];
 
-		if (route->to.prefix == 0 || (!sandboxes && is_to_sandbox(host, route)))
+		if (route->to.prefix == 0 || is_gone(host, route) ||
+			(!sandboxes && is_to_sandbox(host, route)))
 			continue;
 		if (lxe_net_addr_covers(net, &route->to) || lxe_net_addr_covers(&route->to, net))
 			return route;

@@ -32,6 +32,7 @@ struct lxe_host_net {
 	size_t n_links;
 	struct lxe_host_route *routes; /* of all tables, those that lead somewhere */
 	size_t n_routes;
+	bool whole; /* nothing has changed while it was read: whose device is not there has gone */
 };
 
 int lxe_host_net_read(struct lxe_host_net *ret, struct lxe_err *err);

@@ -86,7 +86,9 @@ Test(lease, a_subnet_that_the_host_uses_is_refused_and_the_usual_one_gives_way)
 	struct lxe_host_link link = { .index = 2, .name = "eth7" };
 	struct lxe_host_route routes[] = { { .to = net("0.0.0.0/0"), .out = 2 },
 		{ .to = net("10.0.0.0/8"), .out = 2 } };
-	const struct lxe_host_net host = { &link, 1, routes, 2 };
+	const struct lxe_host_net host = {
+		.links = &link, .n_links = 1, .routes = routes, .n_routes = 2
+	};
 	struct lxe_err err = { 0 };
 	struct lxe_lease lease;
 
@@ -104,7 +106,9 @@ Test(lease, what_a_crashed_sandbox_still_has_is_passed_over)
 {
 	struct lxe_host_link link = { .index = 2, .name = "lxe0123abcd" };
 	struct lxe_host_route route = { .to = net("203.0.113.0/30"), .out = 2 };
-	const struct lxe_host_net host = { &link, 1, &route, 1 };
+	const struct lxe_host_net host = {
+		.links = &link, .n_links = 1, .routes = &route, .n_routes = 1
+	};
 	struct lxe_lease lease;
 
 	for (char id[] = "aaaaaaaaaaaa"; id[0] < 'g'; id[0]++) {
@@ -115,4 +119,27 @@ Test(lease, what_a_crashed_sandbox_still_has_is_passed_over)
 	/* A device whose name only begins like ours is the host's. */
 	snprintf(link.name, sizeof(link.name), "lxebr0");
 	cr_assert_eq(take(&lease, "203.0.113.0/29", "aaaaaaaaaaaa", &host, NULL), -EADDRINUSE);
+}
+
+/* As one that ends between two questions to the kernel. */
+Test(lease, a_route_whose_device_has_gone_is_in_nobodys_way)
+{
+	struct lxe_net_addr subnet = net("198.51.100.0/24");
+	struct lxe_host_link other = { .name = "up0", .index = 6 };
+	struct lxe_host_route route = { .to = net("198.51.100.4/30"), .out = 7 };
+	struct lxe_host_net host = {
+		.links = &other, .n_links = 1, .routes = &route, .n_routes = 1, .whole = true
+	};
+
+	cr_expect_null(lxe_host_net_collision(&host, &subnet, false));
+	cr_expect_null(lxe_host_net_collision(&host, &subnet, true));
+	/* It may be that only its device was not seen. */
+	host.whole = false;
+	cr_expect_eq(lxe_host_net_collision(&host, &subnet, false), &route);
+	host.whole = true;
+	other.index = 7;
+	cr_expect_eq(lxe_host_net_collision(&host, &subnet, false), &route);
+	/* One over several. */
+	route.out = 0;
+	cr_expect_eq(lxe_host_net_collision(&host, &subnet, false), &route);
 }
