@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -42,8 +43,12 @@ int sys_listen(int dir, const char *name)
 		return fd;
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
-	if (fchmodat(dir, name, 0600, 0) < 0 || listen(fd, SOMAXCONN) < 0)
-		return -errno;
+	if (fchmodat(dir, name, 0600, 0) < 0 || listen(fd, SOMAXCONN) < 0) {
+		int r = -errno;
+
+		unlinkat(dir, name, 0);
+		return r;
+	}
 	return take_fd(&fd);
 }
 
