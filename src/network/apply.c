@@ -9,10 +9,11 @@
 #include "network/restore.h"
 #include "network/together.h"
 #include "sys/fd.h"
+#include "sys/proc.h"
 
 #define TEXT_MAX (256 * 1024 * 1024)
-/* So many texts for the same tools: whoever leads has a sandbox of his own. */
-#define TURNS 16
+/* For others: whoever leads has a sandbox of his own. */
+#define LEAD_MS 200
 
 static const char *const save_names[LXE_VARIANTS][LXE_FAMILIES] = {
 	{ "iptables-save", "ip6tables-save" },
@@ -27,10 +28,11 @@ static int restore(
 	int r;
 
 	lxe_restore_init(&tools, variant);
-	r = lxe_restore_tell(&tools, texts);
+	lxe_restore_tell(&tools, texts);
+	r = lxe_restore_end(&tools);
 	if (r < 0)
 		r = lxe_restore_fail(&tools, r, err);
-	lxe_restore_end(&tools);
+	lxe_restore_release(&tools);
 	return r;
 }
 
@@ -78,42 +80,62 @@ static int sweep_variant(enum lxe_variant variant, const char *id8, struct lxe_e
 /* 1, 0, or a negative errno. */
 static int is_left(const char *id8)
 {
+	struct lxe_chains none = { .id = id8 };
 	struct lxe_netlink nl = { 0 };
-	int r = lxe_chains_exist(&nl, &id8, 1);
+	int r = lxe_chains_are(&nl, &none, 1);
 
 	lxe_netlink_close(&nl);
-	return r;
+	return r < 0 ? r : !r;
 }
 
-/* Are the rules of all those gone that end in this turn? */
-static bool are_gone(struct lxe_netlink *nl, const struct lxe_together *t)
+/* Is all of this turn's in force, or gone? */
+static bool is_done(struct lxe_netlink *nl, const struct lxe_together *t)
 {
-	const char *ids[LXE_TOGETHER_MAX];
+	struct lxe_chains chains[LXE_TOGETHER_MAX];
 	size_t n = 0;
 
-	for (size_t i = 0; i < t->n; i++)
-		if (t->members[i].now)
-			ids[n++] = t->members[i].id;
-	return lxe_chains_exist(nl, ids, n) == 0;
+	for (size_t i = 0; i < t->n; i++) {
+		const struct lxe_together_member *member = &t->members[i];
+
+		/* Nothing is to be seen of one that only waits for the others. */
+		if (!member->merged || (t->kind == LXE_TOGETHER_SET && !member->chains))
+			continue;
+		chains[n].id = member->id;
+		chains[n].wanted = t->kind == LXE_TOGETHER_SET ? member->chains : 0;
+		n++;
+	}
+	return lxe_chains_are(nl, chains, n) == 1;
+}
+
+static bool goes_on(const struct lxe_together *t, uint64_t begun_ms)
+{
+	return t->own == LXE_OWN_WAITS ||
+	       (t->own == LXE_OWN_DONE && sys_now_ms() < begun_ms + LEAD_MS);
 }
 
 /* Are this one's texts done? */
 static bool lead(struct lxe_together *t)
 {
+	uint64_t begun_ms = sys_now_ms();
 	struct lxe_netlink nl = { 0 };
 	struct lxe_restore tools;
-	int r = 0;
+	bool so = true;
+	int r;
 
 	lxe_restore_init(&tools, LXE_VARIANT_HOST);
-	for (int i = 0; r == 0 && i < TURNS && lxe_together_turn(t); i++) {
+	while (so && goes_on(t, begun_ms) && lxe_together_turn(t)) {
 		r = lxe_restore_tell(&tools, (const char *const[]){ t->texts[0], t->texts[1] });
-		if (r == 0 && (t->kind == LXE_TOGETHER_SET || are_gone(&nl, t)))
+		so = r == 0 && is_done(&nl, t);
+		if (so)
 			lxe_together_done(t);
 	}
-	lxe_restore_end(&tools);
+	r = lxe_restore_end(&tools);
+	lxe_restore_release(&tools);
 	/* Not before: it would wait for what was deleted. */
 	lxe_netlink_close(&nl);
-	return t->own;
+	/* Those who read everything before they begin are done only now. */
+	return t->own == LXE_OWN_DONE ||
+	       (t->own == LXE_OWN_TOLD && t->own_kind == LXE_TOGETHER_SET && r == 0);
 }
 
 static bool run_together(const char *run, const char *id8, enum lxe_together_kind kind,
@@ -160,8 +182,12 @@ static int sweep(const char *id8, int left, struct lxe_err *err)
 static int withdraw(const char *run, const char *id8, const char *const texts[LXE_FAMILIES],
 	struct lxe_err *err)
 {
+	int r;
+
 	if (!texts[0]) {
-		lxe_together_forget(run, id8);
+		r = lxe_together_forget(run, id8);
+		if (r < 0)
+			return lxe_fail(err, r, "wait for those who set the firewall's rules");
 		return sweep(id8, is_left(id8), err);
 	}
 	if (run_together(run, id8, LXE_TOGETHER_UNDO, texts))

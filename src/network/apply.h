@@ -1,6 +1,6 @@
 /*
  * A plan's texts put in force, and taken back: one transaction of iptables-restore(8) and one of
- * ip6tables-restore(8), with the variant (nft or legacy) that this host's iptables is. Calls block.
+ * ip6tables-restore(8) for each table, with the variant (nft or legacy) that this host's iptables is. Calls block.
  */
 #ifndef LXE_NETWORK_APPLY_H
 #define LXE_NETWORK_APPLY_H

@@ -1,6 +1,7 @@
 /*
- * Texts for the standard inputs of tools, so that one knows when each has been read and done to its end, and none
- * sees the end of file before all have come that far.
+ * Texts for the standard inputs of tools, so that one knows when each has been read to its end, and
+ * none sees the end of file before all have come that far. A tool that does not read ahead has done
+ * by then what it was told.
  */
 #ifndef LXE_NETWORK_FEED_H
 #define LXE_NETWORK_FEED_H
@@ -39,9 +40,10 @@ void lxe_feed_close(struct lxe_feed *f);
 void lxe_feed_next(struct lxe_feed *f, const char *text);
 
 /*
- * Feed `n`, LXE_FEEDS_MAX at most, until each has been read to its end and the reader asks for more, or is gone. None sees the end of
- * file before its feed is closed. Negative, -ETIMEDOUT after `end` (sys_now_ms()): one may have got a part alone, and is not
- * to take it for the whole. SIGPIPE has to be blocked.
+ * Feed `n`, LXE_FEEDS_MAX at most, until each has been read to its end and the reader asks for more,
+ * or is gone. None sees the end of file before its feed is closed. Negative, -ETIMEDOUT after `end`
+ * (sys_now_ms()): one may have got a part alone, and is not to take it for the whole. SIGPIPE has to
+ * be blocked.
  */
 int lxe_feed_all(struct lxe_feed *const *feeds, size_t n, uint64_t end);
 

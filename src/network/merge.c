@@ -7,18 +7,21 @@
 
 #include "base/str.h"
 
-static const char *const tables[] = { "*filter\n", "*nat\n" };
-#define TABLES (sizeof(tables) / sizeof(tables[0]))
 #define COMMIT "COMMIT\n"
 
-/* What is between the table's name and COMMIT, or NULL. */
-static const char *body_of(const char *text, const char *table, size_t *len)
-{
-	const char *begin = strstr(text, table), *end;
+const char *const lxe_table_names[LXE_TABLES] = { "filter", "nat" };
 
+/* What is between the table's name and COMMIT, or NULL. */
+static const char *body_of(const char *text, enum lxe_table table, size_t *len)
+{
+	char head[16];
+	const char *begin, *end;
+
+	snprintf(head, sizeof(head), "*%s\n", lxe_table_names[table]);
+	begin = strstr(text, head);
 	if (!begin || (begin != text && begin[-1] != '\n'))
 		return NULL;
-	begin += strlen(table);
+	begin += strlen(head);
 	end = lxe_starts_with(begin, COMMIT) ? begin : strstr(begin, "\n" COMMIT);
 	if (!end)
 		return NULL;
@@ -26,16 +29,42 @@ static const char *body_of(const char *text, const char *table, size_t *len)
 	return begin;
 }
 
-bool lxe_rules_are_whole(const char *text)
+static size_t count_lines(const char *text, const char *begin)
 {
-	size_t len = strlen(text);
+	size_t n = 0;
 
-	return len >= strlen(COMMIT) && strcmp(text + len - strlen(COMMIT), COMMIT) == 0;
+	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n')
+		n += lxe_starts_with(line, begin);
+	return n;
 }
 
-int lxe_rules_merge(char **all, const char *text)
+bool lxe_rules_are_whole(const char *text)
 {
-	const char *const parts[] = { *all ? *all : "", text };
+	size_t len = strlen(text), known = 0, body;
+
+	for (enum lxe_table t = 0; t < LXE_TABLES; t++)
+		known += body_of(text, t, &body) != NULL;
+	return known > 0 && count_lines(text, "*") == known && count_lines(text, COMMIT) == known &&
+	       strcmp(text + len - strlen(COMMIT), COMMIT) == 0;
+}
+
+unsigned int lxe_rules_chains(const char *text)
+{
+	unsigned int in = 0;
+	const char *body;
+	size_t len;
+
+	for (enum lxe_table t = 0; t < LXE_TABLES; t++) {
+		body = body_of(text, t, &len);
+		if (body && (*body == ':' || memmem(body, len, "\n:", 2)))
+			in |= 1U << t;
+	}
+	return in;
+}
+
+int lxe_rules_merge(char **ret, const char *all, const char *text)
+{
+	const char *const parts[] = { all ? all : "", text };
 	char *merged = NULL;
 	size_t size = 0, len;
 	FILE *out;
@@ -45,14 +74,16 @@ int lxe_rules_merge(char **all, const char *text)
 	out = open_memstream(&merged, &size);
 	if (!out)
 		return -ENOMEM;
-	for (size_t t = 0; t < TABLES; t++) {
+	for (enum lxe_table t = 0; t < LXE_TABLES; t++) {
 		bool any = false;
 
 		for (size_t i = 0; i < 2; i++) {
-			const char *body = body_of(parts[i], tables[t], &len);
+			const char *body = body_of(parts[i], t, &len);
 
+			if (body && !any)
+				fprintf(out, "*%s\n", lxe_table_names[t]);
 			if (body)
-				fprintf(out, "%s%.*s", any ? "" : tables[t], (int)len, body);
+				fprintf(out, "%.*s", (int)len, body);
 			any = any || body;
 		}
 		if (any)
@@ -62,7 +93,6 @@ int lxe_rules_merge(char **all, const char *text)
 		free(merged);
 		return -ENOMEM;
 	}
-	free(*all);
-	*all = merged;
+	*ret = merged;
 	return 0;
 }

@@ -34,8 +34,12 @@ int lxe_restore_fail(const struct lxe_restore *t, int r, struct lxe_err *err)
 	return r;
 }
 
-void lxe_restore_end(struct lxe_restore *t)
+int lxe_restore_end(struct lxe_restore *t)
 {
-	lxe_tools_end(t->tools, LXE_FAMILIES);
+	return lxe_tools_end(t->tools, LXE_FAMILIES);
+}
+
+void lxe_restore_release(struct lxe_restore *t)
+{
 	lxe_tools_release(t->tools, LXE_FAMILIES);
 }

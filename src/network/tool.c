@@ -113,7 +113,10 @@ static int finish(struct lxe_tool *tool)
 	return WIFEXITED(tool->status) && WEXITSTATUS(tool->status) == 0 ? 0 : -EIO;
 }
 
-/* The end of its input would be the end of what it was told: one that has not had all of it must not see that. */
+/*
+ * The end of its input would be the end of what it was told: one that has not had all of it must not
+ * see that.
+ */
 static int abandon(struct lxe_tool *tool, int why)
 {
 	kill(tool->pid, SIGKILL);
@@ -166,8 +169,8 @@ int lxe_tools_end(struct lxe_tool *tools, size_t n)
 	int r = 0;
 
 	/*
-	 * When iptables-restore closes its socket, the kernel waits until it is done with what was deleted, with the
-	 * lock that the other family's needs: so they end together.
+	 * When iptables-restore closes its socket, the kernel waits until it is done with what was
+	 * deleted, with the lock that the other family's needs: so they end together.
 	 */
 	for (size_t i = 0; i < n; i++)
 		lxe_feed_close(&tools[i].feed);

@@ -1,7 +1,7 @@
 /*
  * The host's own programs for its firewall, run to their end: by a fixed path and with a fixed
- * environment, whatever the caller's is, so that nobody chooses what runs as root. Calls block until all have ended,
- * at most LXE_TOOL_TIMEOUT_MS; then they are killed. They end with the caller.
+ * environment, whatever the caller's is, so that nobody chooses what runs as root. A tool is killed
+ * when it has lived for LXE_TOOL_TIMEOUT_MS. They end with the caller.
  */
 #ifndef LXE_NETWORK_TOOL_H
 #define LXE_NETWORK_TOOL_H
@@ -28,13 +28,17 @@ struct lxe_tool {
 	int r;	    /* -ENOENT: not installed; -EIO: it failed; or another reason */
 };
 
-/* Run all of them, LXE_TOOLS_MAX at most, at the same time. The first failure's r; each one's own is in it. */
+/*
+ * Run all of them, LXE_TOOLS_MAX at most, at the same time, to their end. The first failure's r; each
+ * one's own is in it.
+ */
 int lxe_tools_run(struct lxe_tool *tools, size_t n);
 void lxe_tools_release(struct lxe_tool *tools, size_t n);
 
 /*
- * The same in steps, for tools that are told one text after the other. Tell those that have a text, whose first one
- * starts it: 0 when each has done what it was told, and waits for more. Negative: as of lxe_tools_run(), and all have ended.
+ * The same in steps, for tools that are told one text after the other. Tell those that have a text,
+ * whose first one starts it: 0 when each has read what it was told, and waits for more. Negative: as
+ * of lxe_tools_run(), and all have ended.
  */
 void lxe_tool_init(struct lxe_tool *tool, const char *const *argv);
 int lxe_tools_tell(struct lxe_tool *tools, size_t n);

@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import killsweep
@@ -945,7 +946,7 @@ def test_what_somebody_sends_and_cannot_be_set_is_in_nobodys_way(lab):
     bad = os.memfd_create("bad")
     os.write(bad, b"*filter\n-A LXE-00000000-E -j ACCEPT\nCOMMIT\n\f\n")
     with held_up(lab) as (leader, let_go), queued_behind(lab) as (waits, _):
-        (queue,) = (lab.world.run_dir / "network").glob("*.queue")
+        (queue,) = (lab.world.run_dir / "network").glob("*.set")
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other:
             other.connect(str(queue))
             socket.send_fds(other, [struct.pack("i9s3x", 0, b"00000000")], [bad])
@@ -978,6 +979,44 @@ FED = [*(f"write:error=ENOMEM:when={when}" for when in ("3", "4", "4+")), "poll:
 def test_a_part_of_the_rules_is_not_taken_for_all_of_them(rule):
     """iptables-restore ends well with no text at all."""
     sweep(netfaults, "--rule", rule)
+
+
+def reads_ahead(lab, end):
+    """A tool that reads all that it is told before it does any of it, as some versions of iptables-restore do."""
+    text = f"#!/bin/sh\ntext=$(cat; echo .)\n{end}\n"
+    lab.tools({"iptables-restore": str(lab.script("reads-ahead", text))})
+
+
+def test_a_tool_that_has_read_all_and_does_nothing_has_failed(lab):
+    reads_ahead(lab, "echo not today >&2; exit 1")
+    done = lab.run("run", *filtered(f"tcp://{WEB}:80"), "--", "echo", "begun")
+    assert (done.returncode, done.stdout) == (125, b"")
+    assert b"set the firewall's rules: not today" in done.stderr
+    lab.assert_clean()
+
+
+def test_what_has_been_read_is_not_yet_in_force(lab):
+    reads_ahead(lab, 'sleep 0.3; printf %s "${text%.}" | exec /usr/sbin/iptables-nft-restore "$@"')
+    argv = ["run", *filtered(f"tcp://{WEB}:80"), "--", *words(f"tcp {netlab.HOST4} 8080", f"tcp {WEB} 80")]
+    with contextlib.ExitStack() as stack:
+        for process in [stack.enter_context(lab.popen(*argv)) for _ in range(8)]:
+            assert said_by(process) == ["refused", f"tcp 80 {WEB} hello"]
+    lab.assert_clean()
+
+
+def test_who_leads_does_not_wait_for_all_who_come(lab):
+    """0.6 s for the rules of any number: of many who come one after the other."""
+    each = 'while read -r line; do echo "$line"; if [ "$line" = COMMIT ]; then sleep 0.3; fi; done'
+    text = f'#!/bin/sh\n{each} | /usr/sbin/iptables-nft-restore "$@"\n'
+    lab.tools({"iptables-restore": str(lab.script("slow-commit", text))})
+    begun, processes = time.time(), []
+    with contextlib.ExitStack() as stack:
+        for _ in range(12):
+            processes.append(stack.enter_context(lab.popen("run", *filtered(f"tcp://{WEB}:80"), "--", "date", "+%s.%N")))
+            time.sleep(0.25)
+        times = [float(said_by(process)[0]) - begun for process in processes]
+    assert times[0] < 2, times
+    lab.assert_clean()
 
 
 def test_without_a_network_nothing_of_it_is_started(lab):

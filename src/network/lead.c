@@ -1,0 +1,251 @@
+#include "network/lead.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "network/netns.h"
+#include "store/dirs.h"
+#include "sys/fd.h"
+#include "sys/socket.h"
+
+/* Who waits for the lock itself gets it after so many, however many come. */
+#define LEADERS_MAX 16
+/* Who has come but says nothing has been stopped. */
+#define PATIENCE_MS 200
+#define NAME_SIZE 32
+
+static const char *const queue_names[LXE_TOGETHER_KINDS] = { "set", "undo" };
+
+/* To lead: with the lock and the queues. */
+struct answer {
+	bool done;
+	unsigned int nth;
+};
+enum { LEAD_LOCK, LEAD_QUEUES, LEAD_FDS = LEAD_QUEUES + LXE_TOGETHER_KINDS };
+
+static int open_dir(const char *run)
+{
+	char path[PATH_MAX];
+	int r = lxe_format(path, sizeof(path), "%s/network", run), fd;
+
+	if (r == 0)
+		r = lxe_dirs_make(path, NULL);
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Of this network namespace: others' rules are elsewhere. */
+static int name_it(char buf[NAME_SIZE], const char *what)
+{
+	return lxe_format(buf, NAME_SIZE, "%llu.%s", (unsigned long long)lxe_netns_inode(), what);
+}
+
+static int open_lock(int dir)
+{
+	char name[NAME_SIZE];
+	int r = name_it(name, "lock");
+
+	if (r < 0)
+		return r;
+	/* Inherited by the tools: a leader's death does not end what they are doing. */
+	r = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	return r < 0 ? -errno : r;
+}
+
+static int lock(int fd, int how)
+{
+	while (flock(fd, how) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+/* With the lock: what is there is a dead leader's. */
+static int open_queue(int dir, enum lxe_together_kind kind)
+{
+	char name[NAME_SIZE];
+	int r = name_it(name, queue_names[kind]);
+
+	if (r < 0)
+		return r;
+	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return sys_listen(dir, name);
+}
+
+static void close_queues(struct lxe_lead *lead)
+{
+	char name[NAME_SIZE];
+
+	for (enum lxe_together_kind kind = 0; kind < LXE_TOGETHER_KINDS; kind++) {
+		if (lead->queues[kind] >= 0 && name_it(name, queue_names[kind]) == 0)
+			unlinkat(lead->dir, name, 0);
+		lxe_drop_fd(&lead->queues[kind]);
+	}
+}
+
+/* Without them it is slower for those who come meanwhile. */
+static void open_queues(struct lxe_lead *lead)
+{
+	bool all = true;
+
+	for (enum lxe_together_kind kind = 0; kind < LXE_TOGETHER_KINDS; kind++) {
+		lead->queues[kind] = open_queue(lead->dir, kind);
+		all = all && lead->queues[kind] >= 0;
+	}
+	if (!all)
+		close_queues(lead);
+}
+
+static int take_lead(struct lxe_lead *lead, const struct answer *answer, const int fds[LEAD_FDS])
+{
+	lxe_close(lead->lock);
+	lead->lock = fds[LEAD_LOCK];
+	memcpy(lead->queues, &fds[LEAD_QUEUES], sizeof(lead->queues));
+	lead->nth = answer->nth;
+	return sys_set_cloexec(lead->lock, false);
+}
+
+/* 1: done. 0: this one leads now. Negative: there is no leader who could. */
+static int follow(struct lxe_lead *lead, const struct lxe_lead_request *request, int file)
+{
+	LXE_AUTOCLOSE int socket = -EBADF;
+	char name[NAME_SIZE];
+	struct answer answer;
+	int fds[LEAD_FDS], r = name_it(name, queue_names[request->kind]);
+	size_t n = LEAD_FDS;
+	ssize_t len;
+
+	if (r == 0)
+		r = socket = sys_connect(lead->dir, name);
+	if (r >= 0)
+		r = sys_send(socket, request, sizeof(*request), &file, 1);
+	if (r < 0)
+		return r;
+	len = sys_recv(socket, &answer, sizeof(answer), fds, &n);
+	if (len == sizeof(answer) && !answer.done && n == LEAD_FDS)
+		return take_lead(lead, &answer, fds);
+	while (len > 0 && n > 0)
+		lxe_close(fds[--n]);
+	return len == sizeof(answer) && answer.done ? 1 : -ECONNRESET;
+}
+
+static int lock_or_follow(struct lxe_lead *lead, const struct lxe_lead_request *request, int file)
+{
+	int r = lock(lead->lock, LOCK_EX | LOCK_NB);
+
+	if (r == -EWOULDBLOCK)
+		r = follow(lead, request, file);
+	return r < 0 ? lock(lead->lock, LOCK_EX) : r;
+}
+
+int lxe_lead_get(
+	struct lxe_lead *ret, const char *run, const struct lxe_lead_request *request, int file)
+{
+	int r;
+
+	*ret = LXE_LEAD_NONE;
+	ret->dir = open_dir(run);
+	r = ret->dir < 0 ? ret->dir : (ret->lock = open_lock(ret->dir));
+	if (r >= 0)
+		r = lock_or_follow(ret, request, file);
+	if (r == 0 && ret->queues[0] < 0)
+		open_queues(ret);
+	return r;
+}
+
+unsigned int lxe_lead_look(const struct lxe_lead *lead, int timeout_ms)
+{
+	struct pollfd polled[LXE_TOGETHER_KINDS];
+	unsigned int waiting = 0;
+
+	for (enum lxe_together_kind kind = 0; kind < LXE_TOGETHER_KINDS; kind++)
+		polled[kind] = (struct pollfd){ .fd = lead->queues[kind], .events = POLLIN };
+	if (poll(polled, LXE_TOGETHER_KINDS, timeout_ms) <= 0)
+		return 0;
+	for (enum lxe_together_kind kind = 0; kind < LXE_TOGETHER_KINDS; kind++)
+		waiting |= polled[kind].revents ? 1U << kind : 0;
+	return waiting;
+}
+
+static int receive(int socket, struct lxe_lead_request *request)
+{
+	const struct timeval patience = { .tv_usec = PATIENCE_MS * 1000 };
+	LXE_AUTOCLOSE int file = -EBADF;
+	size_t n = 1;
+	ssize_t len;
+
+	if (setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
+		return -errno;
+	len = sys_recv(socket, request, sizeof(*request), &file, &n);
+	if (len != sizeof(*request) || n != 1 || request->kind >= LXE_TOGETHER_KINDS)
+		return len < 0 ? (int)len : -EBADMSG;
+	request->id[LXE_TOGETHER_ID - 1] = '\0';
+	return take_fd(&file);
+}
+
+int lxe_lead_accept(const struct lxe_lead *lead, enum lxe_together_kind kind,
+	struct lxe_lead_request *ret, int *file)
+{
+	int socket;
+
+	do {
+		socket = accept4(lead->queues[kind], NULL, NULL, SOCK_CLOEXEC);
+		if (socket < 0)
+			return -EAGAIN;
+		*file = receive(socket, ret);
+		if (*file < 0)
+			lxe_close(socket);
+	} while (*file < 0 && *file != -EAGAIN);
+	return *file < 0 ? -EAGAIN : socket;
+}
+
+void lxe_lead_answer(int socket)
+{
+	const struct answer done = { .done = true };
+
+	sys_send(socket, &done, sizeof(done), NULL, 0);
+}
+
+/* To the first who is there to take it. */
+static bool hand_on_to(const struct lxe_lead *lead, enum lxe_together_kind kind)
+{
+	const struct answer answer = { .nth = lead->nth + 1 };
+	struct lxe_lead_request request;
+	int fds[LEAD_FDS] = { [LEAD_LOCK] = lead->lock }, socket, file;
+	bool given = false;
+
+	memcpy(&fds[LEAD_QUEUES], lead->queues, sizeof(lead->queues));
+	/* What he has sent is read: unread it would reset the connection. */
+	while (!given && (socket = lxe_lead_accept(lead, kind, &request, &file)) >= 0) {
+		given = sys_send(socket, &answer, sizeof(answer), fds, LEAD_FDS) == 0;
+		lxe_close(file);
+		lxe_close(socket);
+	}
+	return given;
+}
+
+void lxe_lead_end(struct lxe_lead *lead)
+{
+	bool given = lead->queues[0] >= 0 && lead->nth + 1 < LEADERS_MAX &&
+		     (hand_on_to(lead, LXE_TOGETHER_UNDO) || hand_on_to(lead, LXE_TOGETHER_SET));
+
+	if (!given)
+		close_queues(lead);
+	for (enum lxe_together_kind kind = 0; kind < LXE_TOGETHER_KINDS; kind++)
+		lxe_drop_fd(&lead->queues[kind]);
+	lxe_drop_fd(&lead->lock);
+	lxe_drop_fd(&lead->dir);
+}

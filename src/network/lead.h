@@ -1,0 +1,56 @@
+/*
+ * Who leads those who set rules of this network namespace at once, and how the others reach him: a
+ * lock, and two sockets of his. See together.h.
+ */
+#ifndef LXE_NETWORK_LEAD_H
+#define LXE_NETWORK_LEAD_H
+
+#include <errno.h>
+
+#define LXE_TOGETHER_ID 9 /* bytes of the beginning of an id */
+
+enum lxe_together_kind {
+	LXE_TOGETHER_SET,
+	LXE_TOGETHER_UNDO,
+	LXE_TOGETHER_KINDS,
+};
+
+/* What is asked of a leader, with the texts as a file. */
+struct lxe_lead_request {
+	enum lxe_together_kind kind;
+	char id[LXE_TOGETHER_ID];
+};
+
+struct lxe_lead {
+	int dir, lock;
+	int queues[LXE_TOGETHER_KINDS]; /* where others come; negative: he leads himself alone */
+	unsigned int nth;		/* of those who have handed on the same lock */
+};
+
+#define LXE_LEAD_NONE                                                       \
+	(struct lxe_lead)                                                   \
+	{                                                                   \
+		.dir = -EBADF, .lock = -EBADF, .queues = { -EBADF, -EBADF } \
+	}
+
+/*
+ * Get the lead, or have it done by who has it. 1: it is done. 0: this one leads. Negative: neither.
+ * To be ended in any case.
+ */
+int lxe_lead_get(
+	struct lxe_lead *ret, const char *run, const struct lxe_lead_request *request, int file);
+
+/* Who waits? A bit for each kind; waits for `timeout_ms` until somebody does. */
+unsigned int lxe_lead_look(const struct lxe_lead *lead, int timeout_ms);
+
+/* The next one of a kind: his socket, and his request and *file. -EAGAIN: there is none. */
+int lxe_lead_accept(const struct lxe_lead *lead, enum lxe_together_kind kind,
+	struct lxe_lead_request *ret, int *file);
+
+/* What he has asked for is done. Whose socket is closed without that does it himself. */
+void lxe_lead_answer(int socket);
+
+/* Hand it on, with the lock, to one who waits; rather to one whose sandbox ends. */
+void lxe_lead_end(struct lxe_lead *lead);
+
+#endif
