@@ -122,30 +122,48 @@ static void look_in_text(const struct search *search, const char *text, bool v6)
 	}
 }
 
-/* Does anybody use the legacy variant here? The list of tables is empty otherwise. */
-static int look_in_legacy(const struct search *search)
+/*
+ * By the first of these that there is: where there is no other variant, its programs have no other
+ * names.
+ */
+static int look_with(const struct search *search, const char *const names[], size_t n, bool v6)
 {
-	static const char *const lists[LXE_FAMILIES] = { "/proc/thread-self/net/ip_tables_names",
-		"/proc/thread-self/net/ip6_tables_names" };
-	static const char *const save[LXE_FAMILIES] = { "iptables-legacy-save",
-		"ip6tables-legacy-save" };
-	char names[256];
-	int r = 0;
+	int r = -ENOENT;
 
-	for (size_t i = 0; r == 0 && i < LXE_FAMILIES; i++) {
-		const char *const words[] = { save[i], NULL };
+	for (size_t i = 0; r == -ENOENT && i < n; i++) {
+		const char *const words[] = { names[i], NULL };
 		struct lxe_tool tool = { .argv = words };
 		LXE_AUTOFREE char *text = NULL;
 
-		if (sys_read_file(AT_FDCWD, lists[i], names, sizeof(names)) <= 0)
-			continue;
 		r = lxe_tools_run(&tool, 1);
 		if (r == 0)
 			r = lxe_tool_output(&tool, &text);
 		lxe_tools_release(&tool, 1);
 		if (r == 0)
-			look_in_text(search, text, i == 1);
-		r = r == -ENOENT ? 0 : r;
+			look_in_text(search, text, v6);
+	}
+	return r;
+}
+
+/* Does anybody use the legacy variant here? The list of tables is empty otherwise. */
+static int look_in_legacy(const struct search *search)
+{
+	static const char *const lists[LXE_FAMILIES] = { "/proc/thread-self/net/ip_tables_names",
+		"/proc/thread-self/net/ip6_tables_names" };
+	static const char *const save[LXE_FAMILIES][2] = {
+		{ "iptables-legacy-save", "iptables-save" },
+		{ "ip6tables-legacy-save", "ip6tables-save" },
+	};
+	char names[256];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < LXE_FAMILIES; i++) {
+		ssize_t n = sys_read_file(AT_FDCWD, lists[i], names, sizeof(names));
+
+		if (n > 0)
+			r = look_with(search, save[i], 2, i == 1);
+		else if (n < 0 && n != -ENOENT)
+			r = (int)n;
 	}
 	return r;
 }

@@ -13,8 +13,8 @@
 #include "sys/proc.h"
 
 /*
- * The first is read when everything before it has been done: a reader asks for more when it has none. The second finds
- * room when the first has been read.
+ * The first is read when everything before it has been read, and done by whoever does not read ahead:
+ * a reader asks for more when it has none. The second finds room when the first has been read.
  */
 #define REMARK "#\n"
 #define REMARKS 2

@@ -30,7 +30,7 @@ struct lxe_feed {
 		.reading = -1, .writing = -1 \
 	}
 
-/* Has all of it been done? */
+/* Has all of it been read, and does the reader ask for more? */
 bool lxe_feed_is_read(const struct lxe_feed *f);
 
 int lxe_feed_open(struct lxe_feed *ret, const char *text);

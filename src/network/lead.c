@@ -59,7 +59,7 @@ static int open_lock(int dir)
 
 	if (r < 0)
 		return r;
-	/* Inherited by the tools: a leader's death does not end what they are doing. */
+	/* Inherited by the tools: until they are dead as well, nobody else leads. */
 	r = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
 	return r < 0 ? -errno : r;
 }
@@ -204,12 +204,12 @@ int lxe_lead_accept(const struct lxe_lead *lead, enum lxe_together_kind kind,
 	do {
 		socket = accept4(lead->queues[kind], NULL, NULL, SOCK_CLOEXEC);
 		if (socket < 0)
-			return -EAGAIN;
+			return -errno;
 		*file = receive(socket, ret);
 		if (*file < 0)
 			lxe_close(socket);
 	} while (*file < 0 && *file != -EAGAIN);
-	return *file < 0 ? -EAGAIN : socket;
+	return *file < 0 ? -ETIMEDOUT : socket;
 }
 
 void lxe_lead_answer(int socket)
@@ -224,12 +224,17 @@ static bool hand_on_to(const struct lxe_lead *lead, enum lxe_together_kind kind)
 {
 	const struct answer answer = { .nth = lead->nth + 1 };
 	struct lxe_lead_request request;
-	int fds[LEAD_FDS] = { [LEAD_LOCK] = lead->lock }, socket, file;
+	int fds[LEAD_FDS] = { [LEAD_LOCK] = lead->lock }, socket, file = -EBADF;
 	bool given = false;
 
 	memcpy(&fds[LEAD_QUEUES], lead->queues, sizeof(lead->queues));
 	/* What he has sent is read: unread it would reset the connection. */
-	while (!given && (socket = lxe_lead_accept(lead, kind, &request, &file)) >= 0) {
+	while (!given) {
+		socket = lxe_lead_accept(lead, kind, &request, &file);
+		if (socket == -ETIMEDOUT)
+			continue;
+		if (socket < 0)
+			break;
 		given = sys_send(socket, &answer, sizeof(answer), fds, LEAD_FDS) == 0;
 		lxe_close(file);
 		lxe_close(socket);

@@ -43,7 +43,10 @@ int lxe_lead_get(
 /* Who waits? A bit for each kind; waits for `timeout_ms` until somebody does. */
 unsigned int lxe_lead_look(const struct lxe_lead *lead, int timeout_ms);
 
-/* The next one of a kind: his socket, and his request and *file. -EAGAIN: there is none. */
+/*
+ * The next one of a kind: his socket, and his request and *file. -EAGAIN: there is none; -ETIMEDOUT:
+ * there was one who said nothing.
+ */
 int lxe_lead_accept(const struct lxe_lead *lead, enum lxe_together_kind kind,
 	struct lxe_lead_request *ret, int *file);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -10,8 +11,8 @@
 #include "network/merge.h"
 #include "sys/fd.h"
 
-#define TEXT_MAX (1024 * 1024)
-#define NEXT_FAMILY "\f\n" /* between the two */
+#define TEXT_MAX (1024 * 1024) /* of one, and about so much of a turn */
+#define NEXT_FAMILY "\f\n"     /* between the two */
 /* What has ended is taken back in the next turn after so many, however many begin. */
 #define SETS_MAX 3
 #define LINGER_MS 10
@@ -128,10 +129,13 @@ static enum lxe_together_kind choose(struct lxe_together *t, unsigned int waitin
 static void take_others(struct lxe_together *t)
 {
 	struct lxe_lead_request request;
+	struct stat st;
+	size_t bytes = 0;
 	int socket, file;
 
-	while (t->n < LXE_TOGETHER_MAX &&
+	while (t->n < LXE_TOGETHER_MAX - 1 && bytes < TEXT_MAX &&
 		(socket = lxe_lead_accept(&t->lead, t->kind, &request, &file)) >= 0) {
+		bytes += fstat(file, &st) == 0 ? (size_t)st.st_size : 0;
 		t->members[t->n] = (struct lxe_together_member){ .file = file, .socket = socket };
 		memcpy(t->members[t->n++].id, request.id, sizeof(request.id));
 	}
@@ -159,14 +163,16 @@ bool lxe_together_turn(struct lxe_together *t)
 	if (!waiting)
 		return false;
 	t->kind = choose(t, waiting);
-	if (t->own == LXE_OWN_WAITS && t->own_kind == t->kind) {
+	take_others(t);
+	/* Also when those who were there have gone. */
+	if (t->own == LXE_OWN_WAITS && (t->own_kind == t->kind || t->n == 0)) {
+		t->kind = t->own_kind;
 		t->members[t->n++] = t->self;
 		t->self.file = -EBADF;
 	}
-	take_others(t);
 	t->crowd = t->crowd || t->n > 1;
 	merge_all(t);
-	return true;
+	return t->n > 0;
 }
 
 void lxe_together_done(struct lxe_together *t)

@@ -8,7 +8,7 @@
  * Who gets a lock leads: he runs his own texts and those that have been sent to him by then,
  * answers, and goes on with what has been sent meanwhile, as long as his own sandbox can wait. Who
  * does not get it sends his texts (RUN/network/<inode of the network namespace>.set or .undo) and
- * waits. When the leader has ended his tools he hands the lead, with the lock and the socket, to the first
+ * waits. When the leader has ended his tools he hands the lead, with the lock and the sockets, to the first
  * of those who wait. What fails for all each does alone; whoever's leader is killed waits for the
  * lock, which is held as long as the tools that have been started live.
  */

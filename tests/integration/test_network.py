@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -1001,6 +1002,21 @@ def test_what_has_been_read_is_not_yet_in_force(lab):
     with contextlib.ExitStack() as stack:
         for process in [stack.enter_context(lab.popen(*argv)) for _ in range(8)]:
             assert said_by(process) == ["refused", f"tcp 80 {WEB} hello"]
+    lab.assert_clean()
+
+
+def test_what_a_legacy_host_has_is_seen_without_the_long_names(lab):
+    """Where there is one variant alone, it is called iptables-save."""
+    lab.legacy()
+    names = [f"{family}{end}" for family in ("iptables", "ip6tables") for end in ("", "-restore", "-save")]
+    lab.tools({name: "/usr/sbin/xtables-legacy-multi" for name in names})
+    bare = lab.world.base / "sbin"
+    shutil.copytree("/usr/sbin", bare, symlinks=True, ignore=shutil.ignore_patterns("*-legacy-save"))
+    lab.binds.append((bare, "/usr/sbin"))
+    with running(lab, filtered(f"tcp://{WEB}:80"), *WAIT) as process:
+        keeper = lab.world.keeper()
+        kill_both(process.pid, keeper)
+    assert lxe.stdout_of(lab.run("gc"))
     lab.assert_clean()
 
 
