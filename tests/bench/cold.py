@@ -8,8 +8,8 @@ import measure
 from report import Section
 
 SPACING = 0.150
-# Back to back means after a run of one's own: the first run of each turn follows somebody else's
-# and is not counted.
+# After a run of one's own, at once or after a pause: the first run of each turn follows somebody
+# else's, whose remains the kernel may still be removing, and is told apart.
 BURST = 5
 SPANS = ("spawn", "open", "cgroup", "rootfs", "start", "attach", "exec", "teardown")
 
@@ -39,22 +39,18 @@ class Runner:
             raise measure.Failed(f"{name}: status {status} in run {self.runs}")
         return took
 
-    def back_to_back(self, count):
-        samples = {name: [] for name in self.candidates}
+    def bursts(self, count, spacing):
+        """Samples by name, and those of the first runs."""
+        samples, firsts = ({name: [] for name in self.candidates} for _ in range(2))
         for name in Turns(self.candidates).rounds(max(1, round(count / BURST))):
-            burst = [self.run(name) for _ in range(BURST + 1)]
-            samples[name] += burst[1:]
-        return samples
-
-    def spaced(self, count):
-        samples = {name: [] for name in self.candidates}
-        for name in Turns(self.candidates).rounds(count):
-            measure.pause(SPACING)
-            samples[name].append(self.run(name))
-        return samples
+            for nth in range(BURST + 1):
+                if spacing:
+                    measure.pause(spacing)
+                (samples if nth else firsts)[name].append(self.run(name))
+        return samples, firsts
 
 
-def show(section, runner, samples, unusable):
+def show(section, runner, samples, firsts, unusable):
     ours = samples["lxc-exec run"]
     for name, values in samples.items():
         stats = measure.summary(values)
@@ -65,16 +61,20 @@ def show(section, runner, samples, unusable):
     section.target("lxc-exec run, p50", measure.summary(ours)["p50"], 12, "ms")
     if "runc run" in samples:
         section.target("lxc-exec run / runc run", measure.ratio(ours, samples["runc run"]), 0.5, "x")
+        first = {name: measure.summary(firsts[name])["p50"] for name in ("lxc-exec run", "runc run")}
+        section.note("after somebody else's run, p50: lxc-exec {:.1f} ms, runc {:.1f} ms".format(*first.values()))
 
 
 def cold(work, options, candidates, unusable):
     runner = Runner(work, candidates)
-    for title, key, samples in (
-        ("back to back", "cold", lambda: runner.back_to_back(options.count)),
-        ("150 ms apart", "cold-spaced", lambda: runner.spaced(max(3, options.count * 2 // 5))),
+    spaced = max(BURST, options.count * 2 // 5)
+    for title, key, count, spacing in (
+        ("back to back", "cold", options.count, 0),
+        ("150 ms apart", "cold-spaced", spaced, SPACING),
     ):
         section = Section(key, f"one-shot of `true`, {title}, ms", share="lxc-exec/it")
-        show(section, runner, samples(), unusable)
+        samples, firsts = runner.bursts(count, spacing)
+        show(section, runner, samples, firsts, unusable)
         yield section
 
 
