@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "network/lease.h"
+#include "network/shared.h"
 #include "network/sysctl.h"
 #include "sys/fd.h"
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <string.h>
@@ -12,9 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/str.h"
-#include "network/netns.h"
-#include "store/dirs.h"
+#include "network/shared.h"
 #include "sys/fd.h"
 #include "sys/socket.h"
 
@@ -22,7 +19,6 @@
 #define LEADERS_MAX 16
 /* Who has come but says nothing has been stopped. */
 #define PATIENCE_MS 200
-#define NAME_SIZE 32
 
 static const char *const queue_names[LXE_TOGETHER_KINDS] = { "set", "undo" };
 
@@ -33,29 +29,10 @@ struct answer {
 };
 enum { LEAD_LOCK, LEAD_QUEUES, LEAD_FDS = LEAD_QUEUES + LXE_TOGETHER_KINDS };
 
-static int open_dir(const char *run)
-{
-	char path[PATH_MAX];
-	int r = lxe_format(path, sizeof(path), "%s/network", run), fd;
-
-	if (r == 0)
-		r = lxe_dirs_make(path, NULL);
-	if (r < 0)
-		return r;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-/* Of this network namespace: others' rules are elsewhere. */
-static int name_it(char buf[NAME_SIZE], const char *what)
-{
-	return lxe_format(buf, NAME_SIZE, "%llu.%s", (unsigned long long)lxe_netns_inode(), what);
-}
-
 static int open_lock(int dir)
 {
-	char name[NAME_SIZE];
-	int r = name_it(name, "lock");
+	char name[LXE_NET_SHARED_NAME];
+	int r = lxe_net_shared_name(name, "lock");
 
 	if (r < 0)
 		return r;
@@ -75,8 +52,8 @@ static int lock(int fd, int how)
 /* With the lock: what is there is a dead leader's. */
 static int open_queue(int dir, enum lxe_together_kind kind)
 {
-	char name[NAME_SIZE];
-	int r = name_it(name, queue_names[kind]);
+	char name[LXE_NET_SHARED_NAME];
+	int r = lxe_net_shared_name(name, queue_names[kind]);
 
 	if (r < 0)
 		return r;
@@ -87,10 +64,10 @@ static int open_queue(int dir, enum lxe_together_kind kind)
 
 static void close_queues(struct lxe_lead *lead)
 {
-	char name[NAME_SIZE];
+	char name[LXE_NET_SHARED_NAME];
 
 	for (enum lxe_together_kind kind = 0; kind < LXE_TOGETHER_KINDS; kind++) {
-		if (lead->queues[kind] >= 0 && name_it(name, queue_names[kind]) == 0)
+		if (lead->queues[kind] >= 0 && lxe_net_shared_name(name, queue_names[kind]) == 0)
 			unlinkat(lead->dir, name, 0);
 		lxe_drop_fd(&lead->queues[kind]);
 	}
@@ -122,9 +99,9 @@ static int take_lead(struct lxe_lead *lead, const struct answer *answer, const i
 static int follow(struct lxe_lead *lead, const struct lxe_lead_request *request, int file)
 {
 	LXE_AUTOCLOSE int socket = -EBADF;
-	char name[NAME_SIZE];
+	char name[LXE_NET_SHARED_NAME];
 	struct answer answer;
-	int fds[LEAD_FDS], r = name_it(name, queue_names[request->kind]);
+	int fds[LEAD_FDS], r = lxe_net_shared_name(name, queue_names[request->kind]);
 	size_t n = LEAD_FDS;
 	ssize_t len;
 
@@ -157,7 +134,7 @@ int lxe_lead_get(
 	int r;
 
 	*ret = LXE_LEAD_NONE;
-	ret->dir = open_dir(run);
+	ret->dir = lxe_net_shared_dir(run, NULL);
 	r = ret->dir < 0 ? ret->dir : (ret->lock = open_lock(ret->dir));
 	if (r >= 0)
 		r = lock_or_follow(ret, request, file);

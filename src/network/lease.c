@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "base/str.h"
-#include "store/dirs.h"
+#include "network/shared.h"
 #include "sys/lock.h"
 
 /* Looked at one after the other when nobody has named a subnet. */
@@ -19,26 +17,6 @@ static const uint8_t network6[12] = { 0xfd, 0x5b, 0x9e, 0x14, 0xc7, 0x62 };
 
 #define LEASE_BITS 30
 #define TRIES_MAX (1U << 20)
-
-int lxe_net_shared_open(const char *run, const char *what, struct lxe_err *err)
-{
-	char path[PATH_MAX];
-	struct stat st;
-	int r, fd;
-
-	if (stat("/proc/thread-self/ns/net", &st) < 0)
-		return lxe_fail(err, -errno, "look at the network namespace");
-	r = lxe_format(path, sizeof(path), "%s/network", run);
-	if (r == 0)
-		r = lxe_dirs_make(path, err);
-	if (r == 0)
-		r = lxe_format(path, sizeof(path), "%s/network/%llu.%s", run,
-			(unsigned long long)st.st_ino, what);
-	if (r < 0)
-		return lxe_fail(err, r, "open '%s/network'", run);
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	return fd < 0 ? lxe_fail(err, -errno, "open '%s'", path) : fd;
-}
 
 static uint32_t number_of(const struct lxe_net_addr *net)
 {

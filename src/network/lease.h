@@ -24,12 +24,6 @@ struct lxe_lease {
 };
 
 /*
- * Where what all sandboxes of this network namespace share is kept: RUN/network/<inode>.WHAT, made when
- * it is missing. A descriptor.
- */
-int lxe_net_shared_open(const char *run, const char *what, struct lxe_err *err);
-
-/*
  * Take a free one of `subnet` (NULL: of the first of the usual ones that the host does not use). -EADDRINUSE when
  * it collides with a route of the host's, -ENOSPC when all are taken.
  */

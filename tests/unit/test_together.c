@@ -82,6 +82,15 @@ static void await_waiting(pid_t pid)
 	cr_assert(waits(pid));
 }
 
+static pid_t waiting(const struct lxe_together *leader, const char *id8,
+	enum lxe_together_kind kind, const char *text)
+{
+	pid_t pid = other(leader, id8, kind, text);
+
+	await_waiting(pid);
+	return pid;
+}
+
 static int status_of(pid_t pid)
 {
 	int status;
@@ -105,10 +114,8 @@ Test(together, those_who_come_meanwhile_are_one_turn, .timeout = 30)
 	pid_t a, b;
 
 	lead(&t, LXE_TOGETHER_SET);
-	a = other(&t, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"));
-	await_waiting(a);
-	b = other(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
-	await_waiting(b);
+	a = waiting(&t, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"));
+	b = waiting(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
 	expect_turn(&t, LXE_TOGETHER_SET, 2, FILTER("-A a\n-A b\n"));
 	lxe_together_done(&t);
 	cr_expect_eq(status_of(a), DONE_BY_ANOTHER);
@@ -124,11 +131,9 @@ Test(together, what_is_set_is_not_kept_by_what_was_deleted_nor_keeps_it_for_ever
 	int turns = 0;
 
 	lead(&t, LXE_TOGETHER_UNDO);
-	ends = other(&t, "0000000a", LXE_TOGETHER_UNDO, FILTER("-D a\n"));
-	await_waiting(ends);
+	ends = waiting(&t, "0000000a", LXE_TOGETHER_UNDO, FILTER("-D a\n"));
 	do {
-		begins = other(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
-		await_waiting(begins);
+		begins = waiting(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
 		cr_assert(lxe_together_turn(&t));
 		lxe_together_done(&t);
 		if (t.kind == LXE_TOGETHER_SET) {
@@ -151,10 +156,8 @@ Test(together, what_fails_for_all_each_does_alone, .timeout = 30)
 	pid_t a, b;
 
 	lead(&t, LXE_TOGETHER_UNDO);
-	a = other(&t, "0000000a", LXE_TOGETHER_UNDO, FILTER("-D a\n"));
-	await_waiting(a);
-	b = other(&t, "0000000b", LXE_TOGETHER_UNDO, FILTER("-D b\n"));
-	await_waiting(b);
+	a = waiting(&t, "0000000a", LXE_TOGETHER_UNDO, FILTER("-D a\n"));
+	b = waiting(&t, "0000000b", LXE_TOGETHER_UNDO, FILTER("-D b\n"));
 	expect_turn(&t, LXE_TOGETHER_UNDO, 2, FILTER("-D a\n-D b\n"));
 	lxe_together_end(&t);
 	cr_expect_eq(status_of(a), LED + 1);
@@ -167,10 +170,8 @@ Test(together, one_that_is_not_whole_is_its_owners_matter, .timeout = 30)
 	pid_t bad, good;
 
 	lead(&t, LXE_TOGETHER_SET);
-	bad = other(&t, "0000000a", LXE_TOGETHER_SET, "*filter\n-A a\n");
-	await_waiting(bad);
-	good = other(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
-	await_waiting(good);
+	bad = waiting(&t, "0000000a", LXE_TOGETHER_SET, "*filter\n-A a\n");
+	good = waiting(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
 	expect_turn(&t, LXE_TOGETHER_SET, 2, FILTER("-A b\n"));
 	lxe_together_done(&t);
 	cr_expect_eq(status_of(good), DONE_BY_ANOTHER);
@@ -184,12 +185,9 @@ Test(together, who_ends_hands_on_to_who_waits_first, .timeout = 30)
 	pid_t dead, first, second;
 
 	lead(&t, LXE_TOGETHER_SET);
-	dead = other(&t, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"));
-	await_waiting(dead);
-	first = other(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
-	await_waiting(first);
-	second = other(&t, "0000000c", LXE_TOGETHER_SET, FILTER("-A c\n"));
-	await_waiting(second);
+	dead = waiting(&t, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"));
+	first = waiting(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
+	second = waiting(&t, "0000000c", LXE_TOGETHER_SET, FILTER("-A c\n"));
 	kill(dead, SIGKILL);
 	status_of(dead);
 	lxe_together_end(&t);
@@ -201,7 +199,7 @@ Test(together, whose_leader_is_killed_leads, .timeout = 30)
 {
 	const struct lxe_together none = { .lead = LXE_LEAD_NONE };
 	struct lxe_together t;
-	pid_t leader, waiting;
+	pid_t leader, next;
 	int ready[2];
 	char byte;
 
@@ -215,18 +213,16 @@ Test(together, whose_leader_is_killed_leads, .timeout = 30)
 		_exit(FAILED);
 	}
 	cr_assert_eq(read(ready[0], &byte, 1), 1);
-	waiting = other(&none, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"));
-	await_waiting(waiting);
+	next = waiting(&none, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"));
 	kill(leader, SIGKILL);
 	status_of(leader);
-	cr_expect_eq(status_of(waiting), LED + 1);
+	cr_expect_eq(status_of(next), LED + 1);
 	/* What it has left does not keep the next one from leading. */
 	lead(&t, LXE_TOGETHER_SET);
-	waiting = other(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
-	await_waiting(waiting);
+	next = waiting(&t, "0000000b", LXE_TOGETHER_SET, FILTER("-A b\n"));
 	expect_turn(&t, LXE_TOGETHER_SET, 1, FILTER("-A b\n"));
 	lxe_together_done(&t);
-	cr_expect_eq(status_of(waiting), DONE_BY_ANOTHER);
+	cr_expect_eq(status_of(next), DONE_BY_ANOTHER);
 	lxe_together_end(&t);
 }
 
@@ -236,8 +232,7 @@ Test(together, one_that_is_killed_is_forgotten_when_no_leader_has_it_any_more, .
 	pid_t killed, forgets;
 
 	lead(&t, LXE_TOGETHER_SET);
-	killed = other(&t, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"));
-	await_waiting(killed);
+	killed = waiting(&t, "0000000a", LXE_TOGETHER_SET, FILTER("-A a\n"));
 	kill(killed, SIGKILL);
 	status_of(killed);
 	forgets = fork();
