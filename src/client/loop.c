@@ -12,6 +12,7 @@
 #include "client/session.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
+#include "sys/text.h"
 
 #define LINGER_MS 200	/* for late output of what the command left running */
 #define ANSWER_MS 30000 /* for the keeper: past it, it is stuck in a call that blocks */
@@ -29,7 +30,7 @@ static void enter(struct lxe_session *s, enum lxe_phase phase)
 	static const uint64_t patience[] = {
 		[LXE_PHASE_STARTING] = ANSWER_MS,
 		[LXE_PHASE_BUILDING] = BUILD_MS,
-		[LXE_PHASE_RUNNING] = 0,
+		[LXE_PHASE_RUNNING] = SYS_REST_MS,
 		[LXE_PHASE_LINGERING] = LINGER_MS,
 		[LXE_PHASE_ENDING] = ANSWER_MS,
 		[LXE_PHASE_DONE] = LINGER_MS,
@@ -241,6 +242,7 @@ static void deadline_passed(struct lxe_session *s)
 			await_reader(s);
 		break;
 	case LXE_PHASE_RUNNING:
+		sys_drop_text(NULL);
 		break;
 	}
 }

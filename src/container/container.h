@@ -13,6 +13,8 @@
 
 #include "base/err.h"
 
+#define LXE_CONTAINER_LIBRARY "/liblxc.so" /* a part of its path */
+
 struct lxe_container;
 
 struct lxe_container_config {

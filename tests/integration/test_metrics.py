@@ -211,14 +211,47 @@ def test_prometheus_text_of_one_that_runs(world):
     destroy(world, 'quo"te')
 
 
+def code_in_memory(pid):
+    """How much of its own program's code a process has mapped in, as a part of all of it."""
+    program = os.readlink(f"/proc/{pid}/exe")
+    kib = {"Size:": 0, "Rss:": 0}
+    is_code = False
+    for line in lxe.read_proc(pid, "smaps").decode().splitlines():
+        words = line.split()
+        if not words[0].endswith(":"):
+            is_code = words[1] == "r-xp" and words[-1] == program
+        elif is_code and words[0] in kib:
+            kib[words[0]] += int(words[1])
+    return kib["Rss:"] / kib["Size:"]
+
+
+def test_an_idle_client_and_its_keeper_give_back_what_only_the_start_needed(world):
+    client = world.popen("run", "--", "sh", "-c", "echo up; exec sleep 1000")
+    assert client.stdout.readline() == b"up\n"
+    for pid in client.pid, world.keeper():
+        lxe.poll_until(lambda pid=pid: code_in_memory(pid) < 0.5, what="less than half")
+    client.send_signal(signal.SIGTERM)
+    assert client.wait(lxe.DEADLINE) == 128 + signal.SIGTERM
+
+
+def settled(count):
+    """Until it has not changed for a moment: what is done once after the start is done."""
+    def same():
+        before = count()
+        lxe.pause(0.4)
+        return count() == before
+    lxe.poll_until(same)
+
+
 def test_an_idle_sandbox_stays_asleep_and_a_watched_one_answers(world):
     running(world, "sleep", "1000")
     keeper = keeper_of(world)
     wakeups = lambda: sum(
         int(line.split()[1]) for line in lxe.read_proc(keeper, "status").decode().splitlines()
         if "ctxt_switches" in line)
+    settled(wakeups)
     before = wakeups()
-    lxe.pause(0.5)
+    lxe.pause(1)
     assert wakeups() == before
     for _ in range(5):
         begun = time.monotonic()
