@@ -118,8 +118,11 @@ uint64_t lxe_gate_next_ms(const struct lxe_gate *gate, uint64_t now_ms)
 {
 	uint64_t old = age(gate, now_ms);
 
-	if (gate->open || old >= LXE_GATE_CAP_MS)
+	if (gate->open)
 		return 0;
+	/* The latest sample was begun before the cap. */
+	if (old >= LXE_GATE_CAP_MS)
+		return 1;
 	if (LXE_GATE_CAP_MS - old <= gate->step_ms)
 		return LXE_GATE_CAP_MS - old;
 	return until_stayed(gate, now_ms, gate->step_ms);

@@ -43,7 +43,9 @@ void lxe_gate_free(struct lxe_gate *gate);
 /* Decide: true when the gate opens. */
 bool lxe_gate_feed(struct lxe_gate *gate, const struct lxe_gate_sample *sample);
 
-/* Milliseconds until the next sample is worth taking (1 at first, at most 20, never past the cap). */
+/*
+ * Milliseconds until the next sample is worth taking: 1 at first, at most 20, not past the cap but for one that is late. 0: none, it is open.
+ */
 uint64_t lxe_gate_next_ms(const struct lxe_gate *gate, uint64_t now_ms);
 
 /* What `procs` below may hold instead of pids: whoever may look has, and the gate is to open. */

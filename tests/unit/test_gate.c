@@ -117,7 +117,22 @@ Test(gate, looks_often_at_first_and_at_the_cap)
 		cr_assert_not(lxe_gate_feed(gate, &s));
 	}
 	cr_assert_eq(lxe_gate_next_ms(gate, 1000 + 4990), 10);
-	cr_assert_eq(lxe_gate_next_ms(gate, 1000 + 5000), 0);
+	lxe_gate_free(gate);
+}
+
+/* The sample before the cap took its time: there has to be another one, or it would never open. */
+Test(gate, looks_once_more_when_a_look_went_on_beyond_the_cap)
+{
+	struct lxe_gate *gate = NULL;
+	struct lxe_gate_sample s = { .now_ms = 4999, .canonical = true };
+
+	cr_assert_eq(lxe_gate_new(&gate, 0), 0);
+	cr_assert_not(lxe_gate_feed(gate, &s));
+	cr_assert_eq(lxe_gate_next_ms(gate, 5000), 1);
+	cr_assert_eq(lxe_gate_next_ms(gate, 7000), 1);
+	s.now_ms = 7001;
+	cr_assert(lxe_gate_feed(gate, &s));
+	cr_assert_eq(lxe_gate_next_ms(gate, 7001), 0);
 	lxe_gate_free(gate);
 }
 
