@@ -225,7 +225,9 @@ static void give_up(struct lxe_session *s)
 
 static void deadline_passed(struct lxe_session *s)
 {
-	sys_drain_counter(s->deadline);
+	/* Set anew since it was polled: another phase's. */
+	if (!sys_drain_counter(s->deadline))
+		return;
 	switch (s->phase) {
 	case LXE_PHASE_STARTING:
 	case LXE_PHASE_BUILDING:

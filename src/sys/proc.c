@@ -257,7 +257,7 @@ int sys_timer_set(int fd, uint64_t ms)
 	return timerfd_settime(fd, 0, &spec, NULL) < 0 ? -errno : 0;
 }
 
-void sys_drain_counter(int fd)
+bool sys_drain_counter(int fd)
 {
 	uint64_t count;
 	ssize_t n;
@@ -265,6 +265,7 @@ void sys_drain_counter(int fd)
 	do {
 		n = read(fd, &count, sizeof(count));
 	} while (n < 0 && errno == EINTR);
+	return n > 0;
 }
 
 void sys_ring(int fd)

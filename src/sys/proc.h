@@ -68,8 +68,8 @@ int sys_signalfd(const int *signals, size_t n);
 int sys_timer(void);
 int sys_timer_set(int fd, uint64_t ms);
 
-/* Read and drop what a timerfd or eventfd has counted. */
-void sys_drain_counter(int fd);
+/* Read and drop what a timerfd or eventfd has counted: was there anything? */
+bool sys_drain_counter(int fd);
 
 /* Add one to what an eventfd has counted; a negative one is nobody's. */
 void sys_ring(int fd);
