@@ -245,14 +245,16 @@ class World:
             path.chmod(0o700 if user else 0o711)
             if user:
                 os.chown(path, user.uid, user.gid)
-        self.binary = BIN
-        if user and not reachable(BIN):
-            self.binary = self.copy_of_the_build() / BIN.name
+        self.binary = self.binary_for_others() if user else BIN
         self.watches = [DirectoryWatch(self.sandboxes), DirectoryWatch(self.kept)]
         self.ids = set()
         self.images = {self.base}
         self.strict = strict
         self.strict_before = whole_machine() if strict else set()
+
+    def binary_for_others(self):
+        """What is below a directory of root's alone is copied."""
+        return BIN if reachable(BIN) else self.copy_of_the_build() / BIN.name
 
     def copy_of_the_build(self):
         tree = self.base / "build"

@@ -221,5 +221,6 @@ def test_only_a_run_leaves_a_record(world, tmp_path):
 def test_defaults_that_an_ordinary_user_may_not_read(world, tmp_path):
     env = defaults(world, tmp_path, "[run]\nformat = json\n")
     os.chmod(tmp_path / "lxc-exec", 0o700)
-    result = world.run("version", env=env, user=65534, group=65534, extra_groups=[])
+    binary = world.binary_for_others()
+    result = world.run("version", env=env, binary=binary, user=65534, group=65534, extra_groups=[])
     assert stdout_of(result).startswith("lxc-exec ")
