@@ -77,11 +77,11 @@ class Tree:
     def __init__(self, world):
         self.path = world.base / "stopping"
         self.path.mkdir()
-        shutil.copy2(lxe.BIN, self.path / "lxc-exec")
+        shutil.copy2(world.binary, self.path / "lxc-exec")
         for name in ("lxc-exec-init", "lxc-templates", "conf"):
-            (self.path / name).symlink_to(lxe.BIN.parent / name)
+            (self.path / name).symlink_to(world.binary.parent / name)
         keeper = self.path / "lxc-exec-keeper"
-        keeper.write_text(STOPPING.format(keeper=lxe.BIN.parent / "lxc-exec-keeper"))
+        keeper.write_text(STOPPING.format(keeper=world.binary.parent / "lxc-exec-keeper"))
         keeper.chmod(0o755)
         self.binary = self.path / "lxc-exec"
 
@@ -104,7 +104,7 @@ def finish(world, process):
 
 
 def run_client(world, _tree, options):
-    command = ["strace", "-qq", *options, str(lxe.BIN), *COMMAND]
+    command = ["strace", "-qq", *options, str(world.binary), *COMMAND]
     process = subprocess.Popen(
         command,
         env=world.env(),

@@ -129,7 +129,7 @@ def look(world, verb, text, status):
 
 
 def traced(world, options, words):
-    command = ["strace", "-qq", *options, str(lxe.BIN), *words]
+    command = ["strace", "-qq", *options, str(world.binary), *words]
     return subprocess.run(command, env=world.env_without_leak_check(), capture_output=True, timeout=lxe.DEADLINE)
 
 

@@ -245,7 +245,7 @@ class World:
             path.chmod(0o700 if user else 0o711)
             if user:
                 os.chown(path, user.uid, user.gid)
-        self.binary = self.binary_for_others() if user else BIN
+        self.binary = BIN if not user or reachable(BIN) else self.copy_of_the_build() / BIN.name
         self.watches = [DirectoryWatch(self.sandboxes), DirectoryWatch(self.kept)]
         self.ids = set()
         self.images = {self.base}
@@ -254,7 +254,7 @@ class World:
 
     def binary_for_others(self):
         """What is below a directory of root's alone is copied."""
-        return BIN if reachable(BIN) else self.copy_of_the_build() / BIN.name
+        return self.binary if self.user or reachable(BIN) else self.copy_of_the_build() / BIN.name
 
     def copy_of_the_build(self):
         tree = self.base / "build"
