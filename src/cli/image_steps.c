@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "cli/print.h"
 #include "sys/fd.h"
 
-#define STALLED_MS 1000
 #define PART 1024
 
 void lxe_image_steps_begin(struct lxe_image_steps *steps, int verbose)
@@ -61,7 +61,7 @@ static void show_part(const char *text, size_t len)
 		used += strlen(out + used);
 		at = end;
 	}
-	sys_write_within(STDERR_FILENO, out, used, STALLED_MS);
+	sys_write_within(STDERR_FILENO, out, used, LXE_STALLED_MS);
 }
 
 static void show(struct lxe_image_steps *s, const char *text, size_t len)

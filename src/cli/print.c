@@ -1,7 +1,6 @@
 #include "cli/print.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,8 +53,6 @@ int lxe_print_json(json_t *value)
 	return 0;
 }
 
-#define STALLED_MS 1000
-
 /* One line of standard error: a prefix of ours and a text that may hold anybody's bytes. */
 static size_t put_line(char *buf, size_t size, const char *prefix, const char *text)
 {
@@ -67,14 +64,6 @@ static size_t put_line(char *buf, size_t size, const char *prefix, const char *t
 	return used;
 }
 
-/* A terminal that nobody reads must not keep us from ending: a line that finds no room is dropped. */
-static bool takes_output(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-
-	return poll(&p, 1, STALLED_MS) > 0 && (p.revents & POLLOUT);
-}
-
 static void put_message(const char *message, const char *rule, const char *hint)
 {
 	char lines[LINES_MAX];
@@ -84,8 +73,8 @@ static void put_message(const char *message, const char *rule, const char *hint)
 		used += put_line(lines + used, sizeof(lines) - used, "rule: ", rule);
 	if (hint[0])
 		used += put_line(lines + used, sizeof(lines) - used, "hint: ", hint);
-	if (takes_output(STDERR_FILENO))
-		sys_write_all(STDERR_FILENO, lines, used);
+	/* A terminal that nobody reads must not keep us from ending: what finds no room is dropped. */
+	sys_write_within(STDERR_FILENO, lines, used, LXE_STALLED_MS);
 }
 
 int lxe_print_error(const struct lxe_err *err)

@@ -11,11 +11,11 @@
 #include "cli/cli.h"
 #include "cli/print.h"
 #include "client/registry.h"
+#include "sys/brief.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
 #define PERIOD_MS 1000
-#define PIECE 1024
 
 /* A screen from its corner on: lines that are too long are cut instead of wrapped. */
 #define SCREEN_BEGIN "\033[H\033[J\033[?7l"
@@ -106,11 +106,11 @@ static bool ended(struct watch *w, bool output, int timeout_ms)
 	return w->signal != 0;
 }
 
-/* In pieces for which a pipe that takes anything has room: no signal ends a write that blocks. */
+/* No signal ends a write that blocks. */
 static int write_out(struct watch *w, const char *text, size_t len)
 {
 	while (len && !ended(w, true, -1)) {
-		ssize_t n = sys_write(STDOUT_FILENO, text, len < PIECE ? len : PIECE);
+		ssize_t n = sys_write_brief(STDOUT_FILENO, text, len);
 
 		if (n < 0 && n != -EAGAIN)
 			return lxe_fail(&w->cli->err, (int)n, "write to standard output");

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "client/join.h"
 #include "client/session.h"
+#include "sys/brief.h"
 #include "sys/fd.h"
 #include "terminal/screen.h"
 
@@ -38,13 +39,13 @@ static int put(int out, const char *bytes, size_t len)
 	struct pollfd polled = { .fd = out, .events = POLLOUT };
 
 	while (len) {
-		ssize_t n = sys_write(out, bytes, len);
+		ssize_t n;
 
-		if (n == -EAGAIN) {
-			if (poll(&polled, 1, OUT_MS) == 0)
-				return -ETIMEDOUT;
+		if (poll(&polled, 1, OUT_MS) == 0)
+			return -ETIMEDOUT;
+		n = sys_write_brief(out, bytes, len);
+		if (n == -EAGAIN)
 			continue;
-		}
 		if (n < 0)
 			return (int)n;
 		bytes += n;

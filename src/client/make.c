@@ -115,11 +115,13 @@ static int start_keeper(struct lxe_make *m, struct lxe_err *err)
 	return 0;
 }
 
-/* A keeper that could not even begin has said why before it went. */
+/* A keeper that could not even begin has said why before it went. One that is there waits for us. */
 static int refused(const struct lxe_make *m, int r, struct lxe_err *err)
 {
 	struct lxe_msg msg;
 
+	if (r != -EPIPE && r != -ECONNRESET)
+		return lxe_fail(err, r, "send the request to the keeper");
 	if (lxe_msg_recv(m->control, &msg) > 0 && msg.type == LXE_MSG_DONE &&
 		msg.outcome.message[0]) {
 		lxe_outcome_fail(&msg.outcome, r, err);

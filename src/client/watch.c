@@ -19,7 +19,8 @@
 #include "terminal/rawtty.h"
 #include "terminal/screen.h"
 
-#define INTERRUPT 3 /* Ctrl-C, which the raw terminal passes on */
+#define SANE_MS 1000 /* for a terminal that takes nothing */
+#define INTERRUPT 3  /* Ctrl-C, which the raw terminal passes on */
 
 enum { CONTROL, SIGNALS, IN, OUT, N_POLLED };
 
@@ -187,6 +188,12 @@ static int put_pending(struct watch *w)
 	return 0;
 }
 
+/* As a write would tell, which there may not be for long. */
+static int reader_gone(struct watch *w)
+{
+	return lxe_fail(w->err, -EPIPE, "write to standard output");
+}
+
 static int loop(struct watch *w)
 {
 	int r = 0;
@@ -197,7 +204,8 @@ static int loop(struct watch *w)
 			[CONTROL] = { .fd = w->len || w->over ? -1 : w->control, .events = POLLIN },
 			[SIGNALS] = { .fd = w->signals, .events = POLLIN },
 			[IN] = { .fd = w->in, .events = POLLIN },
-			[OUT] = { .fd = w->len ? w->out : -1, .events = POLLOUT },
+			/* Asked for nothing it still tells that nobody reads any more. */
+			[OUT] = { .fd = w->out, .events = w->len ? POLLOUT : 0 },
 		};
 
 		if (poll(polled, N_POLLED, -1) < 0) {
@@ -210,8 +218,8 @@ static int loop(struct watch *w)
 		if (polled[IN].revents)
 			take_keys(w);
 		if (polled[OUT].revents)
-			r = put_pending(w);
-		if (polled[CONTROL].revents)
+			r = w->len ? put_pending(w) : reader_gone(w);
+		if (r == 0 && polled[CONTROL].revents)
 			r = take_message(w);
 	}
 	return r;
@@ -263,7 +271,7 @@ static void leave_terminal(int out)
 	static const char sane[] = "\033[?1049l\033[?1000l\033[?1002l\033[?1003l\033[?1006l"
 				   "\033[?2004l\033[?1l\033>\033[?25h\033[0m\r\n";
 
-	sys_write_all(out, sane, sizeof(sane) - 1);
+	sys_write_within(out, sane, sizeof(sane) - 1, SANE_MS);
 }
 
 int lxe_client_watch(const struct lxe_place *place, const struct lxe_attach *how,

@@ -550,6 +550,29 @@ def set_size(fd, rows, cols):
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
 
 
+def full_terminal(left):
+    """A terminal that nobody reads, with so much room left: poll(2) says that it takes something. Master and slave."""
+
+    def filled(limit):
+        master, slave = pty_module.openpty()
+        os.set_blocking(slave, False)
+        written = 0
+        for _ in range(8):  # the kernel makes room once more when it passes on what there is
+            with contextlib.suppress(BlockingIOError):
+                while written < limit:
+                    written += os.write(slave, b"x" * min(50, limit - written))
+            pause(0.05)
+        os.set_blocking(slave, True)
+        return master, slave, written
+
+    *ends, size = filled(1 << 30)
+    for fd in ends:
+        os.close(fd)
+    *ends, written = filled(size - left)
+    assert written == size - left
+    return ends
+
+
 class Pty:
     """A program on a terminal of its own: session leader, controlling terminal, all three fds.
 

@@ -280,6 +280,18 @@ def test_logs_follow_until_the_end(world):
     destroy(world)
 
 
+def test_who_follows_for_a_reader_that_is_gone_ends(world):
+    """As `logs --follow | grep -m1` does: what is watched says nothing more."""
+    lxe.ok(world.run("create", NAME, "--", "sh", "-c", "echo one; sleep 1000"))
+    client = world.popen("logs", "--follow", NAME)
+    lxe.ok(world.run("start", NAME))
+    assert client.stdout.readline() == b"one\n"
+    client.stdout.close()
+    assert client.wait(lxe.DEADLINE) != 0
+    client.stderr.close()
+    destroy(world)
+
+
 class Tmux:
     """A terminal emulator that can be asked what it shows."""
 

@@ -237,3 +237,14 @@ def test_the_client_is_killed_when_its_directory_is_just_made(world):
     )
     assert process.wait(lxe.DEADLINE) in (-signal.SIGKILL, 128 + signal.SIGKILL)
     world.assert_clean(timeout=2.0 * lxe.SLACK)
+
+
+def test_a_message_to_a_terminal_that_nobody_reads(world):
+    """There is room for a part of it."""
+    master, slave = lxe.full_terminal(60)
+    try:
+        result = world.run("run", "--no-such-option", stderr=slave)
+        assert result.returncode == 125
+    finally:
+        os.close(master)
+        os.close(slave)

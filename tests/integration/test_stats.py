@@ -151,6 +151,22 @@ def test_watching_into_a_pipe_prints_block_after_block(world, slots):
         process.communicate()
 
 
+def test_a_terminal_that_nobody_reads_does_not_keep_it(world, slots):
+    """It takes a byte, says poll(2), and keeps a write of more until its reader comes."""
+    slots("0123456789ab", late=3_600_000_000)
+    master, slave = lxe.full_terminal(60)
+    process = world.popen("stats", "--watch", stdout=slave)
+    try:
+        lxe.pause(0.5)
+        process.terminate()
+        assert process.wait(lxe.DEADLINE) == 143
+    finally:
+        process.kill()
+        os.close(master)
+        os.close(slave)
+        process.wait()
+
+
 def test_a_reader_that_does_not_read_does_not_keep_it(world, slots):
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     slots(*[f"{n:012x}" for n in range(1500)], late=3_600_000_000)
