@@ -209,6 +209,22 @@ static void own_children(void)
 	CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 9);
 }
 
+/* What was to be its input is closed by now: told at once, and nothing is left to wait for it. */
+static void input_that_is_closed(void)
+{
+	const int high = 500; /* which nobody else is given */
+	lxe_options *options = options_for("true");
+	lxe_sandbox *sandbox = NULL;
+	time_t begun = time(NULL);
+
+	CHECK(dup2(0, high) == high);
+	CHECK(lxe_options_stdio(options, high, -1, -1, error) == 0);
+	close(high);
+	CHECK(lxe_run(options, LIMIT_MS, &sandbox, error) == -EBADF && !sandbox);
+	CHECK(time(NULL) - begun < 8);
+	lxe_options_free(options);
+}
+
 /* A fork's copies: closing them ends nothing, and keeping them holds nothing. */
 static void forks(void)
 {
@@ -552,6 +568,7 @@ static const struct {
 	{ "no_leak", no_leak },
 	{ "threads", threads },
 	{ "quiet", quiet },
+	{ "input_that_is_closed", input_that_is_closed },
 	{ "own_children", own_children },
 	{ "forks", forks },
 	{ "close_beside_a_fork", close_beside_a_fork },

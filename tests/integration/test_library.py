@@ -50,7 +50,7 @@ def program(session_world):
 
 @pytest.mark.parametrize("name", [
     "life", "no_leak", "threads", "quiet", "own_children", "forks", "close_beside_a_fork",
-    "crossing", "poll_for_the_end", "start_again", "start_what_runs", "whose_life", "terminal_again",
+    "input_that_is_closed", "crossing", "poll_for_the_end", "start_again", "start_what_runs", "whose_life", "terminal_again",
     "changes", "changes_quietly",
 ])
 def test_from_c(world, program, name):
