@@ -90,6 +90,9 @@ void lxe_handle_init(struct lxe_process_handle *p, int control);
 /* Does the handle belong to this process? -ECHILD. */
 int lxe_handle_check(const struct lxe_process_handle *p, struct lxe_err *err);
 
+/* Nobody tells any more how it ends: it has ended with that. */
+void lxe_handle_lose(struct lxe_process_handle *p);
+
 /* Give everything back, and let the keeper know at once, whoever else has copies. */
 void lxe_handle_release(struct lxe_process_handle *p);
 

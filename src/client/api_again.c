@@ -63,7 +63,11 @@ static int leave_alone(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_er
 	if (r < 0)
 		return r;
 	lxe_handle_release(&s->main);
-	return lxe_api_connect(s, end, err);
+	r = lxe_api_connect(s, end, err);
+	/* Without a connection nobody would ever tell who waits for it. */
+	if (r < 0)
+		lxe_handle_lose(&s->main);
+	return r;
 }
 
 int lxe_api_start_again(struct lxe_sandbox_handle *s, uint64_t end, struct lxe_err *err)

@@ -42,7 +42,7 @@ void lxe_handle_release(struct lxe_process_handle *p)
 	free(take_ptr(p->json));
 }
 
-static void lose(struct lxe_process_handle *p)
+void lxe_handle_lose(struct lxe_process_handle *p)
 {
 	p->done = p->lost = true;
 	p->outcome = (struct lxe_outcome){
@@ -96,7 +96,7 @@ static void take_message(struct lxe_process_handle *p)
 	if (r == -EAGAIN)
 		return;
 	if (r <= 0) {
-		lose(p);
+		lxe_handle_lose(p);
 		return;
 	}
 	if (msg.type == LXE_MSG_CREATED) {
