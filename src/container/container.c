@@ -33,6 +33,7 @@ struct lxe_container {
 	struct lxc_container *lxc;
 	int log; /* memfd with liblxc's own errors */
 	bool become_root;
+	int init, devpts; /* kept: see lxe_container_know() */
 };
 
 /* liblxc logs only after this, and only in processes of which it is the last user. */
@@ -143,6 +144,7 @@ int lxe_container_new(
 
 	if (!c)
 		return lxe_fail(err, -ENOMEM, "allocate a container");
+	c->init = c->devpts = -EBADF;
 	/* Where else it looks for a place for its locks it finds none, and says that of whatever fails. */
 	if (config->become_root)
 		setenv("XDG_RUNTIME_DIR", "/run", 1);
@@ -172,6 +174,8 @@ void lxe_container_free(struct lxe_container *c)
 	if (c->lxc)
 		lxc_container_put(c->lxc);
 	lxe_close(c->log);
+	lxe_close(c->init);
+	lxe_close(c->devpts);
 	free(c);
 }
 
@@ -272,16 +276,37 @@ pid_t lxe_container_init(struct lxe_container *c)
 	return pid > 0 ? pid : 0;
 }
 
-int lxe_container_pidfd(struct lxe_container *c)
+static int ask_for_init(struct lxe_container *c)
 {
 	int fd = c->lxc->init_pidfd(c->lxc);
 
-	return fd < 0 ? (fd == -1 ? -ESRCH : fd) : fd;
+	return fd == -1 ? -ESRCH : fd;
+}
+
+static int copy_of(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return copy < 0 ? -errno : copy;
+}
+
+int lxe_container_know(struct lxe_container *c)
+{
+	if (c->init < 0)
+		c->init = ask_for_init(c);
+	if (c->init >= 0 && c->devpts < 0)
+		c->devpts = c->lxc->devpts_fd(c->lxc);
+	return c->init < 0 ? c->init : c->devpts < 0 ? c->devpts : 0;
+}
+
+int lxe_container_pidfd(struct lxe_container *c)
+{
+	return c->init < 0 ? ask_for_init(c) : copy_of(c->init);
 }
 
 int lxe_container_devpts(struct lxe_container *c)
 {
-	return c->lxc->devpts_fd(c->lxc);
+	return c->devpts < 0 ? c->lxc->devpts_fd(c->lxc) : copy_of(c->devpts);
 }
 
 /*

@@ -8,7 +8,6 @@
 #include "changes/changes.h"
 #include "keeper/keeper.h"
 #include "proto/record.h"
-#include "sys/proc.h"
 
 #define COMMIT_MS 10000
 #define END_MS 10000 /* for all that runs inside, once it was killed */
@@ -75,23 +74,47 @@ bool lxe_cow_keeps(const struct lxe_keeper *k)
 	return k->main && (k->main->spec.keep || k->cow.keep);
 }
 
+/* While it is made, the keeper waits for what would be frozen, and asks the monitor. */
+static bool can_be_frozen(const struct lxe_keeper *k)
+{
+	return k->cgroup && k->container && k->state != LXE_CREATING && !k->stopping;
+}
+
+/* The monitor is in the same group: what only it tells is asked before. */
+static int freeze_all(struct lxe_keeper *k)
+{
+	int r = lxe_container_know(k->container);
+
+	return r < 0 ? r : lxe_cgroup_freeze(k->cgroup, true);
+}
+
+static void time_steps_anew(struct lxe_keeper *k)
+{
+	for (struct lxe_process *p = k->processes; p; p = p->next)
+		lxe_process_time_step_anew(p);
+}
+
 static void freeze(struct lxe_channel *c)
 {
 	struct lxe_keeper *k = c->keeper;
 
-	if (c->freezes || !k->cgroup || k->stopping)
+	if (c->freezes || !can_be_frozen(k))
 		return;
 	/* Where it cannot be had, what changes meanwhile is noticed by who carries it over. */
-	if (k->cow.freezers == 0 && lxe_cgroup_freeze(k->cgroup, true) < 0)
+	if (k->cow.freezers == 0 && freeze_all(k) < 0)
 		return;
 	c->freezes = true;
-	k->cow.freezers++;
+	if (k->cow.freezers++ == 0)
+		time_steps_anew(k);
 }
 
 void lxe_cow_thaw(struct lxe_keeper *k)
 {
-	if (--k->cow.freezers == 0 && k->cgroup)
+	if (--k->cow.freezers)
+		return;
+	if (k->cgroup)
 		lxe_cgroup_freeze(k->cgroup, false);
+	time_steps_anew(k);
 }
 
 static const struct lxe_keeper_layer *layer_of(const struct lxe_keeper *k, size_t index)
@@ -128,11 +151,8 @@ void lxe_cow_give(struct lxe_channel *c, const struct lxe_msg *msg)
 
 static void end_all(struct lxe_keeper *k)
 {
-	LXE_AUTOCLOSE int init = -EBADF;
-	pid_t pid = k->container ? lxe_container_init(k->container) : 0;
+	LXE_AUTOCLOSE int init = k->container ? lxe_container_pidfd(k->container) : -EBADF;
 
-	if (pid > 0)
-		init = sys_pidfd_open(pid);
 	lxe_keeper_kill_container(k);
 	/* With pid 1 all of its namespace has ended. */
 	if (init >= 0)

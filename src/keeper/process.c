@@ -166,7 +166,18 @@ static void await_step(struct lxe_process *p)
 {
 	p->step.passed = step_timed_out;
 	p->step.arg = p;
-	lxe_loop_set_timer(p->keeper->loop, &p->step, STEP_TIMEOUT_MS);
+	if (!p->keeper->cow.freezers)
+		lxe_loop_set_timer(p->keeper->loop, &p->step, STEP_TIMEOUT_MS);
+	else if (!p->started)
+		lxe_channel_say(p->client, LXE_MSG_BUILDING);
+}
+
+void lxe_process_time_step_anew(struct lxe_process *p)
+{
+	lxe_loop_clear_timer(p->keeper->loop, &p->step);
+	if (p->state == LXE_PROCESS_ENTERING || p->state == LXE_PROCESS_PARKING ||
+		p->state == LXE_PROCESS_RELEASED)
+		await_step(p);
 }
 
 /* The child changes none of them any more, and has enough to do meanwhile. */

@@ -115,6 +115,12 @@ struct lxe_starter_report {
 int lxe_process_listen(struct lxe_process *p, struct lxe_err *err);
 void lxe_process_entering(struct lxe_process *p);
 
+/*
+ * All of the sandbox was frozen, or goes on: of one that is being started, the time for its step begins with the thaw, and
+ * its client is told that it takes longer.
+ */
+void lxe_process_time_step_anew(struct lxe_process *p);
+
 /* Let a parked one go on to its execve. */
 void lxe_process_release(struct lxe_process *p);
 

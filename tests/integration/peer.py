@@ -12,7 +12,7 @@ VERSION, TERMIOS = 2, 60
 
 TYPES = {name: number for number, name in enumerate(
     "CREATE BUILDING STARTED EXITED DRAINED DONE BYE STOP BUILD HELLO CREATED START EXEC SIGNAL "
-    "WAIT DETACH OK ATTACH YIELD YIELDED BELL WATCH SNAPSHOT DATA".split(), 1)}
+    "WAIT DETACH OK ATTACH YIELD YIELDED BELL WATCH SNAPSHOT DATA LAYER SETTLE SETTLED".split(), 1)}
 NAMES = {number: name for name, number in TYPES.items()}
 TAGS = {name: number for number, name in enumerate(
     "VERSION TYPE ROLES BEGUN STATE LIBEXEC DATA TTY_SAVED TTY_RAW IMAGE ID PID SIGNAL OUTCOME "
@@ -20,6 +20,7 @@ TAGS = {name: number for number, name in enumerate(
 CONTROL, DRIVE, WATCH = 1, 2, 3
 FDS = {name: number for number, name in enumerate(
     "PARENT DIR SPEC STDIN STDOUT STDERR RING TTY RESULT MASTER PROCS INPUT BELL".split())}
+LAYER_FREEZE = 1
 
 # What a message of a type has beside version, type and roles, and an innocent value for each.
 NOBODY = {"TTY_SAVED": bytes(TERMIOS), "TTY_RAW": bytes(TERMIOS)}
@@ -31,6 +32,8 @@ FIELDS = {
     "ATTACH": {"FLAGS": 0, **NOBODY},
     "SNAPSHOT": {"MODES": bytes(768), "ROWS": 1, "COLS": 1, "SIZE": 0},
     "DATA": {"BYTES": b"x"},
+    "LAYER": {"PROCESS": 0, "FLAGS": 0},
+    "SETTLED": {"FLAGS": 0},
     "CREATED": {"PID": 1},
     "STARTED": {"PID": 1},
     "STOP": {"SIGNAL": 0, "GRACE": 0, "FLAGS": 0},

@@ -104,7 +104,7 @@ FIRST_WORDS = {
     "huge": (bytes(100000), "not a message"),
     "claims a descriptor": (encode("HELLO", roles=["SPEC"]), "not a message"),
     **{kind: (encode(kind), "did not begin with HELLO|not a message")
-       for kind in TYPES if kind not in ("HELLO", "DONE")},
+       for kind in TYPES if kind not in ("HELLO", "DONE", "SETTLE", "SETTLED")},
 }
 
 
@@ -197,7 +197,7 @@ def test_no_descriptor_left(world, box):
     subprocess.run([*prlimit, f"--nofile={int(soft)}:"], check=True)
 
 
-FOR_CONTROL = {"START", "STOP", "SIGNAL", "WAIT", "DETACH", "EXEC", "BYE", "DRAINED"}
+FOR_CONTROL = {"START", "STOP", "SIGNAL", "WAIT", "DETACH", "EXEC", "BYE", "DRAINED", "LAYER"}
 FOR_ROLE = {CONTROL: FOR_CONTROL, DRIVE: {"ATTACH", "BYE"}, WATCH: {"WATCH"}}
 
 
@@ -205,7 +205,7 @@ FOR_ROLE = {CONTROL: FOR_CONTROL, DRIVE: {"ATTACH", "BYE"}, WATCH: {"WATCH"}}
                                        for kind in TYPES if kind not in good])
 def test_words_of_the_wrong_role(box, role, kind):
     with box.peer(role) as peer:
-        peer.say(kind, **({"OUTCOME": b""} if kind == "DONE" else {}))
+        peer.say(kind, **({"OUTCOME": b""} if kind in ("DONE", "SETTLE", "SETTLED") else {}))
         peer.closed()
     noted(box, "closed: ")
 
