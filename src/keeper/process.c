@@ -193,6 +193,29 @@ static void verify_namespaces(struct lxe_process *p)
 		lxe_process_fail(p, &err);
 }
 
+static void hear_child(void *process, uint32_t events);
+
+/* What the child says is listened to from now on: it may have been quicker than the starter, whose word comes first. */
+static void entered(struct lxe_process *p, pid_t pid)
+{
+	struct lxe_err err = { 0 };
+	int r;
+
+	p->pid = pid;
+	await_step(p);
+	move(p, LXE_PROCESS_PARKING);
+	lxe_keeper_know_process(p);
+	p->reported.ready = hear_child;
+	p->reported.arg = p;
+	r = lxe_loop_add(p->keeper->loop, &p->reported, p->report, EPOLLIN);
+	if (r < 0) {
+		lxe_fail(&err, r, "listen to the command's process");
+		lxe_process_fail(p, &err);
+		return;
+	}
+	verify_namespaces(p);
+}
+
 static void hear_starter(void *process, uint32_t events)
 {
 	struct lxe_process *p = process;
@@ -208,11 +231,7 @@ static void hear_starter(void *process, uint32_t events)
 		lxe_explain_entry(p, &report.err);
 		lxe_process_fail(p, &report.err);
 	} else {
-		p->pid = report.pid;
-		await_step(p);
-		move(p, LXE_PROCESS_PARKING);
-		lxe_keeper_know_process(p);
-		verify_namespaces(p);
+		entered(p, report.pid);
 	}
 }
 
@@ -266,11 +285,6 @@ static void hear_child(void *process, uint32_t events)
 	struct lxe_child_report report;
 
 	(void)events;
-	/* The starter's word comes first, although the child may have been quicker. */
-	if (p->state == LXE_PROCESS_ENTERING) {
-		hear_starter(p, 0);
-		return;
-	}
 	if (sys_read(p->report, &report, sizeof(report)) == (ssize_t)sizeof(report))
 		hear_step(p, &report);
 	else
@@ -324,15 +338,11 @@ void lxe_process_kill(struct lxe_process *p)
 
 int lxe_process_listen(struct lxe_process *p, struct lxe_err *err)
 {
-	struct lxe_loop *loop = p->keeper->loop;
 	int r;
 
 	p->answered.ready = hear_starter;
-	p->reported.ready = hear_child;
-	p->answered.arg = p->reported.arg = p;
-	r = lxe_loop_add(loop, &p->answered, p->answer, EPOLLIN);
-	if (r == 0)
-		r = lxe_loop_add(loop, &p->reported, p->report, EPOLLIN);
+	p->answered.arg = p;
+	r = lxe_loop_add(p->keeper->loop, &p->answered, p->answer, EPOLLIN);
 	return r < 0 ? lxe_fail(err, r, "listen to the command's process") : 0;
 }
 

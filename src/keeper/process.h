@@ -111,7 +111,7 @@ struct lxe_starter_report {
 	struct lxe_err err;
 };
 
-/* For spawn.c: hear what the starter and the child say; the starter was forked. */
+/* For spawn.c: hear what the starter says, and then the child; the starter was forked. */
 int lxe_process_listen(struct lxe_process *p, struct lxe_err *err);
 void lxe_process_entering(struct lxe_process *p);
 
