@@ -227,7 +227,12 @@ void lxe_keeper_moved(struct lxe_process *p)
 		break;
 	case LXE_PROCESS_PARKED:
 		lxe_keeper_count_starting(p, false);
-		if (p != k->main && p->state == LXE_PROCESS_PARKED)
+		if (p == k->main || p->state != LXE_PROCESS_PARKED)
+			break;
+		/* Its end was asked for while there was nothing yet to find it by. */
+		if (p->stopping)
+			lxe_process_kill(p);
+		else
 			lxe_keeper_start(p);
 		break;
 	case LXE_PROCESS_RUNNING:
