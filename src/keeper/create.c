@@ -280,9 +280,15 @@ static bool is_parked(const struct lxe_keeper *k)
 	       k->stopping;
 }
 
-static int park_command(struct lxe_keeper *k, struct lxe_err *err)
+static int require_parked(const struct lxe_keeper *k, struct lxe_err *err)
 {
 	const struct lxe_process *p = k->main;
+
+	return p->state == LXE_PROCESS_PARKED ? 0 : lxe_outcome_fail(&p->outcome, -EIO, err);
+}
+
+static int park_command(struct lxe_keeper *k, struct lxe_err *err)
+{
 	int r;
 
 	r = lxe_process_enter(k->main, err);
@@ -292,9 +298,7 @@ static int park_command(struct lxe_keeper *k, struct lxe_err *err)
 		return r;
 	if (k->stopping)
 		return lxe_fail(err, -ECANCELED, "park the command");
-	if (p->state == LXE_PROCESS_PARKED)
-		return 0;
-	return lxe_outcome_fail(&p->outcome, -EIO, err);
+	return require_parked(k, err);
 }
 
 static int make_rootfs(struct lxe_keeper *k, struct lxe_sources *sources, struct lxe_err *err)
@@ -348,7 +352,10 @@ static int create(struct lxe_keeper *k, int init, struct lxe_sources *sources, s
 	if (r < 0)
 		return r;
 	r = park_command(k, err);
-	return r < 0 ? r : lxe_keeper_resolver_await(k, err);
+	if (r == 0)
+		r = lxe_keeper_resolver_await(k, err);
+	/* Whoever waits meanwhile may be killed. */
+	return r < 0 ? r : require_parked(k, err);
 }
 
 int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err)

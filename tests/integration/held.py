@@ -74,3 +74,21 @@ def starter(keeper, popen):
         command = followed.child_of(starting)
         followed.let_go(command)
         yield client, starting, command
+
+
+@contextlib.contextmanager
+def program(keeper, name, go):
+    """What the keeper, which `go` lets go on, executes under this name: held before its first instruction."""
+    with held() as followed:
+        followed.seize(keeper)
+        go()
+        while True:
+            child = followed.child_of(keeper)
+            followed.go_on(child)
+            followed.next(child, EXEC)
+            if os.path.basename(os.readlink(f"/proc/{child}/exe")) == name:
+                break
+            followed.let_go(child)
+            followed.go_on(keeper)
+        followed.let_go(keeper)
+        yield child

@@ -1,17 +1,20 @@
 """Rules that are names: the resolver of a sandbox, and the addresses that it lets through."""
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
 import signal
 import subprocess
 
+import held
 import lxe
 import nameserver
 import netlab
 import pytest
 from nameserver import ADDRESS, Nameserver
+from peer import Box
 
 WEB, OTHER, PRIVATE = "203.0.113.9", "203.0.113.10", "10.77.0.1"
 WEB6 = "2001:db8:2::9"
@@ -498,3 +501,36 @@ def test_a_named_sandbox_and_what_is_executed_in_it(names):
     said = lxe.ok(names.lab.run("exec", "box", "--", "getent", "ahosts", "www.example")).stdout
     lxe.ok(names.lab.run("destroy", "--force", "box"))
     assert said.startswith(WEB.encode())
+
+
+def refuses_a_signal(box):
+    """The keeper has seen what there was to see before this."""
+    with box.peer() as peer:
+        peer.say("SIGNAL", SIGNAL=0)
+        peer.expect("DONE")
+
+
+def is_parked(pid):
+    status = lxe.read_proc(pid, "status").decode()
+    return "\nSeccomp:\t2\n" in status and lxe.process_state(pid) == "S"
+
+
+def test_a_command_that_dies_while_dnsmasq_is_waited_for(names):
+    """Killed for its memory, say, after it was parked."""
+    world = names.lab.world
+    lxe.ok(names.lab.run("run", "--", "true"))
+    image = os.open(world.state / "images" / "host", os.O_RDONLY)
+    fcntl.flock(image, fcntl.LOCK_EX)
+    client = names.lab.popen("run", "--allow", "www.example", "--", "true")
+    keeper, sandbox = world.keeper(), world.sandbox_id()
+    box = Box(world, keeper, world.sandboxes / sandbox)
+    with held.program(keeper, "dnsmasq", lambda: os.close(image)):
+        members = next(path / "x0" / "cgroup.procs" for path in lxe.cgroup_dirs()
+                       if path.name == f"lxe-{sandbox}" and (path / "x0").exists())
+        command = lxe.poll_until(lambda: next(filter(is_parked, map(int, members.read_text().split())), None), what="a parked command")
+        refuses_a_signal(box)
+        os.kill(command, signal.SIGKILL)
+        lxe.poll_until(lambda: not lxe.is_alive(command), what="its end")
+        refuses_a_signal(box)
+    _, said = client.communicate(timeout=lxe.DEADLINE)
+    assert client.returncode == 125 and b"park the command: its process died" in said, (client.returncode, said)
