@@ -37,6 +37,7 @@
 struct lxe_ended {
 	struct lxe_ended *next;
 	pid_t pid;
+	uint32_t before; /* it is no process from this number on: those were made later */
 	int status;
 	struct rusage usage;
 };

@@ -17,7 +17,8 @@ static struct lxe_process *process_of(const struct lxe_keeper *k, pid_t pid)
 {
 	struct lxe_process *p = k->processes;
 
-	while (p && p->pid != pid)
+	/* One that was reaped may still be told of, and its number is somebody else's by then. */
+	while (p && (p->reaped || p->pid != pid))
 		p = p->next;
 	return p;
 }
@@ -40,7 +41,13 @@ static void remember(struct lxe_keeper *k, pid_t pid, int status, const struct r
 
 	if (!e)
 		return;
-	*e = (struct lxe_ended){ .next = k->early, .pid = pid, .status = status, .usage = *usage };
+	*e = (struct lxe_ended){
+		.next = k->early,
+		.pid = pid,
+		.before = k->next_number,
+		.status = status,
+		.usage = *usage,
+	};
 	k->early = e;
 }
 
@@ -66,6 +73,8 @@ void lxe_keeper_reaped(void *keeper, pid_t pid, int status, const struct rusage 
 		lxe_process_reaped(p, status, usage);
 	else if (is_entering(k))
 		remember(k, pid, status, usage);
+	else
+		forget_early(k);
 }
 
 void lxe_keeper_know_process(struct lxe_process *p)
@@ -73,7 +82,7 @@ void lxe_keeper_know_process(struct lxe_process *p)
 	struct lxe_keeper *k = p->keeper;
 
 	for (const struct lxe_ended *e = k->early; e; e = e->next)
-		if (e->pid == p->pid)
+		if (e->pid == p->pid && p->number < e->before)
 			lxe_process_reaped(p, e->status, &e->usage);
 	if (!is_entering(k))
 		forget_early(k);

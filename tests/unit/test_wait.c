@@ -1,0 +1,106 @@
+/* What the keeper makes of children that have ended, whose numbers the kernel gives out again. */
+#include <criterion/criterion.h>
+#include <errno.h>
+
+#include "keeper/keeper.h"
+
+#define PID 300
+
+static const struct rusage usage;
+
+static void begin(struct lxe_keeper *k)
+{
+	*k = (struct lxe_keeper){
+		.sandbox = LXE_SANDBOX_NONE, .signals = -EBADF, .listening = -EBADF
+	};
+	k->connected.fd = k->signalled.fd = -EBADF;
+	cr_assert_eq(lxe_loop_new(&k->loop), 0);
+}
+
+static struct lxe_process *add(struct lxe_keeper *k, enum lxe_process_state state, pid_t pid)
+{
+	struct lxe_msg request;
+	struct lxe_process *p;
+
+	lxe_msg_init(&request, 0);
+	p = lxe_process_new(k, &request, NULL);
+	cr_assert_not_null(p);
+	p->state = state;
+	p->pid = pid;
+	return p;
+}
+
+static void found(struct lxe_process *p, pid_t pid)
+{
+	p->pid = pid;
+	p->state = LXE_PROCESS_PARKING;
+	lxe_keeper_know_process(p);
+}
+
+Test(wait, a_number_that_is_used_again_is_the_later_ones)
+{
+	struct lxe_process *first, *second;
+	struct lxe_keeper k;
+
+	begin(&k);
+	first = add(&k, LXE_PROCESS_RELEASED, PID);
+	lxe_keeper_reaped(&k, PID, 1, &usage);
+	cr_assert(first->reaped);
+	second = add(&k, LXE_PROCESS_RELEASED, PID);
+	lxe_keeper_reaped(&k, PID, 2, &usage);
+	cr_assert(second->reaped);
+	cr_assert_eq(first->status, 1);
+	cr_assert_eq(second->status, 2);
+	lxe_keeper_clean_up(&k);
+}
+
+Test(wait, who_ends_before_its_number_is_told_is_known)
+{
+	struct lxe_process *p;
+	struct lxe_keeper k;
+
+	begin(&k);
+	p = add(&k, LXE_PROCESS_ENTERING, 0);
+	lxe_keeper_reaped(&k, PID, 3, &usage);
+	cr_assert_not(p->reaped);
+	found(p, PID);
+	cr_assert(p->reaped);
+	cr_assert_eq(p->status, 3);
+	cr_assert_null(k.early);
+	lxe_keeper_clean_up(&k);
+}
+
+/* A starter whose command never came to be: its number may be the next command's. */
+Test(wait, who_has_ended_is_nobody_that_was_made_later)
+{
+	struct lxe_process *failed, *other, *later;
+	struct lxe_keeper k;
+
+	begin(&k);
+	failed = add(&k, LXE_PROCESS_ENTERING, 0);
+	other = add(&k, LXE_PROCESS_ENTERING, 0);
+	lxe_keeper_reaped(&k, PID, 0, &usage);
+	failed->state = LXE_PROCESS_ENDED;
+	later = add(&k, LXE_PROCESS_ENTERING, 0);
+	found(later, PID);
+	cr_assert_not(later->reaped);
+	/* Whose it was is not known yet. */
+	found(other, PID);
+	cr_assert(other->reaped);
+	lxe_keeper_clean_up(&k);
+}
+
+Test(wait, nothing_is_remembered_when_nobody_is_entering)
+{
+	struct lxe_process *p;
+	struct lxe_keeper k;
+
+	begin(&k);
+	p = add(&k, LXE_PROCESS_ENTERING, 0);
+	lxe_keeper_reaped(&k, PID, 0, &usage);
+	cr_assert_not_null(k.early);
+	p->state = LXE_PROCESS_ENDED;
+	lxe_keeper_reaped(&k, PID + 1, 0, &usage);
+	cr_assert_null(k.early);
+	lxe_keeper_clean_up(&k);
+}
