@@ -198,15 +198,21 @@ static int send_snapshot(struct lxe_channel *c)
 	struct lxe_modes modes;
 	struct winsize ws = { 0 };
 	struct lxe_msg msg;
+	uint64_t start;
+	int r;
 
 	lxe_msg_init(&msg, LXE_MSG_SNAPSHOT);
-	c->position = lxe_ring_start(p->ring, &modes);
-	msg.size = lxe_ring_written(p->ring) - c->position;
+	start = lxe_ring_start(p->ring, &modes);
+	msg.size = lxe_ring_written(p->ring) - start;
 	ioctl(p->pty.master, TIOCGWINSZ, &ws);
 	msg.rows = ws.ws_row;
 	msg.cols = ws.ws_col;
 	memcpy(msg.modes, &modes, sizeof(modes));
-	return lxe_msg_send(c->fd, &msg);
+	r = lxe_msg_send(c->fd, &msg);
+	if (r < 0)
+		return r;
+	c->position = start;
+	return 0;
 }
 
 /* The next bytes: 1, 0 when there are none, or a negative errno. */
