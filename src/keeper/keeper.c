@@ -208,8 +208,11 @@ static void tear_down(struct lxe_keeper *k)
 		return;
 	}
 	lxe_container_free(take_ptr(k->container));
-	if (k->main)
+	if (k->main) {
+		/* While its number is its own: a copy of it elsewhere would keep it in the loop, and hung up. */
+		lxe_loop_remove(k->loop, &k->main->drained_by_us);
 		lxe_pty_release(&k->main->pty);
+	}
 	lxe_image_release(&k->image);
 	/*
 	 * All of it side by side: these wait for the kernel. None has to succeed: the replay takes back
@@ -230,7 +233,6 @@ static bool is_let_go(const struct lxe_keeper *k)
 	for (const struct lxe_channel *c = k->channels; c; c = c->next)
 		if (c->attach && !c->bye && c->attach->fds[LXE_FD_TTY] >= 0)
 			return false;
-
 	while (p && (!p->client || p->bye || p->request.fds[LXE_FD_TTY] < 0))
 		p = p->next;
 	return !p;

@@ -13,6 +13,12 @@
 #include "sys/fd.h"
 #include "sys/proc.h"
 
+/*
+ * What came before a deadline is not to be judged by it, also by a keeper that has not run for a while: what is there is
+ * taken first, each source in turn. One that always has something ends a wait all the same.
+ */
+#define LATE_TURNS 1024
+
 static struct lxe_process *process_of(const struct lxe_keeper *k, pid_t pid)
 {
 	struct lxe_process *p = k->processes;
@@ -166,13 +172,37 @@ void lxe_keeper_clean_up(struct lxe_keeper *k)
 }
 
 /* A deadline for a wait of several turns. */
-static int left_of(uint64_t end_ms, int timeout_ms)
+struct deadline {
+	uint64_t end_ms;
+	int timeout_ms;
+	unsigned int late; /* turns since then */
+};
+
+static struct deadline deadline_in(int timeout_ms)
+{
+	return (struct deadline){
+		.end_ms = sys_now_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0),
+		.timeout_ms = timeout_ms,
+	};
+}
+
+static int left_of(const struct deadline *d)
 {
 	uint64_t now = sys_now_ms();
 
-	if (timeout_ms < 0)
+	if (d->timeout_ms < 0)
 		return -1;
-	return end_ms > now ? (int)(end_ms - now) : 0;
+	return d->end_ms > now ? (int)(d->end_ms - now) : 0;
+}
+
+/* A turn of the loop, 0, or a negative errno: -ETIMEDOUT when it was the last one. */
+static int turn(const struct lxe_keeper *k, struct deadline *d)
+{
+	int left = left_of(d), r = lxe_loop_turn(k->loop, left);
+
+	if (r < 0)
+		return r;
+	return left == 0 && (r == 0 || ++d->late == LATE_TURNS) ? -ETIMEDOUT : 0;
 }
 
 struct awaited {
@@ -189,36 +219,22 @@ static void is_ready(void *awaited, uint32_t events)
 int lxe_keeper_wait(struct lxe_keeper *k, int fd, int timeout_ms)
 {
 	struct awaited a = { .source = { .fd = -EBADF, .ready = is_ready, .arg = &a } };
-	uint64_t end = sys_now_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0);
+	struct deadline d = deadline_in(timeout_ms);
 	int r = lxe_loop_add(k->loop, &a.source, fd, EPOLLIN);
 
-	while (r >= 0 && !a.ready) {
-		int left = left_of(end, timeout_ms);
-
-		if (k->stopping)
-			r = -ECANCELED;
-		else
-			r = lxe_loop_turn(k->loop, left);
-		if (r == 0 && left == 0)
-			r = -ETIMEDOUT;
-	}
+	while (r == 0 && !a.ready)
+		r = k->stopping ? -ECANCELED : turn(k, &d);
 	lxe_loop_remove(k->loop, &a.source);
-	return r < 0 ? r : 0;
+	return a.ready ? 0 : r;
 }
 
 int lxe_keeper_wait_until(
 	struct lxe_keeper *k, bool (*done)(const struct lxe_keeper *k), int timeout_ms)
 {
-	uint64_t end = sys_now_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0);
+	struct deadline d = deadline_in(timeout_ms);
+	int r = 0;
 
-	while (!done(k)) {
-		int left = left_of(end, timeout_ms);
-		int r = lxe_loop_turn(k->loop, left);
-
-		if (r < 0)
-			return r;
-		if (r == 0 && left == 0)
-			return -ETIMEDOUT;
-	}
-	return 0;
+	while (r == 0 && !done(k))
+		r = turn(k, &d);
+	return r == -ETIMEDOUT && done(k) ? 0 : r;
 }

@@ -5,13 +5,14 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
 import pytest
 
 import lxe
-from peer import CONTROL, DRIVE, TYPES, WATCH, Box, encode, encode_field
+from peer import CONTROL, DRIVE, TYPES, WATCH, Box, decode_fields, encode, encode_field
 
 NAME = "box"
 
@@ -465,6 +466,27 @@ def test_who_asks_while_the_keeper_only_waits_for_a_terminal(world):
         assert world.run("wait", NAME, timeout=5).returncode == 137
         terminal.signal(signal.SIGCONT)
         assert terminal.wait() == 137
+    lxe.ok(world.run("destroy", NAME))
+    world.assert_clean(timeout=2)
+
+
+def test_a_copy_of_the_terminal_does_not_keep_the_keeper_busy(world):
+    """Who has driven holds the pty's master still, which has hung up, while his own terminal is waited for."""
+    box = make(world)
+    ours, tty = os.openpty()
+    with box.peer(DRIVE) as peer:
+        peer.say("ATTACH", fds={"TTY": tty})
+        data, copies, _, _ = socket.recv_fds(peer.socket, 16384, 16)
+        assert decode_fields(data)[2][0] == TYPES["STARTED"] and copies
+        peer.say("YIELDED")
+        lxe.ok(world.run("kill", NAME))
+        while peer.hear()[0] != "DONE":
+            pass
+        assert rests(box)
+        peer.say("BYE")
+        peer.closed()
+    for fd in (*copies, ours, tty):
+        os.close(fd)
     lxe.ok(world.run("destroy", NAME))
     world.assert_clean(timeout=2)
 

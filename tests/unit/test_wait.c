@@ -1,7 +1,13 @@
-/* What the keeper makes of children that have ended, whose numbers the kernel gives out again. */
+/*
+ * What the keeper makes of children that have ended, whose numbers the kernel gives out again, and its deadlines, which hold
+ * whatever else there is to do.
+ */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 
+#include "base/cleanup.h"
 #include "keeper/keeper.h"
 
 #define PID 300
@@ -102,5 +108,60 @@ Test(wait, nothing_is_remembered_when_nobody_is_entering)
 	p->state = LXE_PROCESS_ENDED;
 	lxe_keeper_reaped(&k, PID + 1, 0, &usage);
 	cr_assert_null(k.early);
+	lxe_keeper_clean_up(&k);
+}
+
+static bool never(const struct lxe_keeper *k)
+{
+	(void)k;
+	return false;
+}
+
+/* It takes nothing, so there is always news of it. */
+static void count(void *n, uint32_t events)
+{
+	(void)events;
+	++*(unsigned int *)n;
+}
+
+Test(wait, a_deadline_holds_against_a_source_that_is_always_ready, .timeout = 10)
+{
+	unsigned int n = 0;
+	struct lxe_source busy = { .fd = -EBADF, .ready = count, .arg = &n };
+	LXE_AUTOCLOSE int ready = eventfd(1, EFD_CLOEXEC), silent = eventfd(0, EFD_CLOEXEC);
+	struct lxe_keeper k;
+
+	begin(&k);
+	cr_assert_eq(lxe_loop_add(k.loop, &busy, ready, EPOLLIN), 0);
+	cr_assert_eq(lxe_keeper_wait_until(&k, never, 20), -ETIMEDOUT);
+	cr_assert_gt(n, 0);
+	cr_assert_eq(lxe_keeper_wait(&k, silent, 20), -ETIMEDOUT);
+	lxe_keeper_clean_up(&k);
+}
+
+#define MANY 100
+
+static bool all_counted(const struct lxe_keeper *k)
+{
+	return k->starting == MANY;
+}
+
+/* A keeper that has not run for a while: all that came meanwhile is taken before the deadline is looked at. */
+Test(wait, what_came_in_time_is_taken_before_the_deadline_is_looked_at)
+{
+	struct lxe_source busy[MANY];
+	int fds[MANY];
+	struct lxe_keeper k;
+
+	begin(&k);
+	for (unsigned int i = 0; i < MANY; i++) {
+		fds[i] = eventfd(1, EFD_CLOEXEC);
+		busy[i] = (struct lxe_source){ .fd = -EBADF, .ready = count, .arg = &k.starting };
+		cr_assert_eq(lxe_loop_add(k.loop, &busy[i], fds[i], EPOLLIN | EPOLLET), 0);
+	}
+	cr_assert_eq(lxe_keeper_wait_until(&k, all_counted, 0), 0);
+	cr_assert_eq(lxe_keeper_wait_until(&k, never, 0), -ETIMEDOUT);
+	for (unsigned int i = 0; i < MANY; i++)
+		lxe_close(fds[i]);
 	lxe_keeper_clean_up(&k);
 }
