@@ -63,9 +63,11 @@ static void look(void *process)
 	uint64_t budget = p->spec.limits.cpu_time_ms * 1000, now = counted_us(p), used;
 	bool idle;
 
-	/* That it cannot be counted any more is the end of the group, or near it. */
-	if (now == LXE_CGROUP_UNKNOWN)
+	/* The end of the group, which ends the watch as well; or there was no descriptor for its file just now. */
+	if (now == LXE_CGROUP_UNKNOWN) {
+		lxe_loop_set_timer(p->keeper->loop, &l->budget, IDLE_MOST_MS);
 		return;
+	}
 	used = now - l->cpu_before_us;
 	if (used >= budget) {
 		spend(p);

@@ -11,6 +11,8 @@
 #include "keeper/keeper.h"
 #include "sys/proc.h"
 
+#define SHORTAGE_MS 100 /* between two looks whether there are descriptors again */
+
 _Static_assert((int)LXE_CREATING == (int)LXE_METRICS_CREATING &&
 		       (int)LXE_FAILED == (int)LXE_METRICS_FAILED,
 	"readers know the states by these numbers");
@@ -36,24 +38,41 @@ static int listen_for_askers(struct lxe_keeper *k)
 
 static void stop_listening(struct lxe_keeper *k)
 {
+	lxe_loop_clear_timer(k->loop, &k->metrics.again);
 	lxe_loop_remove(k->loop, &k->metrics.asking);
 	lxe_drop_fd(&k->metrics.asked);
+}
+
+static bool is_shortage(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOSPC;
+}
+
+static void answer(void *keeper)
+{
+	struct lxe_keeper *k = keeper;
+	struct lxe_keeper_metrics *m = &k->metrics;
+	int r = lxe_slots_asked(m->asked);
+
+	if (r == 0)
+		r = listen_for_askers(k);
+	if (is_shortage(r)) {
+		m->again = (struct lxe_timer){ .passed = answer, .arg = k };
+		lxe_loop_set_timer(k->loop, &m->again, SHORTAGE_MS);
+	} else if (r < 0) {
+		stop_listening(k);
+	}
+	lxe_metrics_publish(k);
 }
 
 static void asked(void *keeper, uint32_t events)
 {
 	struct lxe_keeper *k = keeper;
-	int r;
 
 	(void)events;
 	/* What is listened to is the open file, not its number: that one is exchanged. */
 	lxe_loop_remove(k->loop, &k->metrics.asking);
-	r = lxe_slots_asked(k->metrics.asked);
-	if (r == 0)
-		r = listen_for_askers(k);
-	if (r < 0)
-		stop_listening(k);
-	lxe_metrics_publish(k);
+	answer(k);
 }
 
 void lxe_metrics_open(struct lxe_keeper *k)

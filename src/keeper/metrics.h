@@ -18,6 +18,7 @@ struct lxe_keeper_metrics {
 	struct lxe_slot_handle slot;
 	int asked; /* readable when somebody wants fresh figures; negative: none */
 	struct lxe_source asking;
+	struct lxe_timer again; /* until it may be listened to again */
 	uint64_t started_us, stopped_us;
 	struct lxe_cgroup_usage usage; /* as it was last measured */
 	uint64_t cpu_before;	       /* what it took to park the command */
