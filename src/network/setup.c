@@ -324,7 +324,7 @@ int lxe_net_undo(const struct lxe_net_undo *undo, struct lxe_err *err)
 	bool used;
 
 	lxe_net_names(undo->ask->id, id8, veth);
-	r = lxe_netlink_open(&nl, NETLINK_ROUTE, LXE_VETH_NEWS);
+	r = lxe_netlink_open(&nl, NETLINK_ROUTE, 0);
 	if (r == 0)
 		r = lxe_veth_cut(&nl, veth);
 	if (r < 0)

@@ -6,20 +6,17 @@
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "network/link.h"
 #include "network/sysctl.h"
-#include "sys/proc.h"
 
-#define CARRIER_MS 2000
 #define CONF6_PATH 96
 #define OFF "disable_ipv6"
-#define OPER_UP 6 /* IF_OPER_UP of linux/if.h, which does not go with net/if.h */
 
 union message {
 	struct nlmsghdr header;
@@ -256,57 +253,6 @@ static int set_up_inside(struct lxe_netlink *nl, unsigned int index, const struc
 	return r;
 }
 
-/* What has changed is not read from the news: what matters is asked for anyway. */
-static void await_news(struct lxe_netlink *nl, int timeout_ms)
-{
-	struct pollfd p = { .fd = mnl_socket_get_fd(nl->socket), .events = POLLIN };
-	char buf[LXE_NETLINK_DUMP];
-
-	if (poll(&p, 1, timeout_ms) > 0)
-		(void)!recv(p.fd, buf, sizeof(buf), MSG_DONTWAIT);
-}
-
-static int read_state(const struct nlmsghdr *header, void *arg)
-{
-	const struct nlattr *attr;
-
-	if (header->nlmsg_type == RTM_NEWLINK)
-		lxe_netlink_each(attr, header, sizeof(struct ifinfomsg))
-		{
-			if (mnl_attr_get_type(attr) == IFLA_OPERSTATE)
-				*(uint8_t *)arg = mnl_attr_get_u8(attr);
-		}
-	return MNL_CB_OK;
-}
-
-/*
- * The end that was up first drops what it is to send until the kernel's own work has seen that the other
- * one is there: a first packet that is lost costs a second. Since Linux 6.9 the question itself sees to it, for the end
- * that it is about.
- */
-static int await_carrier(struct lxe_netlink *nl, unsigned int index)
-{
-	uint64_t now = sys_now_ms(), end = now + CARRIER_MS;
-	int group = RTNLGRP_LINK, r = 0;
-	uint8_t state = 0;
-	union message m;
-
-	for (bool told = false; r == 0 && state != OPER_UP && now < end; now = sys_now_ms()) {
-		link_message(&m, RTM_GETLINK, 0)->ifi_index = (int)index;
-		r = lxe_netlink_ask(nl, &m.header, read_state, &state);
-		if (r < 0 || state == OPER_UP)
-			break;
-		/* What happens between the first question and this is the second one's answer. */
-		if (told)
-			await_news(nl, (int)(end - now));
-		else if (mnl_socket_setsockopt(
-				 nl->socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
-			r = -errno;
-		told = true;
-	}
-	return r == 0 && state != OPER_UP ? -ETIMEDOUT : r;
-}
-
 /* In the container's namespace, and back: the pair, and a socket that stays there. */
 static int make(struct lxe_netlink *inside, unsigned int *index, const struct lxe_veth *veth,
 	int pidfd, struct lxe_err *err)
@@ -350,9 +296,9 @@ int lxe_veth_create(const struct lxe_veth *veth, int pidfd, struct lxe_err *err)
 			lxe_fail(err, r, "set up '%s' in the container", LXE_VETH_INSIDE);
 	}
 	if (r == 0) {
-		r = await_carrier(&here, index_of(veth->name));
+		r = lxe_link_await_up(&here, index_of(veth->name));
 		if (r == 0)
-			r = await_carrier(&inside, index);
+			r = lxe_link_await_up(&inside, index);
 		if (r < 0)
 			lxe_fail(err, r, "wait for the network device '%s'", veth->name);
 	}
@@ -386,14 +332,7 @@ static int remove_link(struct lxe_netlink *nl, unsigned int index)
 
 int lxe_veth_await_end(struct lxe_netlink *nl, const char *name, int timeout_ms)
 {
-	uint64_t now = sys_now_ms(), end = now + (uint64_t)timeout_ms;
-	unsigned int index;
+	unsigned int index = lxe_link_await_end(name, timeout_ms);
 
-	while ((index = index_of(name)) != 0 && now < end) {
-		await_news(nl, (int)(end - now));
-		now = sys_now_ms();
-	}
-	if (!index)
-		return 0;
-	return remove_link(nl, index);
+	return index ? remove_link(nl, index) : 0;
 }

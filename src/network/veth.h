@@ -35,11 +35,7 @@ int lxe_veth_create(const struct lxe_veth *veth, int pidfd, struct lxe_err *err)
 /* Nothing passes from now on. 0 also when there is none. */
 int lxe_veth_cut(struct lxe_netlink *nl, const char *name);
 
-/*
- * Wait for its end with that of its namespace, at most timeout_ms; then remove it. `nl` was opened with
- * LXE_VETH_NEWS. 0 when it is gone.
- */
-#define LXE_VETH_NEWS (1U << (RTNLGRP_LINK - 1))
+/* Wait for its end with that of its namespace, at most timeout_ms; then remove it. 0 when it is gone. */
 int lxe_veth_await_end(struct lxe_netlink *nl, const char *name, int timeout_ms);
 
 #endif

@@ -1,0 +1,15 @@
+/*
+ * Waiting for what becomes of a network device, in the caller's network namespace or in that of a socket. Calls block.
+ */
+#ifndef LXE_NETWORK_LINK_H
+#define LXE_NETWORK_LINK_H
+
+#include "network/netlink.h"
+
+/* Until it is ready to send. -ETIMEDOUT after two seconds. */
+int lxe_link_await_up(struct lxe_netlink *nl, unsigned int index);
+
+/* Until it is gone, at most timeout_ms: 0, or its index. */
+unsigned int lxe_link_await_end(const char *name, int timeout_ms);
+
+#endif
