@@ -52,7 +52,7 @@ static int ask_state(struct lxe_netlink *nl, unsigned int index, uint8_t *state)
  * one is there: a first packet that is lost costs a second. Since Linux 6.9 the question itself sees to it, for the end
  * that it is about.
  */
-int lxe_link_await_up(struct lxe_netlink *nl, unsigned int index)
+int lxe_link_await_up(struct lxe_netlink *nl, struct lxe_netlink *news, unsigned int index)
 {
 	uint64_t now = sys_now_ms(), end = now + UP_MS;
 	int group = RTNLGRP_LINK, r = 0;
@@ -64,9 +64,9 @@ int lxe_link_await_up(struct lxe_netlink *nl, unsigned int index)
 			break;
 		/* What happens between the first question and this is the second one's answer. */
 		if (told)
-			await_news(nl, (int)(end - now));
+			await_news(news, (int)(end - now));
 		else if (mnl_socket_setsockopt(
-				 nl->socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+				 news->socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
 			r = -errno;
 		told = true;
 	}

@@ -6,8 +6,11 @@
 
 #include "network/netlink.h"
 
-/* Until it is ready to send. -ETIMEDOUT after two seconds. */
-int lxe_link_await_up(struct lxe_netlink *nl, unsigned int index);
+/*
+ * Until it is ready to send. `news` is another socket of the same namespace (NETLINK_ROUTE, no groups yet): what is told
+ * while an answer is awaited would be lost on the same one. -ETIMEDOUT after two seconds.
+ */
+int lxe_link_await_up(struct lxe_netlink *nl, struct lxe_netlink *news, unsigned int index);
 
 /* Until it is gone, at most timeout_ms: 0, or its index. */
 unsigned int lxe_link_await_end(const char *name, int timeout_ms);

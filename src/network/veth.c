@@ -253,9 +253,27 @@ static int set_up_inside(struct lxe_netlink *nl, unsigned int index, const struc
 	return r;
 }
 
-/* In the container's namespace, and back: the pair, and a socket that stays there. */
-static int make(struct lxe_netlink *inside, unsigned int *index, const struct lxe_veth *veth,
-	int pidfd, struct lxe_err *err)
+/* Two sockets of a namespace: for questions, and for news. */
+struct side {
+	struct lxe_netlink nl, news;
+};
+
+static int open_side(struct side *side)
+{
+	int r = lxe_netlink_open(&side->nl, NETLINK_ROUTE, 0);
+
+	return r < 0 ? r : lxe_netlink_open(&side->news, NETLINK_ROUTE, 0);
+}
+
+static void close_side(struct side *side)
+{
+	lxe_netlink_close(&side->nl);
+	lxe_netlink_close(&side->news);
+}
+
+/* In the container's namespace, and back: the pair, and sockets that stay there. */
+static int make(struct side *inside, unsigned int *index, const struct lxe_veth *veth, int pidfd,
+	struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	int r;
@@ -265,9 +283,9 @@ static int make(struct lxe_netlink *inside, unsigned int *index, const struct lx
 	/* Without a look at a pid that may be another's by now. */
 	if (setns(pidfd, CLONE_NEWNET) < 0)
 		return lxe_fail(err, -errno, "enter the container's network namespace");
-	r = lxe_netlink_open(inside, NETLINK_ROUTE, 0);
+	r = open_side(inside);
 	if (r == 0)
-		r = make_pair_inside(inside, veth, home);
+		r = make_pair_inside(&inside->nl, veth, home);
 	*index = index_of(LXE_VETH_INSIDE);
 	if (setns(home, CLONE_NEWNET) < 0)
 		return lxe_fail(err, -errno, "leave the container's network namespace");
@@ -278,32 +296,32 @@ static int make(struct lxe_netlink *inside, unsigned int *index, const struct lx
 
 int lxe_veth_create(const struct lxe_veth *veth, int pidfd, struct lxe_err *err)
 {
-	struct lxe_netlink here = { 0 }, inside = { 0 };
+	struct side here = { 0 }, inside = { 0 };
 	unsigned int index = 0;
 	int r;
 
 	r = make(&inside, &index, veth, pidfd, err);
 	if (r == 0) {
-		r = lxe_netlink_open(&here, NETLINK_ROUTE, 0);
+		r = open_side(&here);
 		if (r == 0)
-			r = set_up_host(&here, veth);
+			r = set_up_host(&here.nl, veth);
 		if (r < 0)
 			lxe_fail(err, r, "set up the network device '%s'", veth->name);
 	}
 	if (r == 0) {
-		r = set_up_inside(&inside, index, veth);
+		r = set_up_inside(&inside.nl, index, veth);
 		if (r < 0)
 			lxe_fail(err, r, "set up '%s' in the container", LXE_VETH_INSIDE);
 	}
 	if (r == 0) {
-		r = lxe_link_await_up(&here, index_of(veth->name));
+		r = lxe_link_await_up(&here.nl, &here.news, index_of(veth->name));
 		if (r == 0)
-			r = lxe_link_await_up(&inside, index);
+			r = lxe_link_await_up(&inside.nl, &inside.news, index);
 		if (r < 0)
 			lxe_fail(err, r, "wait for the network device '%s'", veth->name);
 	}
-	lxe_netlink_close(&inside);
-	lxe_netlink_close(&here);
+	close_side(&inside);
+	close_side(&here);
 	return r;
 }
 
