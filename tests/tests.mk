@@ -47,7 +47,7 @@ integration: all tools
 
 # The same files once more, as an ordinary user who is made for it: what is his is to be no different.
 USER_TESTS ?= binds cow image_import cow_edges tutorial script_mode confinement escapes images recipes readiness output secrets denials seccomp library metrics \
-	profiles stats attach life sandboxes start_again layers ways_out terminal edges hostile limits watching causes faults
+	profiles stats attach life sandboxes start_again starts layers ways_out terminal edges hostile limits watching causes faults
 USER_FILES = $(USER_TESTS:%=tests/integration/test_%.py)
 # Long tables of which the user's part is no other than root's.
 USER_NOT ?= first_words or each_verb_in_each_state or no_failed_step or made_of_many
