@@ -1,7 +1,7 @@
 /*
  * The pair of network devices of a sandbox: one end on the host, whose name was chosen beforehand, the
  * other, "eth0", made straight in the container's network namespace. Calls block as netlink's do;
- * whatever fails half-way is removed by lxe_veth_remove(), or ends with the container.
+ * whatever fails half-way is removed by lxe_veth_await_end(), or ends with the container.
  */
 #ifndef LXE_NETWORK_VETH_H
 #define LXE_NETWORK_VETH_H
