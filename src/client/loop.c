@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "client/session.h"
+#include "store/imagedir.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 #include "sys/text.h"
@@ -17,7 +18,7 @@
 #define LINGER_MS 200	/* for late output of what the command left running */
 #define ANSWER_MS 30000 /* for the keeper: past it, it is stuck in a call that blocks */
 /* Where it has said that it builds an image first: somebody else's build, and then that one. */
-#define BUILD_MS 630000
+#define BUILD_MS (2 * LXE_IMAGE_FILL_MS + ANSWER_MS)
 
 enum { CONTROL, SIGNALS, DEADLINE, PROBE, IN, OUT, MASTER, N_POLLED };
 

@@ -11,8 +11,7 @@
 #include "base/str.h"
 #include "container/publish.h"
 #include "container/template.h"
-
-#define TEMPLATE_TIMEOUT_MS 1800000 /* a distribution is fetched over whatever line there is */
+#include "store/imagedir.h"
 
 struct build {
 	const struct lxe_dirs *dirs;
@@ -117,7 +116,7 @@ static int fill(void *arg, const struct lxe_image_work *work, struct lxe_err *er
 		.argv = b->words.v,
 		.dirs = b->dirs,
 		.lock = work->images,
-		.timeout_ms = TEMPLATE_TIMEOUT_MS,
+		.timeout_ms = LXE_IMAGE_FILL_MS,
 		.waiter = b->waiter,
 	};
 

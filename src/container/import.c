@@ -15,11 +15,10 @@
 #include "container/workdir.h"
 #include "container/worker.h"
 #include "store/imageconfig.h"
+#include "store/imagedir.h"
 #include "store/rootless.h"
 #include "sys/fd.h"
 #include "sys/userns.h"
-
-#define TIMEOUT_MS 1800000 /* as for a template: disks and archives can be large and slow */
 
 /* Below the work's directory, and gone with it. */
 #define SCRATCH "scratch"
@@ -143,7 +142,7 @@ static int run_worker(struct importing *i, struct lxe_err *err)
 		.what = "the unpacking",
 		.disk = i->state,
 		.lock = i->lock,
-		.timeout_ms = TIMEOUT_MS,
+		.timeout_ms = LXE_IMAGE_FILL_MS,
 		.waiter = i->import->waiter,
 		.main = unpack,
 		.arg = i,

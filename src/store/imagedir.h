@@ -12,6 +12,8 @@
 #include "base/err.h"
 
 #define LXE_IMAGE_NAME_MAX 64
+#define LXE_IMAGE_FILL_MS \
+	1800000 /* for one to be filled: distributions and disks are large and slow */
 #define LXE_IMAGE_RECORD "image.json"
 #define LXE_IMAGE_HOST_TREES "host-trees"
 #define LXE_IMAGE_BUILD ".build-"   /* and the name: where an image is built */

@@ -4,9 +4,11 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -211,6 +213,23 @@ def test_a_signal_ends_the_wait_for_another_build(templates, verb):
     status, seconds = end(process, "SIGTERM")
     os.close(fd)
     assert status == 143 and seconds < ENDED
+
+
+def time_left(pid):
+    """Seconds that the longest timer of a process still runs for (proc(5), fdinfo of a timerfd)."""
+    left = [0.0]
+    for info in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with contextlib.suppress(OSError):
+            left += [float(seconds) for seconds in re.findall(r"it_value: \((\d+),", info.read_text())]
+    return max(left)
+
+
+def test_who_runs_has_the_patience_that_a_build_has(templates):
+    """Somebody else's build may come first, and each has half an hour."""
+    process = templates.popen(*BUILDING[0])
+    templates.started()
+    lxe.poll_until(lambda: time_left(process.pid) > 2 * 1800, what="a client with patience")
+    end(process, "SIGTERM")
 
 
 @pytest.mark.parametrize("verb", BUILDING, ids=["run", "build"])
