@@ -158,17 +158,6 @@ static int prepare(struct lxe_session *s, struct lxe_err *err)
 	return r < 0 ? r : begin(s, err);
 }
 
-/* A keeper that is alive by now is stuck; one that has answered is about to end by itself. */
-static void end_keeper(struct lxe_session *s)
-{
-	if (s->keeper <= 0)
-		return;
-	if (!s->has_outcome)
-		kill(s->keeper, SIGKILL);
-	sys_wait(s->keeper, &s->keeper_status);
-	s->keeper = 0;
-}
-
 static const char *id_of(const struct lxe_session *s)
 {
 	return s->place.id[0] ? s->place.id : s->sandbox.id;
@@ -268,7 +257,7 @@ static void finish(struct lxe_session *s, const struct lxe_err *err)
 	}
 	if (s->has_outcome && s->control >= 0)
 		lxe_msg_send(s->control, &bye);
-	end_keeper(s);
+	lxe_session_end_keeper(s);
 	if (!s->has_outcome) {
 		lxe_session_save_output(s);
 		describe_failure(s, err);

@@ -89,6 +89,9 @@ int lxe_session_run(struct lxe_session *s, struct lxe_err *err);
 /* loop.c: relay and wait until the outcome is here or the keeper is gone. */
 int lxe_session_loop(struct lxe_session *s, struct lxe_err *err);
 
+/* reap.c: kill the keeper, where it has not answered, or await its end as long as that is about us. */
+void lxe_session_end_keeper(struct lxe_session *s);
+
 /* begin.c: a new sandbox, whose keeper has its request. */
 int lxe_session_make(struct lxe_session *s, struct lxe_err *err);
 

@@ -23,7 +23,6 @@
 #define OPEN_FILES 256	 /* needed */
 #define MANY_FILES 16384 /* a dozen for every command */
 #define CLIENT_END_MS 1000
-#define WATCHER_MS 2000 /* for one that is behind, to hear the rest */
 
 /* An illegal step is a bug of ours: better to end, and be cleaned up after, than to go on. */
 void lxe_keeper_move(struct lxe_keeper *k, enum lxe_state to)
@@ -226,37 +225,6 @@ static void tear_down(struct lxe_keeper *k)
 	lxe_keeper_move(k, LXE_GONE);
 }
 
-static bool is_let_go(const struct lxe_keeper *k)
-{
-	const struct lxe_process *p = k->processes;
-
-	for (const struct lxe_channel *c = k->channels; c; c = c->next)
-		if (c->attach && !c->bye && c->attach->fds[LXE_FD_TTY] >= 0)
-			return false;
-	while (p && (!p->client || p->bye || p->request.fds[LXE_FD_TTY] < 0))
-		p = p->next;
-	return !p;
-}
-
-/*
- * A client restores its terminal itself and says so. One that is killed before that, however late,
- * leaves it to us: so the keeper of a terminal stays until it has heard, or the client is gone.
- */
-static void await_byes(struct lxe_keeper *k)
-{
-	while (!is_let_go(k))
-		if (lxe_loop_turn(k->loop, -1) < 0)
-			break;
-}
-
-static bool all_have_seen(const struct lxe_keeper *k)
-{
-	for (const struct lxe_channel *c = k->channels; c; c = c->next)
-		if (c->watches && c->behind)
-			return false;
-	return true;
-}
-
 static void release(struct lxe_keeper *k)
 {
 	lxe_keeper_clean_up(k);
@@ -393,8 +361,7 @@ int lxe_keeper_run(int control, char *title, const struct lxe_err *early)
 	lxe_keeper_send_done(&k);
 	/* From here on the directory says how it ended. */
 	lxe_channels_close(&k);
-	lxe_keeper_wait_until(&k, all_have_seen, WATCHER_MS);
-	await_byes(&k);
+	lxe_keeper_stay(&k);
 	release(&k);
 	return r;
 }

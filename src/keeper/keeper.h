@@ -124,6 +124,13 @@ void lxe_keeper_clean_up(struct lxe_keeper *k);
 int lxe_keeper_await_request(struct lxe_keeper *k, enum lxe_msg_type type, struct lxe_err *err);
 void lxe_keeper_send_done(struct lxe_keeper *k);
 
+/*
+ * stay.c: for those that have not heard everything yet, or not given their terminals back.
+ * The creator has done both: its files are given back, and it hears it when there are others.
+ */
+void lxe_keeper_stay(struct lxe_keeper *k);
+void lxe_keeper_dismiss(struct lxe_keeper *k);
+
 /* create.c: everything up to the parked command. -ECANCELED when the wait was ended from outside. */
 int lxe_keeper_create(struct lxe_keeper *k, struct lxe_err *err);
 

@@ -207,6 +207,8 @@ static void bye(struct lxe_channel *c)
 	if (c->process && c->process->client == c)
 		c->process->bye = true;
 	c->bye = true;
+	if (c->keeper->told && c->keeper->main && c->keeper->main->client == c)
+		lxe_keeper_dismiss(c->keeper);
 }
 
 /* STOP or WAIT: answered when everything has ended, and if it has, at once. */

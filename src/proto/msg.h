@@ -23,6 +23,7 @@
  *                                              of a refusal was never created: it has no times)
  *     BYE                               ───►   the caller's terminal is his again; without it, or
  *                                              an end of the connection, the keeper restores it
+ *             ◄───  BYE                        to the creator: nothing is left but others, who are late
  *     STOP    signal, grace, destroy    ───►   at any time: end it
  *     SIGNAL  signal                    ───►   send it, answered by OK
  *     WAIT                              ───►   answered by DONE, when it has ended

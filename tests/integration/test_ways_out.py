@@ -93,6 +93,30 @@ def test_a_terminal_that_goes_away_ends_the_run(world):
         world.assert_clean()
 
 
+@pytest.mark.parametrize("mode", ["-t", "-T"])
+@pytest.mark.parametrize("late", ["stopped", "unread"])
+def test_a_run_ends_whoever_reads_the_output_of_an_exec_in_it(world, mode, late):
+    """Its caller's files are nobody else's then, and the exec hears all of it when it goes on."""
+    script = "echo up; exec head -n 1"
+    words = ("run", mode, "--output-limit", "64K", "--name", "box", "--", "sh", "-c", script)
+    first = world.popen(*words, stdin=subprocess.PIPE)
+    assert first.stdout.readline().rstrip() == b"up"
+    reading, writing = os.pipe()
+    script = "yes | head -c 100000; : >/tmp/written; exec sleep 1000"
+    with open(reading, "rb") as shown, world.pty("exec", "-t", "box", "--", "sh", "-c", script, stdout=writing) as second:
+        os.close(writing)
+        lxe.poll_until(lambda: world.run("exec", "box", "--", "test", "-e", "/tmp/written").returncode == 0)
+        if late == "stopped":
+            second.signal(signal.SIGSTOP)
+        first.communicate(b"go on\n", timeout=lxe.DEADLINE)
+        assert first.returncode == 0 and not world.current_ids()
+        assert second.process.poll() is None and world.keepers()
+        second.signal(signal.SIGCONT)
+        assert shown.read().split() == 50000 * [b"y"]
+        assert second.wait() == 137
+    world.assert_clean(timeout=2.0)
+
+
 def test_signals_during_start(world):
     """From the first moment on: never another status than the signal's or the command's."""
     for step in range(25):
