@@ -210,6 +210,8 @@ static void await_reader(struct lxe_session *s)
 	uint64_t end = s->started_ms + s->spec->timeout_ms, now = sys_now_ms();
 
 	s->patience_over = true;
+	if (s->relay)
+		lxe_relay_take_last(s->relay);
 	if (s->relay && s->spec->timeout_ms && s->kind != LXE_SESSION_ATTACH)
 		sys_timer_set(s->deadline, end > now ? end - now : 1);
 }
@@ -271,22 +273,14 @@ static void take_io(struct lxe_session *s, const struct pollfd *polled)
 	}
 }
 
-/*
- * Is the pty empty, and was everything delivered? While `out` was slow the master was not read: so
- * look again for as long as something comes and goes.
- */
-static bool nothing_left(struct lxe_session *s)
+/* Is the pty empty, and was everything delivered? While `out` was slow the master was not read. */
+static bool nothing_left(const struct lxe_session *s)
 {
-	uint64_t before;
+	struct pollfd master = { .fd = s->master, .events = POLLIN };
 
-	do {
-		before = lxe_ring_written(s->ring);
-		if (!lxe_relay_flushed(s->relay))
-			return false;
-		if (lxe_relay_step(s->relay, LXE_RELAY_MASTER, EPOLLIN) < 0)
-			return true;
-	} while (lxe_ring_written(s->ring) != before);
-	return lxe_relay_flushed(s->relay);
+	if (lxe_relay_drained(s->relay))
+		return true;
+	return lxe_relay_flushed(s->relay) && poll(&master, 1, 0) == 0;
 }
 
 static bool finished(struct lxe_session *s)
@@ -304,7 +298,7 @@ static bool finished(struct lxe_session *s)
 	/* What was cut off by force need not be read to its end by somebody who does not read. */
 	if (!s->relay || s->signal || (s->patience_over && s->outcome->cause == LXE_CAUSE_TIMEOUT))
 		return true;
-	return lxe_relay_drained(s->relay) || (s->patience_over && nothing_left(s));
+	return s->patience_over ? nothing_left(s) : lxe_relay_drained(s->relay);
 }
 
 static void fill_polled(const struct lxe_session *s, struct pollfd *polled)

@@ -10,6 +10,9 @@
 
 #include "base/err.h"
 
+/* More than what can be on its way from slave to master: drivers/tty/pty.c has 8 KiB, n_tty.c 4. */
+#define LXE_PTY_HOLDS (64 * 1024)
+
 struct lxe_pty {
 	int master; /* non-blocking, CLOEXEC */
 	int slave;  /* CLOEXEC, opened with O_NOCTTY */

@@ -12,6 +12,7 @@
 #include "sys/proc.h"
 #include "terminal/governor.h"
 #include "terminal/input.h"
+#include "terminal/pty.h"
 
 #define STEP_MAX ((size_t)64 * 1024)   /* fair share of one step */
 #define BLOCKING_MAX ((size_t)1024)    /* of one call on a descriptor that may block */
@@ -25,6 +26,7 @@ struct lxe_relay {
 	bool out_blocks;
 	bool out_is_tty;
 	bool master_ended;
+	uint64_t last;		       /* position in the ring up to which the master is read */
 	uint64_t delivered;	       /* position in the ring up to which `out` has everything */
 	struct lxe_governor *governor; /* between the ring and `out`; NULL: nothing is */
 	struct lxe_input input;
@@ -54,6 +56,7 @@ int lxe_relay_new(struct lxe_relay **ret, int in, int out, int master, struct lx
 	r->out_blocks = lxe_may_block(out);
 	r->out_is_tty = is_device(out);
 	r->master_ended = false;
+	r->last = UINT64_MAX;
 	r->governor = NULL;
 	r->delivered = lxe_ring_written(ring);
 	lxe_input_init(&r->input, in, master);
@@ -137,6 +140,12 @@ static int deliver(struct lxe_relay *r)
 	return res;
 }
 
+static void end_master(struct lxe_relay *r)
+{
+	r->master_ended = true;
+	lxe_input_close(&r->input);
+}
+
 /*
  * One read from the master straight into the ring, into no byte that `out` has not got yet: what
  * was read, 0 when there is nothing for now.
@@ -144,19 +153,22 @@ static int deliver(struct lxe_relay *r)
 static ssize_t read_master(struct lxe_relay *r, size_t max)
 {
 	size_t room = LXE_RING_SIZE - backlog(r);
-	struct iovec v = lxe_ring_room(r->ring, max < room ? max : room);
-	ssize_t n = sys_read(r->master, v.iov_base, v.iov_len);
+	uint64_t left = r->last - lxe_ring_written(r->ring);
+	struct iovec v;
+	ssize_t n;
 
+	max = max < room ? max : room;
+	v = lxe_ring_room(r->ring, max < left ? max : (size_t)left);
+	n = sys_read(r->master, v.iov_base, v.iov_len);
 	lxe_ring_publish(r->ring, n > 0 ? (size_t)n : 0);
 	if (n == -EAGAIN)
 		return 0;
 	/* EIO is a master's end of file (pty(7)); a hang-up is not, the slave may be opened again. */
-	if (n == 0 || n == -EIO) {
-		r->master_ended = true;
-		lxe_input_close(&r->input);
-		return 0;
-	}
-	return n;
+	if (n == 0 || n == -EIO)
+		end_master(r);
+	else if (n > 0 && (uint64_t)n == left)
+		end_master(r);
+	return n == -EIO ? 0 : n;
 }
 
 static int take_output(struct lxe_relay *r)
@@ -281,6 +293,12 @@ void lxe_relay_end_output(struct lxe_relay *r)
 		return;
 	lxe_governor_end(r->governor, LXE_STREAM_OUT);
 	r->delivered = lxe_ring_written(r->ring);
+}
+
+void lxe_relay_take_last(struct lxe_relay *r)
+{
+	if (r->last == UINT64_MAX)
+		r->last = lxe_ring_written(r->ring) + LXE_PTY_HOLDS;
 }
 
 void lxe_relay_set_bell(struct lxe_relay *r, int bell)

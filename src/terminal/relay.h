@@ -85,7 +85,10 @@ void lxe_relay_preload(struct lxe_relay *r, const unsigned char *bytes, size_t n
 /* The command is gone: drop the input, deliver what is still in the pty. */
 void lxe_relay_finish(struct lxe_relay *r);
 
-/* The master gave EIO (nobody holds the slave) and everything was delivered. */
+/* What is in the pty now is the last that counts, also when somebody goes on writing. */
+void lxe_relay_take_last(struct lxe_relay *r);
+
+/* The master gave EIO (nobody holds the slave), or its last, and everything was delivered. */
 bool lxe_relay_drained(const struct lxe_relay *r);
 
 /* Everything read so far was delivered, whether or not the master is at its end. */

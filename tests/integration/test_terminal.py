@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -165,6 +166,21 @@ def test_a_background_process_does_not_hold_up_the_end(world):
     begin = time.monotonic()
     assert show(world, script) == "end\r\n"
     assert time.monotonic() - begin < 1.0 * lxe.SLACK
+
+
+def test_a_background_process_that_never_stops_writing_does_not_hold_up_the_end(world):
+    """Not even for a reader who is slower than it; of an exec it is left running."""
+    first = world.popen("run", "-T", "--name", "box", "--", "sh", "-c", "echo up; read x", stdin=subprocess.PIPE)
+    assert first.stdout.readline() == b"up\n"
+    second = world.popen("exec", "-t", "box", "--", "sh", "-c", "trap '' HUP; echo begun; yes & sleep 0.1; exit 3")
+    fd, got, end = second.stdout.fileno(), b"", time.monotonic() + lxe.DEADLINE
+    while data := os.read(fd, 256):
+        assert time.monotonic() < end, f"no end after {len(got)} bytes"
+        got += data
+    assert second.wait(lxe.DEADLINE) == 3 and got.startswith(b"begun\r\ny\r\n")
+    second.stderr.close()
+    first.communicate(b"\n", timeout=lxe.DEADLINE)
+    world.assert_clean()
 
 
 def test_a_reader_that_pauses_loses_nothing(world):

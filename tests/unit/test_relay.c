@@ -395,3 +395,34 @@ Test(relay, begins_behind_what_the_ring_holds_already)
 	lxe_relay_free(relay);
 	end(&b);
 }
+
+/* Whoever goes on writing does not hold up the end; what was written before it arrives. */
+Test(relay, the_last_is_what_the_pty_held)
+{
+	static const char more[LXE_PTY_HOLDS];
+	uint64_t deadline = sys_now_ms() + DEADLINE_MS;
+	char buf[4096];
+	size_t got = 0;
+	struct bench b;
+
+	begin_socket(&b, false, false);
+	cr_assert_eq(sys_write_all(b.far, "last", 4), 0);
+	lxe_relay_finish(b.relay);
+	lxe_relay_take_last(b.relay);
+	lxe_relay_take_last(b.relay);
+	while (!lxe_relay_drained(b.relay) && sys_now_ms() < deadline) {
+		ssize_t n = sys_write(b.far, more, sizeof(more));
+
+		cr_assert(n > 0 || n == -EAGAIN);
+		cr_assert_eq(settle(&b), 0);
+		n = sys_read(b.out_r, buf, sizeof(buf));
+		if (n > 0 && got == 0)
+			cr_assert_eq(memcmp(buf, "last", 4), 0);
+		got += n > 0 ? (size_t)n : 0;
+	}
+	cr_assert(lxe_relay_drained(b.relay));
+	while (settle(&b) == 0 && sys_read(b.out_r, buf, 1) > 0)
+		got++;
+	cr_assert_eq(got, LXE_PTY_HOLDS);
+	end(&b);
+}
