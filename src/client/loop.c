@@ -33,6 +33,7 @@ static void enter(struct lxe_session *s, enum lxe_phase phase)
 		[LXE_PHASE_BUILDING] = BUILD_MS,
 		[LXE_PHASE_RUNNING] = SYS_REST_MS,
 		[LXE_PHASE_LINGERING] = LINGER_MS,
+		[LXE_PHASE_DELIVERING] = 0, /* the keeper limits it */
 		[LXE_PHASE_ENDING] = ANSWER_MS,
 		[LXE_PHASE_DONE] = LINGER_MS,
 	};
@@ -84,6 +85,20 @@ static void end_linger(struct lxe_session *s)
 	enter(s, LXE_PHASE_ENDING);
 }
 
+/*
+ * What is limited is counted when it was taken in, and while the head waits for its reader nothing is: the
+ * rest waits in the ring and in the pty.
+ */
+static void linger_over(struct lxe_session *s)
+{
+	if (!s->relay || !s->governor) {
+		end_linger(s);
+		return;
+	}
+	lxe_relay_take_last(s->relay);
+	enter(s, LXE_PHASE_DELIVERING);
+}
+
 static void command_exited(struct lxe_session *s)
 {
 	if (s->phase != LXE_PHASE_RUNNING)
@@ -94,6 +109,11 @@ static void command_exited(struct lxe_session *s)
 	}
 	lxe_relay_finish(s->relay);
 	enter(s, LXE_PHASE_LINGERING);
+}
+
+static bool lingers(const struct lxe_session *s)
+{
+	return s->phase == LXE_PHASE_LINGERING || s->phase == LXE_PHASE_DELIVERING;
 }
 
 /* Nothing more comes from the keeper but what the pty still holds. */
@@ -238,7 +258,9 @@ static void deadline_passed(struct lxe_session *s)
 		keeper_lost(s); /* stuck: whoever closes the session kills it and cleans up */
 		break;
 	case LXE_PHASE_LINGERING:
-		end_linger(s);
+		linger_over(s);
+		break;
+	case LXE_PHASE_DELIVERING:
 		break;
 	case LXE_PHASE_DONE:
 		if (s->patience_over)
@@ -267,7 +289,7 @@ static void take_io(struct lxe_session *s, const struct pollfd *polled)
 		if (r < 0) {
 			/* Nobody is left to print for: as a local program would be told. */
 			lxe_relay_free(take_ptr(s->relay));
-			if (s->phase != LXE_PHASE_LINGERING)
+			if (!lingers(s))
 				stop(s, r == -EPIPE ? SIGPIPE : SIGHUP);
 		}
 	}
@@ -283,6 +305,14 @@ static bool nothing_left(const struct lxe_session *s)
 	return lxe_relay_flushed(s->relay) && poll(&master, 1, 0) == 0;
 }
 
+/* Does nothing more come that counts? */
+static bool is_over(const struct lxe_session *s)
+{
+	bool waits = !s->patience_over && s->phase != LXE_PHASE_DELIVERING;
+
+	return waits ? lxe_relay_drained(s->relay) : nothing_left(s);
+}
+
 static bool finished(struct lxe_session *s)
 {
 	if (s->phase != LXE_PHASE_DONE)
@@ -290,15 +320,14 @@ static bool finished(struct lxe_session *s)
 	if (s->detached || s->given_up)
 		return true;
 	/* The tail comes when nothing else does; of what is cut off by force it is what there is. */
-	if (s->relay && s->governor &&
-		(s->patience_over || s->signal || lxe_relay_drained(s->relay)))
+	if (s->relay && s->governor && (s->signal || is_over(s)))
 		lxe_relay_end_output(s->relay);
 	if (s->relay && s->governor && s->signal)
 		return s->patience_over || lxe_relay_flushed(s->relay);
 	/* What was cut off by force need not be read to its end by somebody who does not read. */
 	if (!s->relay || s->signal || (s->patience_over && s->outcome->cause == LXE_CAUSE_TIMEOUT))
 		return true;
-	return s->patience_over ? nothing_left(s) : lxe_relay_drained(s->relay);
+	return is_over(s);
 }
 
 static void fill_polled(const struct lxe_session *s, struct pollfd *polled)
@@ -350,7 +379,7 @@ int lxe_session_loop(struct lxe_session *s, struct lxe_err *err)
 		lxe_session_watch_gate(s, probed);
 		if (s->relay && lxe_relay_detached(s->relay) && s->phase == LXE_PHASE_RUNNING)
 			leave(s, LXE_LEFT_DETACHED);
-		if (s->phase == LXE_PHASE_LINGERING && (!s->relay || lxe_relay_drained(s->relay)))
+		if (lingers(s) && (!s->relay || is_over(s)))
 			end_linger(s);
 	}
 	return 0;

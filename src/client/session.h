@@ -27,8 +27,9 @@ enum lxe_phase {
 	LXE_PHASE_BUILDING, /* and the image first */
 	LXE_PHASE_RUNNING,
 	LXE_PHASE_LINGERING, /* the command is gone; late output may come */
-	LXE_PHASE_ENDING,    /* the keeper tears down */
-	LXE_PHASE_DONE,	     /* the outcome is here; what the pty still holds is delivered */
+	LXE_PHASE_DELIVERING, /* the reader of limited output gets the rest, and then the record its figures */
+	LXE_PHASE_ENDING, /* the keeper tears down */
+	LXE_PHASE_DONE,	  /* the outcome is here; what the pty still holds is delivered */
 };
 
 enum lxe_session_kind {

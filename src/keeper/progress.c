@@ -81,10 +81,24 @@ static void life_over(void *process)
 	ask_tree_to_end(p);
 }
 
+/*
+ * The client has the limited output of a terminal: the record has its figures when the reader has it, who has
+ * as much time as without a terminal.
+ */
+static bool awaits_reader(const struct lxe_process *p)
+{
+	return p->output.governor && p->client && p->driver == p->client && !p->claimant &&
+	       !p->timed_out && !p->late;
+}
+
 static void await_output(struct lxe_process *p)
 {
-	lxe_loop_set_timer(
-		p->keeper->loop, &p->patience, p->driver ? DRIVER_TIMEOUT_MS : LINGER_MS);
+	struct lxe_loop *loop = p->keeper->loop;
+
+	if (awaits_reader(p))
+		return;
+	lxe_loop_clear_timer(loop, &p->life);
+	lxe_loop_set_timer(loop, &p->patience, p->driver ? DRIVER_TIMEOUT_MS : LINGER_MS);
 	lxe_process_drain(p);
 }
 
@@ -136,7 +150,6 @@ static void ended(struct lxe_process *p)
 			lxe_loop_set_timer(k->loop, &p->patience, READER_MS);
 		return;
 	}
-	lxe_loop_clear_timer(k->loop, &p->life);
 	tell_exited(p);
 	/* What the command has printed is its driver's to read before the pty ends. */
 	if (p->spec.tty != LXE_TTY_ON || p->stopping || p->drained || p->hung_up ||

@@ -221,10 +221,28 @@ def test_a_reader_that_stands_still_after_the_end_has_until_the_timeout(world, r
     process = world.popen(*words, "--", "sh", "-c", LINES)
     assert process.wait(15 * lxe.SLACK) == 124
     assert b"output was not read" in process.stderr.read()
-    # With a terminal the client delivers, when the record is complete.
-    assert record(result)["cause"] == ("exit" if mode[0] == "-t" else "timeout")
+    # With a terminal the client delivers, when the record is complete: but for the figures of a limit.
+    assert record(result)["cause"] == ("exit" if mode == ("-t",) else "timeout")
     process.stdout.close()
     process.stderr.close()
+    world.assert_clean()
+
+
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_a_reader_that_pauses_loses_nothing_of_a_terminals_output(world, result, verb):
+    """Below the limit nothing is dropped, whenever it is read; and the record says how much it was."""
+    box = world.popen("run", "-T", "--name", "box", "--", "sh", "-c", "echo up; read x", stdin=subprocess.PIPE)
+    assert box.stdout.readline() == b"up\n"
+    options = ("-t", "--output-limit", "1M", "--result", str(result), *(["box"] if verb == "exec" else []))
+    process = world.popen(verb, *options, "--", "sh", "-c", "stty -opost; exec head -c 750000 /dev/zero")
+    lxe.poll_until(lambda: select.select([process.stdout], [], [], 0)[0])
+    lxe.pause(1.0)
+    got, _ = process.communicate(timeout=lxe.DEADLINE)
+    assert process.returncode == 0 and len(got) == 750000
+    assert not record(result)["truncated"]
+    said = record(result)["output"]
+    assert said["stdout"]["written"] == 750000 and said["stdout"]["dropped"] == 0
+    box.communicate(b"\n", timeout=lxe.DEADLINE)
     world.assert_clean()
 
 
