@@ -246,8 +246,20 @@ static void give_up(struct lxe_session *s)
 		"the command has ended, but its output was not read in time");
 }
 
+static bool is_answered(const struct lxe_session *s)
+{
+	struct pollfd control = { .fd = s->control, .events = POLLIN };
+	bool waits = s->phase == LXE_PHASE_STARTING || s->phase == LXE_PHASE_BUILDING ||
+		     s->phase == LXE_PHASE_ENDING;
+
+	return waits && poll(&control, 1, 0) > 0;
+}
+
 static void deadline_passed(struct lxe_session *s)
 {
+	/* While we were stopped it has answered: what came before a deadline is not to be judged by it. */
+	if (is_answered(s))
+		return;
 	/* Set anew since it was polled: another phase's. */
 	if (!sys_drain_counter(s->deadline))
 		return;
@@ -370,12 +382,12 @@ int lxe_session_loop(struct lxe_session *s, struct lxe_err *err)
 		if (probed)
 			sys_drain_counter(s->probe);
 		take_io(s, polled);
-		if (polled[DEADLINE].revents)
-			deadline_passed(s);
 		if (polled[SIGNALS].revents)
 			take_signal(s);
 		if (polled[CONTROL].revents && s->control >= 0)
 			take_message(s);
+		if (polled[DEADLINE].revents)
+			deadline_passed(s);
 		lxe_session_watch_gate(s, probed);
 		if (s->relay && lxe_relay_detached(s->relay) && s->phase == LXE_PHASE_RUNNING)
 			leave(s, LXE_LEFT_DETACHED);
