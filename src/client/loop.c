@@ -163,7 +163,8 @@ static void take_message(struct lxe_session *s)
 	if (msg.type == LXE_MSG_BUILDING) {
 		if (s->phase == LXE_PHASE_STARTING)
 			enter(s, LXE_PHASE_BUILDING);
-	} else if (msg.type == LXE_MSG_CREATED) {
+	} else if (msg.type == LXE_MSG_CREATED && s->phase < LXE_PHASE_RUNNING) {
+		/* Not after STOP: it is removed then, and DONE says so. */
 		s->created = msg.pid;
 		s->detached = true;
 		send_plain(s, LXE_MSG_DETACH, 0);

@@ -88,3 +88,29 @@ Test(session, nobody_who_answers_is_noticed_at_the_deadline)
 	t.s.control = -EBADF;
 	end(&t);
 }
+
+/* It crosses our STOP: what we leave to itself must be there. */
+Test(session, what_is_created_and_told_to_end_is_not_there)
+{
+	struct talk t;
+
+	begin(&t, LXE_SESSION_CREATE);
+	cr_assert_eq(raise(SIGTERM), 0);
+	say(&t, LXE_MSG_CREATED);
+	say(&t, LXE_MSG_DONE);
+	cr_assert_eq(lxe_session_loop(&t.s, NULL), 0);
+	cr_assert(t.s.has_outcome && !t.s.detached && t.s.created == 0);
+	cr_assert_eq(t.s.signal, SIGTERM);
+	end(&t);
+}
+
+Test(session, what_is_created_is_left_to_itself)
+{
+	struct talk t;
+
+	begin(&t, LXE_SESSION_CREATE);
+	say(&t, LXE_MSG_CREATED);
+	cr_assert_eq(lxe_session_loop(&t.s, NULL), 0);
+	cr_assert(!t.s.has_outcome && t.s.detached && t.s.created == 7);
+	end(&t);
+}
