@@ -11,6 +11,11 @@ import pytest
 import lxe
 
 NAME = "box"
+TTL = 0.8 * lxe.SLACK  # longer than it takes to make one
+
+
+def milliseconds(seconds):
+    return f"{round(seconds * 1000)}ms"
 
 
 def inspect(world, name=NAME):
@@ -61,9 +66,9 @@ def test_a_command_that_ends_before_keeps_its_status(world):
 
 def test_a_kept_one_is_stopped_and_can_be_waited_for(world):
     begun = time.monotonic()
-    running(world, "sh", "-c", "echo kept >/srv/file; exec sleep 1000", options=["--ttl", "800ms"])
+    running(world, "sh", "-c", "echo kept >/srv/file; exec sleep 1000", options=["--ttl", milliseconds(TTL)])
     waiting = world.popen("wait", NAME)
-    ends_after(world, 0.8, begun)
+    ends_after(world, TTL, begun)
     _, said = waiting.communicate(timeout=lxe.DEADLINE)
     assert waiting.returncode == 124 and b"time to live" in said
     assert world.run("wait", NAME).returncode == 124
@@ -96,14 +101,14 @@ def seconds(text):
 
 def test_one_that_was_never_started_expires_without_executing(world):
     begun = time.monotonic()
-    create(world, "sh", "-c", "echo ran >/srv/ran", options=["--ttl", "500ms"])
-    ends_after(world, 0.5, begun)
+    create(world, "sh", "-c", "echo ran >/srv/ran", options=["--ttl", milliseconds(TTL)])
+    ends_after(world, TTL, begun)
     assert not list(world.kept.glob("*/rw/u/srv/ran"))
     destroy(world)
 
 
 def test_an_exec_ends_with_its_sandbox(world):
-    running(world, "sleep", "1000", options=["--ttl", "800ms"])
+    running(world, "sleep", "1000", options=["--ttl", milliseconds(TTL)])
     done = world.run("exec", NAME, "--", "sleep", "1000")
     lxe.refusal(done, 124, "time to live")
     destroy(world)
