@@ -38,14 +38,10 @@ LDFLAGS_cover := --coverage
 CFLAGS_ALL = -std=gnu17 -fPIC -fvisibility=hidden $(WARN) $(CFLAGS_$(VARIANT)) $(CFLAGS)
 LDFLAGS_ALL = -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
 
-# Small and static, because loading a library costs each run more than it does.
+# Small and static, because loading a library costs each run more than it does. The C library is mapped by others anyway.
 CLIENT_LIBS := -l:libvterm.a -l:libiniparser.a -l:libjansson.a -lutil
 NET_LIBS := -lmnl
 KEEPER_LIBS := -llxc -lseccomp -l:libjansson.a -lutil
-
-# A release of the client needs no dynamic loader, which is a thirtieth of a run; nothing in it may use NSS.
-CLIENT_PIE_release := -static-pie
-CLIENT_PIE = $(or $(CLIENT_PIE_$(VARIANT)),-pie)
 
 # Programs have their main file; everything else is one archive, of which each program takes what
 # it needs (so the client links no liblxc and the keeper no iniparser).
@@ -79,7 +75,7 @@ $(LIB): $(OBJS)
 	$(AR) rcs $@ $^
 
 $(OUT)/lxc-exec: $(OBJ)/cli/main.o $(LIB)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(CLIENT_PIE) -o $@ $^ $(CLIENT_LIBS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $^ $(CLIENT_LIBS)
 
 $(OUT)/lxc-exec-keeper: $(OBJ)/keeper/main.o $(LIB)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $^ $(KEEPER_LIBS)

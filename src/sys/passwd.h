@@ -1,6 +1,6 @@
 /*
- * Users of the host by name or number, for a program that is linked statically: such a one cannot load
- * what nsswitch.conf(5) names. Blocks for as long as getent(1) asks somebody else.
+ * Users of the host by name or number. What nsswitch.conf(5) names is somebody else's code, and is loaded by
+ * getent(1) instead of by us. Blocks for as long as that asks somebody else.
  */
 #ifndef LXE_SYS_PASSWD_H
 #define LXE_SYS_PASSWD_H
