@@ -21,6 +21,7 @@
 
 #define LOOK_MS 10
 #define LOOKS 16
+#define ITSELF_MS 2000
 
 int lxe_members_name(pid_t first, char *buf, size_t size)
 {
@@ -134,7 +135,10 @@ static int end_fork(void *arg, pid_t pid)
 	/* The number may have passed to a stranger before, but not once the descriptor is open. */
 	if (fd < 0 || !is_fork_of(pid, forks->id))
 		return 0;
-	r = sys_pidfd_kill(fd, SIGKILL);
+	/* The keeper's end is theirs as well, and one has something to end before: see keep_pasta(). */
+	r = sys_pidfd_wait(fd, forks->timeout_ms < ITSELF_MS ? forks->timeout_ms : ITSELF_MS);
+	if (r == -ETIMEDOUT)
+		r = sys_pidfd_kill(fd, SIGKILL);
 	if (r == 0)
 		r = sys_pidfd_wait(fd, forks->timeout_ms);
 	return r < 0 && r != -ESRCH ? r : 1;

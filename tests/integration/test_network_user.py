@@ -1,6 +1,7 @@
 """An ordinary user's network: through slirp4netns or pasta, without rules, or not at all."""
 
 import os
+import signal
 import stat
 from pathlib import Path
 
@@ -183,6 +184,24 @@ def test_a_killed_keeper_takes_it_along(world):
         assert process.stdout.readline() == b"up\n"
         assert len(programs(world)) == 1
         lxe.kill(world.keeper())
+        process.stdin.close()
+        process.wait(lxe.DEADLINE)
+    lxe.poll_until(lambda: not programs(world), what="their end")
+
+
+def test_what_ends_it_with_the_keeper_is_given_the_time(world):
+    """pasta forgets that it is to end with its parent, which sees to it, and must not be killed before."""
+    process = world.popen("run", "--network", "open", "--", "sh", "-c", "echo up; cat", stdin=-1)
+    with process:
+        assert process.stdout.readline() == b"up\n"
+        program, keeper = *programs(world), world.keeper()
+        parent = lxe.parent_of(program)
+        if parent != keeper:
+            os.kill(parent, signal.SIGSTOP)
+        lxe.kill(keeper)
+        lxe.pause(0.5)
+        if parent != keeper:
+            os.kill(parent, signal.SIGCONT)
         process.stdin.close()
         process.wait(lxe.DEADLINE)
     lxe.poll_until(lambda: not programs(world), what="their end")
