@@ -280,6 +280,23 @@ def test_only_our_own_programs_are_executed(world, tmp_path):
     assert len(programs) <= (9 if world.user else 5), programs
 
 
+def test_an_idle_client_and_its_keeper_give_back_what_only_the_start_needed(world, tmp_path):
+    """Once each. How much less is mapped then is the kernel's: by 64 KiB, or by what it read the file in."""
+    trace = tmp_path / "trace"
+    calls = world.strace("-f", "-o", str(trace), "-e", "trace=madvise,execve")
+    words = [*calls, str(world.binary), "run", "--", "sleep", "1"]
+    ok(subprocess.run(words, env=world.env_without_leak_check(), stdin=subprocess.DEVNULL, capture_output=True))
+    programs = {}
+    given = set()
+    for line in trace.read_text().splitlines():
+        pid, call = line.split(maxsplit=1)
+        if call.startswith("execve("):
+            programs.setdefault(pid, call.split('"')[1].rpartition("/")[2])  # a user's keeper once more
+        elif "MADV_DONTNEED" in call:
+            given.add(programs[pid])
+    assert given == {"lxc-exec", "lxc-exec-keeper"}
+
+
 def test_the_hosts_binaries_cannot_be_reached_through_proc(world):
     script = "for p in /proc/[0-9]*; do readlink $p/exe; done; cat /proc/1/maps; true"
     result = world.run("run", "--", "sh", "-c", script)
