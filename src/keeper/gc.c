@@ -152,15 +152,14 @@ static bool keeper_is_ending(int dir)
 
 /*
  * A keeper that was killed, and what it had started, as the tools that set a firewall's rules, holds the lock until
- * the kernel has ended it, and that is waited for. A keeper that is alive lets nobody else have it.
+ * the kernel has ended it, and that is waited for. A keeper that is alive lets nobody else have it, and wakes up to be asked: so
+ * who is on the way to something else does not ask.
  */
 static int patience_for(const struct collection *c, const char *base, const char *id)
 {
-	LXE_AUTOCLOSE int dir = lxe_sandbox_open(base, id);
+	LXE_AUTOCLOSE int dir = c->timeout_ms ? -EBADF : lxe_sandbox_open(base, id);
 
-	if (dir < 0 || !keeper_is_ending(dir))
-		return 0;
-	return c->timeout_ms && c->timeout_ms < TOOLS_END_MS ? c->timeout_ms : TOOLS_END_MS;
+	return dir >= 0 && keeper_is_ending(dir) ? TOOLS_END_MS : 0;
 }
 
 static int tear_down_orphan(

@@ -1,9 +1,12 @@
 """Every way out: the exit status, the record, the terminal as it was, and nothing left behind."""
 
 import contextlib
+import fcntl
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -251,6 +254,30 @@ def test_a_living_sandbox_survives_gc(world):
     assert process.poll() is None and world.current_ids() == {sandbox}
     process.terminate()
     assert end_of(process)[0] == 143
+
+
+@pytest.fixture
+def owned(world):
+    """A sandbox that somebody owns, and where we hear who calls."""
+    path = world.sandboxes / "0123456789ab"
+    path.mkdir(0o700)
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (path / "journal").touch(0o600)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path / "socket"))
+        listener.listen()
+        listener.setblocking(False)
+        yield listener
+    shutil.rmtree(path)
+    os.close(lock)
+
+
+def test_a_run_leaves_those_alone_that_somebody_owns(world, owned):
+    """Each of them would have to wake up for it, and a run would pay for as many as there are."""
+    ok(world.run("run", "--", "true"))
+    with pytest.raises(BlockingIOError):
+        owned.accept()
 
 
 @pytest.mark.parametrize("script", [IDLE, STUBBORN], ids=["idle", "stubborn"])
