@@ -156,6 +156,14 @@ void lxe_blocked_tell(struct lxe_keeper *k, struct lxe_outcome *o)
 	memcpy(o->blocked, k->blocked->text, sizeof(o->blocked));
 }
 
+int lxe_blocked_take_log(struct lxe_keeper *k)
+{
+	if (!k->blocked)
+		return -EBADF;
+	lxe_loop_remove(k->loop, &k->blocked->logged);
+	return take_fd(&k->blocked->log);
+}
+
 void lxe_blocked_close(struct lxe_keeper *k)
 {
 	struct lxe_keeper_blocked *b = take_ptr(k->blocked);

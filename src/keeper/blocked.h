@@ -20,6 +20,9 @@ void lxe_blocked_open(struct lxe_keeper *k, int log, const struct lxe_net_addr *
 /* All that has been logged so far, into an outcome. */
 void lxe_blocked_tell(struct lxe_keeper *k, struct lxe_outcome *o);
 
+/* No longer listen to the socket: it is the caller's. Negative: there is none. */
+int lxe_blocked_take_log(struct lxe_keeper *k);
+
 void lxe_blocked_close(struct lxe_keeper *k);
 
 #endif

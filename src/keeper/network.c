@@ -195,6 +195,7 @@ int lxe_network_connect(struct lxe_keeper *k, struct lxe_err *err)
 struct lxe_net_helper *lxe_network_undo(struct lxe_keeper *k)
 {
 	struct lxe_network *net = k->network;
+	LXE_AUTOCLOSE int log = -EBADF;
 	struct lxe_net_undo_how how;
 
 	if (!net)
@@ -205,6 +206,8 @@ struct lxe_net_helper *lxe_network_undo(struct lxe_keeper *k)
 	/* In the middle of something, it is not to be waited for. */
 	if (!net->made)
 		lxe_net_helper_end(&net->helper);
+	/* All that it has said has been told. Its end is for whoever takes the rules back to choose, and so it is not ours. */
+	log = lxe_blocked_take_log(k);
 	how = (struct lxe_net_undo_how){
 		.run = k->network->dirs.run,
 		.libexec = k->network->dirs.libexec,
@@ -213,6 +216,7 @@ struct lxe_net_helper *lxe_network_undo(struct lxe_keeper *k)
 		.lease = net->lease,
 		.undo_v4 = net->undo_v4,
 		.undo_v6 = net->undo_v6,
+		.log = log,
 		.no_sets = k->resolver.n == 0,
 	};
 	memcpy(how.id, k->sandbox.id, sizeof(how.id));

@@ -182,7 +182,8 @@ void lxe_net_helper_end(struct lxe_net_helper *h)
 static int ask_undo(struct lxe_net_helper *h, const struct lxe_net_undo_how *how, int mounts,
 	struct lxe_err *err)
 {
-	const int all[LXE_NET_UNDO_FDS] = { mounts, how->lease, how->undo_v4, how->undo_v6 };
+	const int all[LXE_NET_UNDO_FDS] = { mounts, how->lease, how->undo_v4, how->undo_v6,
+		how->log };
 	struct lxe_net_ask ask = { .op = LXE_NET_UNDO, .guest4 = how->guest4, .netns = how->netns };
 	int fds[LXE_NET_UNDO_FDS], r;
 	size_t n = 0;

@@ -45,10 +45,10 @@ void lxe_net_helper_end(struct lxe_net_helper *h);
 struct lxe_net_undo_how {
 	char id[LXE_ID_LEN + 1];
 	const char *run, *libexec;
-	struct in_addr guest4;		     /* zero: nobody knows */
-	uint64_t netns;			     /* the one it is in; 0: the caller's */
-	int mounts, lease, undo_v4, undo_v6; /* as of LXE_NET_HAS_*; negative: not there */
-	bool no_sets;			     /* it is known that no ipset was made */
+	struct in_addr guest4;			  /* zero: nobody knows */
+	uint64_t netns;				  /* the one it is in; 0: the caller's */
+	int mounts, lease, undo_v4, undo_v6, log; /* as of LXE_NET_HAS_*; negative: not there */
+	bool no_sets;				  /* it is known that no ipset was made */
 	bool apart;
 };
 int lxe_net_undo_begin(

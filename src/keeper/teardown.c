@@ -129,6 +129,7 @@ static void undo_network(struct replay *p)
 		.lease = -EBADF,
 		.undo_v4 = -EBADF,
 		.undo_v6 = -EBADF,
+		.log = -EBADF,
 		.apart = true,
 	};
 	struct lxe_err err = { 0 };

@@ -12,8 +12,9 @@
 #include "sys/proc.h"
 
 #define TEXT_MAX (256 * 1024 * 1024)
-/* For others: whoever leads has a sandbox of his own. */
+/* For others: whoever leads has a sandbox of his own. One that begins has all of its life before it yet. */
 #define LEAD_MS 200
+#define LEAD_BEGINNING_MS 50
 
 static const char *const save_names[LXE_VARIANTS][LXE_FAMILIES] = {
 	{ "iptables-save", "ip6tables-save" },
@@ -109,8 +110,9 @@ static bool is_done(struct lxe_netlink *nl, const struct lxe_together *t)
 
 static bool goes_on(const struct lxe_together *t, uint64_t begun_ms)
 {
-	return t->own == LXE_OWN_WAITS ||
-	       (t->own == LXE_OWN_DONE && sys_now_ms() < begun_ms + LEAD_MS);
+	const uint64_t ms = t->own_kind == LXE_TOGETHER_SET ? LEAD_BEGINNING_MS : LEAD_MS;
+
+	return t->own == LXE_OWN_WAITS || (t->own == LXE_OWN_DONE && sys_now_ms() < begun_ms + ms);
 }
 
 /* Are this one's texts done? */
@@ -139,10 +141,10 @@ static bool lead(struct lxe_together *t)
 }
 
 static bool run_together(const char *run, const char *id8, enum lxe_together_kind kind,
-	const char *const texts[LXE_FAMILIES])
+	const char *const texts[LXE_FAMILIES], int later)
 {
 	struct lxe_together t;
-	int r = lxe_together_begin(&t, run, id8, kind, texts);
+	int r = lxe_together_begin(&t, run, id8, kind, texts, later);
 	bool done = r == 1 || (r == 0 && lead(&t));
 
 	lxe_together_end(&t);
@@ -155,7 +157,7 @@ int lxe_net_apply(
 	const char *const texts[LXE_FAMILIES] = { v4, v6 };
 
 	/* What fails with others' texts fails alone again, and then says why. */
-	return run_together(run, id8, LXE_TOGETHER_SET, texts)
+	return run_together(run, id8, LXE_TOGETHER_SET, texts, -EBADF)
 		       ? 0
 		       : restore(LXE_VARIANT_HOST, texts, err);
 }
@@ -180,7 +182,7 @@ static int sweep(const char *id8, int left, struct lxe_err *err)
 }
 
 static int withdraw(const char *run, const char *id8, const char *const texts[LXE_FAMILIES],
-	struct lxe_err *err)
+	int log, struct lxe_err *err)
 {
 	int r;
 
@@ -190,21 +192,21 @@ static int withdraw(const char *run, const char *id8, const char *const texts[LX
 			return lxe_fail(err, r, "wait for those who set the firewall's rules");
 		return sweep(id8, is_left(id8), err);
 	}
-	if (run_together(run, id8, LXE_TOGETHER_UNDO, texts))
+	if (run_together(run, id8, LXE_TOGETHER_UNDO, texts, log))
 		return 0;
 	/* Others' texts may have made it fail. */
 	return sweep(id8, restore(LXE_VARIANT_HOST, texts, NULL) < 0 ? 1 : is_left(id8), err);
 }
 
-int lxe_net_withdraw(
-	const char *run, const char *id8, int undo_v4, int undo_v6, struct lxe_err *err)
+int lxe_net_withdraw(const char *run, const char *id8, const struct lxe_net_applied *applied,
+	struct lxe_err *err)
 {
 	LXE_AUTOFREE char *v4 = NULL, *v6 = NULL;
 	size_t len;
 
 	/* One that cannot be read is as good as none. */
-	if (undo_v4 >= 0 && sys_read_whole(undo_v4, TEXT_MAX, &v4, &len) == 0 && undo_v6 >= 0 &&
-		sys_read_whole(undo_v6, TEXT_MAX, &v6, &len) < 0)
+	if (applied->undo_v4 >= 0 && sys_read_whole(applied->undo_v4, TEXT_MAX, &v4, &len) == 0 &&
+		applied->undo_v6 >= 0 && sys_read_whole(applied->undo_v6, TEXT_MAX, &v6, &len) < 0)
 		free(take_ptr(v4));
-	return withdraw(run, id8, (const char *const[]){ v4, v6 }, err);
+	return withdraw(run, id8, (const char *const[]){ v4, v6 }, applied->log, err);
 }

@@ -5,7 +5,7 @@
 #ifndef LXE_NETWORK_APPLY_H
 #define LXE_NETWORK_APPLY_H
 
-#include <stdbool.h>
+#include <errno.h>
 
 #include "base/err.h"
 
@@ -16,12 +16,21 @@
 int lxe_net_apply(
 	const char *run, const char *id8, const char *v4, const char *v6, struct lxe_err *err);
 
+/* What there is of one that was put in force: each a descriptor, the caller's, or negative. */
+struct lxe_net_applied {
+	int undo_v4, undo_v6; /* the texts that its plan has for taking it back */
+	int log;	      /* where it is heard what it blocks; see together.h */
+};
+
+#define LXE_NET_APPLIED_NONE \
+	((struct lxe_net_applied){ .undo_v4 = -EBADF, .undo_v6 = -EBADF, .log = -EBADF })
+
 /*
  * Remove whatever there is with this sandbox's name, in both families, by whichever variant it was made. What was
- * put in force by this host's iptables can go by the texts that its plan has for this (files); without them, or
+ * put in force by this host's iptables can go by the texts for this; without them, or
  * when they fail, the rules are read and cleared one by one. 0 when nothing is left, also when nothing was.
  */
-int lxe_net_withdraw(
-	const char *run, const char *id8, int undo_v4, int undo_v6, struct lxe_err *err);
+int lxe_net_withdraw(const char *run, const char *id8, const struct lxe_net_applied *applied,
+	struct lxe_err *err);
 
 #endif

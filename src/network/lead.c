@@ -96,8 +96,10 @@ static int take_lead(struct lxe_lead *lead, const struct answer *answer, const i
 }
 
 /* 1: done. 0: this one leads now. Negative: there is no leader who could. */
-static int follow(struct lxe_lead *lead, const struct lxe_lead_request *request, int file)
+static int follow(struct lxe_lead *lead, const struct lxe_lead_request *request,
+	const struct lxe_lead_files *files)
 {
+	const int sent[] = { files->texts, files->later };
 	LXE_AUTOCLOSE int socket = -EBADF;
 	char name[LXE_NET_SHARED_NAME];
 	struct answer answer;
@@ -108,7 +110,7 @@ static int follow(struct lxe_lead *lead, const struct lxe_lead_request *request,
 	if (r == 0)
 		r = socket = sys_connect(lead->dir, name);
 	if (r >= 0)
-		r = sys_send(socket, request, sizeof(*request), &file, 1);
+		r = sys_send(socket, request, sizeof(*request), sent, files->later < 0 ? 1 : 2);
 	if (r < 0)
 		return r;
 	len = sys_recv(socket, &answer, sizeof(answer), fds, &n);
@@ -119,17 +121,18 @@ static int follow(struct lxe_lead *lead, const struct lxe_lead_request *request,
 	return len == sizeof(answer) && answer.done ? 1 : -ECONNRESET;
 }
 
-static int lock_or_follow(struct lxe_lead *lead, const struct lxe_lead_request *request, int file)
+static int lock_or_follow(struct lxe_lead *lead, const struct lxe_lead_request *request,
+	const struct lxe_lead_files *files)
 {
 	int r = lock(lead->lock, LOCK_EX | LOCK_NB);
 
 	if (r == -EWOULDBLOCK)
-		r = follow(lead, request, file);
+		r = follow(lead, request, files);
 	return r < 0 ? lock(lead->lock, LOCK_EX) : r;
 }
 
-int lxe_lead_get(
-	struct lxe_lead *ret, const char *run, const struct lxe_lead_request *request, int file)
+int lxe_lead_get(struct lxe_lead *ret, const char *run, const struct lxe_lead_request *request,
+	const struct lxe_lead_files *files)
 {
 	int r;
 
@@ -137,7 +140,7 @@ int lxe_lead_get(
 	ret->dir = lxe_net_shared_dir(run, NULL);
 	r = ret->dir < 0 ? ret->dir : (ret->lock = open_lock(ret->dir));
 	if (r >= 0)
-		r = lock_or_follow(ret, request, file);
+		r = lock_or_follow(ret, request, files);
 	if (r == 0 && ret->queues[0] < 0)
 		open_queues(ret);
 	return r;
@@ -157,36 +160,46 @@ unsigned int lxe_lead_look(const struct lxe_lead *lead, int timeout_ms)
 	return waiting;
 }
 
-static int receive(int socket, struct lxe_lead_request *request)
+static int receive(int socket, struct lxe_lead_request *request, struct lxe_lead_files *files)
 {
 	const struct timeval patience = { .tv_usec = PATIENCE_MS * 1000 };
-	LXE_AUTOCLOSE int file = -EBADF;
-	size_t n = 1;
+	int fds[2] = { -EBADF, -EBADF };
+	size_t n = 2;
 	ssize_t len;
 
 	if (setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
 		return -errno;
-	len = sys_recv(socket, request, sizeof(*request), &file, &n);
-	if (len != sizeof(*request) || n != 1 || request->kind >= LXE_TOGETHER_KINDS)
+	len = sys_recv(socket, request, sizeof(*request), fds, &n);
+	*files = (struct lxe_lead_files){ .texts = fds[0], .later = fds[1] };
+	if (len != sizeof(*request) || n < 1 || request->kind >= LXE_TOGETHER_KINDS) {
+		lxe_lead_close(files);
 		return len < 0 ? (int)len : -EBADMSG;
+	}
 	request->id[LXE_TOGETHER_ID - 1] = '\0';
-	return take_fd(&file);
+	return 0;
+}
+
+void lxe_lead_close(struct lxe_lead_files *files)
+{
+	lxe_drop_fd(&files->texts);
+	lxe_drop_fd(&files->later);
 }
 
 int lxe_lead_accept(const struct lxe_lead *lead, enum lxe_together_kind kind,
-	struct lxe_lead_request *ret, int *file)
+	struct lxe_lead_request *ret, struct lxe_lead_files *files)
 {
-	int socket;
+	int socket, r;
 
+	*files = LXE_LEAD_NO_FILES;
 	do {
 		socket = accept4(lead->queues[kind], NULL, NULL, SOCK_CLOEXEC);
 		if (socket < 0)
 			return -errno;
-		*file = receive(socket, ret);
-		if (*file < 0)
+		r = receive(socket, ret, files);
+		if (r < 0)
 			lxe_close(socket);
-	} while (*file < 0 && *file != -EAGAIN);
-	return *file < 0 ? -ETIMEDOUT : socket;
+	} while (r < 0 && r != -EAGAIN);
+	return r < 0 ? -ETIMEDOUT : socket;
 }
 
 void lxe_lead_answer(int socket)
@@ -201,19 +214,20 @@ static bool hand_on_to(const struct lxe_lead *lead, enum lxe_together_kind kind)
 {
 	const struct answer answer = { .nth = lead->nth + 1 };
 	struct lxe_lead_request request;
-	int fds[LEAD_FDS] = { [LEAD_LOCK] = lead->lock }, socket, file = -EBADF;
+	struct lxe_lead_files files;
+	int fds[LEAD_FDS] = { [LEAD_LOCK] = lead->lock }, socket;
 	bool given = false;
 
 	memcpy(&fds[LEAD_QUEUES], lead->queues, sizeof(lead->queues));
 	/* What he has sent is read: unread it would reset the connection. */
 	while (!given) {
-		socket = lxe_lead_accept(lead, kind, &request, &file);
+		socket = lxe_lead_accept(lead, kind, &request, &files);
 		if (socket == -ETIMEDOUT)
 			continue;
 		if (socket < 0)
 			break;
 		given = sys_send(socket, &answer, sizeof(answer), fds, LEAD_FDS) == 0;
-		lxe_close(file);
+		lxe_lead_close(&files);
 		lxe_close(socket);
 	}
 	return given;

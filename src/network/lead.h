@@ -15,11 +15,19 @@ enum lxe_together_kind {
 	LXE_TOGETHER_KINDS,
 };
 
-/* What is asked of a leader, with the texts as a file. */
+/* What is asked of a leader. */
 struct lxe_lead_request {
 	enum lxe_together_kind kind;
 	char id[LXE_TOGETHER_ID];
 };
+
+/* What comes with it. */
+struct lxe_lead_files {
+	int texts;
+	int later; /* what is to be closed when he has ended his tools, or negative; see together.h */
+};
+
+#define LXE_LEAD_NO_FILES ((struct lxe_lead_files){ .texts = -EBADF, .later = -EBADF })
 
 struct lxe_lead {
 	int dir, lock;
@@ -37,18 +45,20 @@ struct lxe_lead {
  * Get the lead, or have it done by who has it. 1: it is done. 0: this one leads. Negative: neither.
  * To be ended in any case.
  */
-int lxe_lead_get(
-	struct lxe_lead *ret, const char *run, const struct lxe_lead_request *request, int file);
+int lxe_lead_get(struct lxe_lead *ret, const char *run, const struct lxe_lead_request *request,
+	const struct lxe_lead_files *files);
 
 /* Who waits? A bit for each kind; waits for `timeout_ms` until somebody does. */
 unsigned int lxe_lead_look(const struct lxe_lead *lead, int timeout_ms);
 
 /*
- * The next one of a kind: his socket, and his request and *file. -EAGAIN: there is none; -ETIMEDOUT:
- * there was one who said nothing.
+ * The next one of a kind: his socket, and his request and files, the caller's. -EAGAIN: there is none;
+ * -ETIMEDOUT: there was one who said nothing.
  */
 int lxe_lead_accept(const struct lxe_lead *lead, enum lxe_together_kind kind,
-	struct lxe_lead_request *ret, int *file);
+	struct lxe_lead_request *ret, struct lxe_lead_files *files);
+
+void lxe_lead_close(struct lxe_lead_files *files);
 
 /* What he has asked for is done. Whose socket is closed without that does it himself. */
 void lxe_lead_answer(int socket);

@@ -332,7 +332,7 @@ int lxe_net_undo(const struct lxe_net_undo *undo, struct lxe_err *err)
 	note(&first, &result, &one);
 	one = (struct lxe_err){ 0 };
 	used = !nl.socket || lxe_conntrack_may_have(&nl, veth);
-	lxe_net_withdraw(undo->ask->run, id8, undo->undo_v4, undo->undo_v6, &one);
+	lxe_net_withdraw(undo->ask->run, id8, &undo->applied, &one);
 	note(&first, &result, &one);
 	one = (struct lxe_err){ 0 };
 	if (!(undo->ask->has & LXE_NET_HAS_NO_SETS))

@@ -6,6 +6,7 @@
 #define LXE_NETWORK_SETUP_H
 
 #include "base/err.h"
+#include "network/apply.h"
 #include "network/lease.h"
 #include "network/work.h"
 #include "policy/spec.h"
@@ -38,7 +39,8 @@ int lxe_net_make_link(
  */
 struct lxe_net_undo {
 	const struct lxe_net_ask *ask;
-	int lease, undo_v4, undo_v6; /* negative: not there */
+	int lease; /* negative: not there */
+	struct lxe_net_applied applied;
 };
 int lxe_net_undo(const struct lxe_net_undo *undo, struct lxe_err *err);
 

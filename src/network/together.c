@@ -32,10 +32,11 @@ static int file_of(const char *const texts[LXE_FAMILIES])
 }
 
 int lxe_together_begin(struct lxe_together *ret, const char *run, const char *id8,
-	enum lxe_together_kind kind, const char *const texts[LXE_FAMILIES])
+	enum lxe_together_kind kind, const char *const texts[LXE_FAMILIES], int later)
 {
 	struct lxe_lead_request request = { .kind = kind };
 	LXE_AUTOCLOSE int file = file_of(texts);
+	const struct lxe_lead_files files = { .texts = file, .later = later };
 	int r;
 
 	*ret = (struct lxe_together){ .lead = LXE_LEAD_NONE,
@@ -43,7 +44,7 @@ int lxe_together_begin(struct lxe_together *ret, const char *run, const char *id
 		.own_kind = kind };
 	r = file < 0 ? file : lxe_format(request.id, sizeof(request.id), "%s", id8);
 	if (r == 0)
-		r = lxe_lead_get(&ret->lead, run, &request, file);
+		r = lxe_lead_get(&ret->lead, run, &request, &files);
 	if (r == 0) {
 		memcpy(ret->self.id, request.id, sizeof(request.id));
 		ret->self.file = take_fd(&file);
@@ -126,17 +127,28 @@ static enum lxe_together_kind choose(struct lxe_together *t, unsigned int waitin
 	return LXE_TOGETHER_UNDO;
 }
 
+static void close_later(struct lxe_together *t, int fd)
+{
+	if (fd >= 0 && t->n_later < LXE_TOGETHER_MAX)
+		t->later[t->n_later++] = fd;
+	else
+		lxe_close(fd);
+}
+
 static void take_others(struct lxe_together *t)
 {
 	struct lxe_lead_request request;
+	struct lxe_lead_files files;
 	struct stat st;
 	size_t bytes = 0;
-	int socket, file;
+	int socket;
 
 	while (t->n < LXE_TOGETHER_MAX - 1 && bytes < TEXT_MAX &&
-		(socket = lxe_lead_accept(&t->lead, t->kind, &request, &file)) >= 0) {
-		bytes += fstat(file, &st) == 0 ? (size_t)st.st_size : 0;
-		t->members[t->n] = (struct lxe_together_member){ .file = file, .socket = socket };
+		(socket = lxe_lead_accept(&t->lead, t->kind, &request, &files)) >= 0) {
+		bytes += fstat(files.texts, &st) == 0 ? (size_t)st.st_size : 0;
+		close_later(t, files.later);
+		t->members[t->n] =
+			(struct lxe_together_member){ .file = files.texts, .socket = socket };
 		memcpy(t->members[t->n++].id, request.id, sizeof(request.id));
 	}
 }
@@ -191,6 +203,9 @@ void lxe_together_end(struct lxe_together *t)
 {
 	end_turn(t);
 	lxe_drop_fd(&t->self.file);
+	/* Before the next one's tools delete something. */
+	while (t->n_later)
+		lxe_close(t->later[--t->n_later]);
 	lxe_lead_end(&t->lead);
 }
 
@@ -199,7 +214,7 @@ int lxe_together_forget(const char *run, const char *id8)
 	const char *const nothing[LXE_FAMILIES] = { NULL };
 	struct lxe_together t;
 	/* What it had sent was there before, and is taken no later. */
-	int r = lxe_together_begin(&t, run, id8, LXE_TOGETHER_SET, nothing);
+	int r = lxe_together_begin(&t, run, id8, LXE_TOGETHER_SET, nothing, -EBADF);
 
 	lxe_together_end(&t);
 	return r < 0 ? r : 0;

@@ -46,6 +46,8 @@ struct lxe_together {
 	unsigned int sets;	     /* turns of that kind in a row */
 	char *texts[LXE_FAMILIES];   /* IPv4, IPv6: what to run, or NULL; owned */
 	bool crowd;		     /* somebody else has come as well */
+	int later[LXE_TOGETHER_MAX]; /* to be closed at the end */
+	size_t n_later;
 	struct lxe_together_member self;
 	enum lxe_together_kind own_kind;
 	enum lxe_own own;
@@ -54,9 +56,13 @@ struct lxe_together {
 /*
  * Lead with these texts (either may be NULL), or wait until leaders have got to them. 1: one has run
  * them. 0: this one leads. Negative: it cannot be done together. To be ended in any case.
+ *
+ * `later`, negative for none, is a socket of netfilter's that the sandbox has had. Closed for good it has the kernel wait
+ * for what others have just deleted, with the lock that their transactions need: so the leader has a copy of it
+ * until he has ended his tools, which wait for the same. The caller closes his own.
  */
 int lxe_together_begin(struct lxe_together *ret, const char *run, const char *id8,
-	enum lxe_together_kind kind, const char *const texts[LXE_FAMILIES]);
+	enum lxe_together_kind kind, const char *const texts[LXE_FAMILIES], int later);
 
 /*
  * What is to be run now, of one kind: what is set waits in the kernel for what was deleted before.

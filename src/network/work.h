@@ -39,8 +39,9 @@ enum lxe_net_op { LXE_NET_RULES = 1, LXE_NET_LINK, LXE_NET_UNDO };
 #define LXE_NET_HAS_LEASE 2U   /* as RULES gave it */
 #define LXE_NET_HAS_UNDO_V4 4U /* likewise */
 #define LXE_NET_HAS_UNDO_V6 8U
-#define LXE_NET_UNDO_FDS 4
-#define LXE_NET_HAS_NO_SETS 16U /* no descriptor: it is known that no ipset was made */
+#define LXE_NET_HAS_LOG 16U /* where what is blocked is heard; see together.h */
+#define LXE_NET_UNDO_FDS 5
+#define LXE_NET_HAS_NO_SETS 32U /* no descriptor: it is known that no ipset was made */
 
 struct lxe_net_ask {
 	enum lxe_net_op op;
@@ -63,7 +64,9 @@ struct lxe_net_given {
 	struct lxe_net_addr subnet; /* of all sandboxes that may be neighbours */
 };
 
-#define LXE_NET_ASK_FDS (1 + LXE_RESOLVERS_MAX)
+/* Of RULES (a directory, and pipes) or of UNDO: whichever are more. */
+#define LXE_NET_ASK_FDS LXE_NET_UNDO_FDS
+_Static_assert(LXE_NET_ASK_FDS >= 1 + LXE_RESOLVERS_MAX, "the pipes of RULES");
 #define LXE_NET_ANSWER_FDS 4
 
 struct lxe_net_answer {

@@ -20,10 +20,13 @@ TestSuite(together, .init = make_run, .fini = remove_run);
 
 #define FILTER(body) "*filter\n" body "COMMIT\n"
 
+/* What it asks to have closed later. */
+static int later = -EBADF;
+
 static int begin(
 	struct lxe_together *t, const char *id8, enum lxe_together_kind kind, const char *text)
 {
-	return lxe_together_begin(t, run, id8, kind, (const char *const[]){ text, NULL });
+	return lxe_together_begin(t, run, id8, kind, (const char *const[]){ text, NULL }, later);
 }
 
 /* A leader whose own are done. */
@@ -122,6 +125,38 @@ Test(together, those_who_come_meanwhile_are_one_turn, .timeout = 30)
 	cr_expect_eq(status_of(b), DONE_BY_ANOTHER);
 	cr_expect_not(lxe_together_turn(&t));
 	lxe_together_end(&t);
+}
+
+/* Is there nobody any more who could write to it? */
+static bool is_closed(int pipe)
+{
+	struct pollfd p = { .fd = pipe, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
+}
+
+Test(together, what_is_to_be_closed_later_is_closed_when_the_leader_ends, .timeout = 30)
+{
+	struct lxe_together t;
+	int pipes[2][2];
+	pid_t pid;
+
+	lead(&t, LXE_TOGETHER_UNDO);
+	for (size_t i = 0; i < 2; i++) {
+		cr_assert_eq(pipe2(pipes[i], O_CLOEXEC), 0);
+		later = pipes[i][1];
+		pid = waiting(&t, "0000000a", LXE_TOGETHER_UNDO, FILTER("-D a\n"));
+		close(later);
+		expect_turn(&t, LXE_TOGETHER_UNDO, 1, FILTER("-D a\n"));
+		lxe_together_done(&t);
+		cr_expect_eq(status_of(pid), DONE_BY_ANOTHER);
+	}
+	cr_expect_not(lxe_together_turn(&t));
+	for (size_t i = 0; i < 2; i++)
+		cr_expect_not(is_closed(pipes[i][0]));
+	lxe_together_end(&t);
+	for (size_t i = 0; i < 2; i++)
+		cr_expect(is_closed(pipes[i][0]));
 }
 
 Test(together, what_is_set_is_not_kept_by_what_was_deleted_nor_keeps_it_for_ever, .timeout = 30)

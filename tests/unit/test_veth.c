@@ -74,7 +74,7 @@ static void undo(const char *run)
 {
 	struct lxe_net_ask ask = { .has = LXE_NET_HAS_NO_SETS, .id = "0123456789ab" };
 	const struct lxe_net_undo all = {
-		.ask = &ask, .lease = -EBADF, .undo_v4 = -EBADF, .undo_v6 = -EBADF
+		.ask = &ask, .lease = -EBADF, .applied = LXE_NET_APPLIED_NONE
 	};
 	struct lxe_err err = { 0 };
 	struct lxe_netlink nl;

@@ -139,9 +139,7 @@ static int undo_where_it_is(const struct lxe_net_undo *undo, struct lxe_err *err
 
 static int serve_undo(const struct lxe_net_ask *ask, const int *fds, size_t n)
 {
-	struct lxe_net_undo undo = {
-		.ask = ask, .lease = -EBADF, .undo_v4 = -EBADF, .undo_v6 = -EBADF
-	};
+	struct lxe_net_undo undo = { .ask = ask, .lease = -EBADF, .applied = LXE_NET_APPLIED_NONE };
 	struct lxe_net_answer a = { .r = 0 };
 	size_t i = 0;
 
@@ -152,9 +150,11 @@ static int serve_undo(const struct lxe_net_ask *ask, const int *fds, size_t n)
 	if (ask->has & LXE_NET_HAS_LEASE)
 		undo.lease = fds[i++];
 	if (ask->has & LXE_NET_HAS_UNDO_V4)
-		undo.undo_v4 = fds[i++];
+		undo.applied.undo_v4 = fds[i++];
 	if (ask->has & LXE_NET_HAS_UNDO_V6)
-		undo.undo_v6 = fds[i++];
+		undo.applied.undo_v6 = fds[i++];
+	if (ask->has & LXE_NET_HAS_LOG)
+		undo.applied.log = fds[i++];
 	if (a.r == 0)
 		a.r = undo_where_it_is(&undo, &a.err);
 	answer(&a, NULL, 0);
