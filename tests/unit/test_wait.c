@@ -36,6 +36,19 @@ static struct lxe_process *add(struct lxe_keeper *k, enum lxe_process_state stat
 	return p;
 }
 
+/* One that has ended before it has been told what its number is. */
+static struct lxe_process *add_early(struct lxe_keeper *k, int status)
+{
+	struct lxe_process *p;
+
+	begin(k);
+	p = add(k, LXE_PROCESS_ENTERING, 0);
+	lxe_keeper_reaped(k, PID, status, &usage);
+	cr_assert_not(p->reaped);
+	cr_assert_not_null(k->early);
+	return p;
+}
+
 static void found(struct lxe_process *p, pid_t pid)
 {
 	p->pid = pid;
@@ -62,13 +75,9 @@ Test(wait, a_number_that_is_used_again_is_the_later_ones)
 
 Test(wait, who_ends_before_its_number_is_told_is_known)
 {
-	struct lxe_process *p;
 	struct lxe_keeper k;
+	struct lxe_process *p = add_early(&k, 3);
 
-	begin(&k);
-	p = add(&k, LXE_PROCESS_ENTERING, 0);
-	lxe_keeper_reaped(&k, PID, 3, &usage);
-	cr_assert_not(p->reaped);
 	found(p, PID);
 	cr_assert(p->reaped);
 	cr_assert_eq(p->status, 3);
@@ -98,13 +107,9 @@ Test(wait, who_has_ended_is_nobody_that_was_made_later)
 
 Test(wait, nothing_is_remembered_when_nobody_is_entering)
 {
-	struct lxe_process *p;
 	struct lxe_keeper k;
+	struct lxe_process *p = add_early(&k, 0);
 
-	begin(&k);
-	p = add(&k, LXE_PROCESS_ENTERING, 0);
-	lxe_keeper_reaped(&k, PID, 0, &usage);
-	cr_assert_not_null(k.early);
 	p->state = LXE_PROCESS_ENDED;
 	lxe_keeper_reaped(&k, PID + 1, 0, &usage);
 	cr_assert_null(k.early);
