@@ -46,10 +46,12 @@ KEEPER_LIBS := -llxc -lseccomp -l:libjansson.a -lutil
 # Programs have their main file; everything else is one archive, of which each program takes what
 # it needs (so the client links no liblxc and the keeper no iniparser).
 MAINS := src/cli/main.c src/keeper/main.c
+# The keeper's alone as well: it stands before the C library's.
+GETUID_SRC := src/container/getuid.c
 INIT_SRC := src/container/init/init.c
 SCOPE_SRC := src/cgroup/scope/scope.c
 NET_SRC := src/network/helper/helper.c
-SRCS := $(filter-out $(MAINS) $(INIT_SRC),$(sort $(wildcard src/*/*.c)))
+SRCS := $(filter-out $(MAINS) $(GETUID_SRC) $(INIT_SRC),$(sort $(wildcard src/*/*.c)))
 OBJS := $(SRCS:src/%.c=$(OBJ)/%.o)
 LIB := $(OBJ)/liblxe.a
 PROGS := $(OUT)/lxc-exec $(OUT)/lxc-exec-keeper $(OUT)/lxc-exec-init $(OUT)/lxc-exec-scope \
@@ -77,7 +79,7 @@ $(LIB): $(OBJS)
 $(OUT)/lxc-exec: $(OBJ)/cli/main.o $(LIB)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $^ $(CLIENT_LIBS)
 
-$(OUT)/lxc-exec-keeper: $(OBJ)/keeper/main.o $(LIB)
+$(OUT)/lxc-exec-keeper: $(OBJ)/keeper/main.o $(GETUID_SRC:src/%.c=$(OBJ)/%.o) $(LIB)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -pie -o $@ $^ $(KEEPER_LIBS)
 
 # The public library: the API's objects, and of the archive what they need. Its symbols are what the
@@ -109,7 +111,7 @@ $(LINKS): $(OUT)/%:
 	ln -sfn $(CURDIR)/$* $@
 
 -include $(OBJS:.o=.d) $(MAINS:src/%.c=$(OBJ)/%.d) $(SCOPE_SRC:src/%.c=$(OBJ)/%.d) \
-	$(NET_SRC:src/%.c=$(OBJ)/%.d)
+	$(NET_SRC:src/%.c=$(OBJ)/%.d) $(GETUID_SRC:src/%.c=$(OBJ)/%.d)
 
 .PHONY: help
 help:

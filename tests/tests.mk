@@ -141,7 +141,7 @@ $(OBJ)/fuzz/%: tests/fuzz/%.c $(LIB)
 check: check-format check-rules check-shell check-headers check-cppcheck check-tidy
 
 C_FILES := $(sort $(shell find src tests docs/examples -name '*.[ch]'))
-CHECK_SRCS := $(MAINS) $(SRCS)
+CHECK_SRCS := $(MAINS) $(GETUID_SRC) $(SRCS)
 HEADERS := $(sort $(wildcard src/*/*.h))
 SHELL_FILES := $(sort $(shell grep -lE '^\#!.*(/sh|bash)' /dev/null .ci/* scripts/* tests/run-* \
 	lxc-templates/* 2>/dev/null))

@@ -74,6 +74,17 @@ def test_he_is_root_inside_and_one_of_his_ids_outside(user):
     assert shell(user, "id -u; id -g; cat /proc/self/setgroups").split() == ["0", "0", "allow"]
 
 
+def test_the_ids_of_a_container_are_given_while_its_first_process_asks_who_it_is(user, tmp_path):
+    """By two calls of liblxc's: the answer to the first one comes when its monitor, held before, has written the map."""
+    trace = tmp_path / "trace"
+    held = ["-e", "trace=getuid,getegid", "-e", "inject=getegid:delay_enter=20000", "-e", "inject=getuid:delay_exit=60000"]
+    result = subprocess.run([*user.strace("-f", "-o", str(trace), *held), str(user.binary), "run", "--", "echo", "up"],
+                            env=user.env_without_leak_check(), stdin=subprocess.DEVNULL, capture_output=True,
+                            timeout=lxe.DEADLINE)
+    assert stdout_of(result) == "up\n"
+    assert re.search(r"getuid\(\) += 65534 \(DELAYED\)", trace.read_text())
+
+
 def test_the_hosts_programs_run_and_nothing_of_the_host_is_writable(user):
     script = "python3 -c 'print(6*7)'; bash -c 'echo $BASH_VERSION' | grep -c .; touch /usr/x; echo $?"
     assert shell(user, script + " 2>/dev/null; stat -c %u /usr/bin/env /etc/passwd") == (
