@@ -352,6 +352,7 @@ int lxe_keeper_run(int control, char *title, const struct lxe_err *early)
 	if (r < 0)
 		fail(&k, &err);
 	lxe_life_end(&k);
+	lxe_loop_clear_timer(k.loop, &k.rest);
 	settle(&k);
 	tear_down(&k);
 	/* Before anybody is told: what is kept is free for the next verb. */

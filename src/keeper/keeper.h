@@ -69,6 +69,7 @@ struct lxe_keeper {
 		kept_owner; /* of one that is started again: the host's uid of root inside as it was */
 	struct lxe_keeper_metrics metrics;
 	struct lxe_keeper_life life;
+	struct lxe_timer rest; /* until what only the beginning needed is given back */
 
 	struct lxe_cgroup_host *cgroups;
 	struct lxe_cgroup *cgroup;
@@ -199,6 +200,9 @@ void lxe_keeper_give_up_delivery(struct lxe_process *p);
 
 /* progress.c: a process is in another state. */
 void lxe_keeper_moved(struct lxe_process *p);
+
+/* rest.c: the sandbox's command waits, or runs: what only that needed is given back in a while. Anew each time. */
+void lxe_keeper_rest_soon(struct lxe_keeper *k);
 
 /* progress.c: begin the end of the whole sandbox; with a grace, by the command's stop signal first. */
 void lxe_keeper_stop(struct lxe_keeper *k, int signal, uint64_t grace_ms);

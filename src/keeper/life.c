@@ -6,7 +6,6 @@
 
 #include "keeper/keeper.h"
 #include "sys/proc.h"
-#include "sys/text.h"
 
 /* Of the latest timer: what is beyond is as good as never, and must not overflow. */
 #define FOREVER_MS (UINT64_C(1) << 48)
@@ -101,13 +100,6 @@ static void idle_passed(void *keeper)
 		lxe_loop_set_timer(k->loop, &k->life.idle, idle - quiet);
 }
 
-/* The monitor has what it uses of liblxc mapped as well. */
-static void begun(void *keeper)
-{
-	(void)keeper;
-	sys_drop_text(LXE_CONTAINER_LIBRARY);
-}
-
 static uint64_t at_most_forever(uint64_t ms)
 {
 	return ms < FOREVER_MS ? ms : FOREVER_MS;
@@ -121,9 +113,7 @@ void lxe_life_begin(struct lxe_keeper *k, uint64_t created_at_ms)
 
 	life->ttl = (struct lxe_timer){ .passed = ttl_passed, .arg = k };
 	life->idle = (struct lxe_timer){ .passed = idle_passed, .arg = k };
-	life->begun = (struct lxe_timer){ .passed = begun, .arg = k };
 	lxe_life_used(k);
-	lxe_loop_set_timer(k->loop, &life->begun, SYS_REST_MS);
 	if (spec->ttl_ms) {
 		lxe_loop_set_timer(k->loop, &life->ttl,
 			at_most_forever(spec->ttl_ms > age ? spec->ttl_ms - age : 0));
@@ -151,7 +141,6 @@ void lxe_life_end(struct lxe_keeper *k)
 		return;
 	lxe_loop_clear_timer(k->loop, &k->life.ttl);
 	lxe_loop_clear_timer(k->loop, &k->life.idle);
-	lxe_loop_clear_timer(k->loop, &k->life.begun);
 }
 
 void lxe_life_used(struct lxe_keeper *k)

@@ -2,8 +2,7 @@
  * How long a sandbox may exist (--ttl), and how long nobody may use it (--idle). It is used while a
  * client runs a command in it or is attached, and at each message, end of a connection, and output of
  * a terminal that nobody drives. That moment is noted; nothing wakes up for it: the timer of an idle
- * sandbox looks at it once each period, and is set anew for the rest. Nothing here blocks. And once, when
- * it has begun: memory that only the beginning needed is given back.
+ * sandbox looks at it once each period, and is set anew for the rest. Nothing here blocks.
  */
 #ifndef LXE_KEEPER_LIFE_H
 #define LXE_KEEPER_LIFE_H
@@ -19,7 +18,7 @@ struct lxe_keeper;
 enum lxe_expiry { LXE_EXPIRY_NONE, LXE_EXPIRY_TTL, LXE_EXPIRY_IDLE };
 
 struct lxe_keeper_life {
-	struct lxe_timer ttl, idle, begun;
+	struct lxe_timer ttl, idle;
 	uint64_t used_ms; /* CLOCK_MONOTONIC */
 	enum lxe_expiry expired;
 };

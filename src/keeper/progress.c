@@ -240,6 +240,8 @@ void lxe_keeper_moved(struct lxe_process *p)
 		break;
 	case LXE_PROCESS_PARKED:
 		lxe_keeper_count_starting(p, false);
+		if (p == k->main)
+			lxe_keeper_rest_soon(k);
 		if (p == k->main || p->state != LXE_PROCESS_PARKED)
 			break;
 		/* Its end was asked for while there was nothing yet to find it by. */
@@ -249,8 +251,10 @@ void lxe_keeper_moved(struct lxe_process *p)
 			lxe_keeper_start(p);
 		break;
 	case LXE_PROCESS_RUNNING:
-		if (p == k->main)
+		if (p == k->main) {
 			lxe_keeper_move(k, LXE_RUNNING);
+			lxe_keeper_rest_soon(k);
+		}
 		tell_starters(p);
 		if (p != k->main)
 			lxe_metrics_publish(k);
