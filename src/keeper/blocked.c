@@ -160,6 +160,8 @@ int lxe_blocked_take_log(struct lxe_keeper *k)
 {
 	if (!k->blocked)
 		return -EBADF;
+	/* Not everybody has been told how he ended. */
+	read_log(k);
 	lxe_loop_remove(k->loop, &k->blocked->logged);
 	return take_fd(&k->blocked->log);
 }

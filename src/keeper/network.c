@@ -206,7 +206,7 @@ struct lxe_net_helper *lxe_network_undo(struct lxe_keeper *k)
 	/* In the middle of something, it is not to be waited for. */
 	if (!net->made)
 		lxe_net_helper_end(&net->helper);
-	/* All that it has said has been told. Its end is for whoever takes the rules back to choose, and so it is not ours. */
+	/* Closed for good it keeps others waiting: by whom and when, see network/together.h. */
 	log = lxe_blocked_take_log(k);
 	how = (struct lxe_net_undo_how){
 		.run = k->network->dirs.run,

@@ -187,6 +187,7 @@ static int withdraw(const char *run, const char *id8, const char *const texts[LX
 	int r;
 
 	if (!texts[0]) {
+		lxe_close(log);
 		r = lxe_together_forget(run, id8);
 		if (r < 0)
 			return lxe_fail(err, r, "wait for those who set the firewall's rules");

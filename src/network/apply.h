@@ -16,9 +16,9 @@
 int lxe_net_apply(
 	const char *run, const char *id8, const char *v4, const char *v6, struct lxe_err *err);
 
-/* What there is of one that was put in force: each a descriptor, the caller's, or negative. */
+/* What there is of one that was put in force: each a descriptor, or negative. */
 struct lxe_net_applied {
-	int undo_v4, undo_v6; /* the texts that its plan has for taking it back */
+	int undo_v4, undo_v6; /* the texts that its plan has for taking it back; the caller's */
 	int log;	      /* where it is heard what it blocks; see together.h */
 };
 
@@ -28,7 +28,8 @@ struct lxe_net_applied {
 /*
  * Remove whatever there is with this sandbox's name, in both families, by whichever variant it was made. What was
  * put in force by this host's iptables can go by the texts for this; without them, or
- * when they fail, the rules are read and cleared one by one. 0 when nothing is left, also when nothing was.
+ * when they fail, the rules are read and cleared one by one. 0 when nothing is left, also when nothing was. Takes
+ * `log`, also when it fails.
  */
 int lxe_net_withdraw(const char *run, const char *id8, const struct lxe_net_applied *applied,
 	struct lxe_err *err);

@@ -170,10 +170,12 @@ static int receive(int socket, struct lxe_lead_request *request, struct lxe_lead
 	if (setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
 		return -errno;
 	len = sys_recv(socket, request, sizeof(*request), fds, &n);
+	if (len < 0)
+		return (int)len;
 	*files = (struct lxe_lead_files){ .texts = fds[0], .later = fds[1] };
 	if (len != sizeof(*request) || n < 1 || request->kind >= LXE_TOGETHER_KINDS) {
 		lxe_lead_close(files);
-		return len < 0 ? (int)len : -EBADMSG;
+		return -EBADMSG;
 	}
 	request->id[LXE_TOGETHER_ID - 1] = '\0';
 	return 0;

@@ -31,6 +31,14 @@ static int file_of(const char *const texts[LXE_FAMILIES])
 	return r < 0 ? r : take_fd(&fd);
 }
 
+static void close_later(struct lxe_together *t, int fd)
+{
+	if (fd >= 0 && t->n_later < LXE_TOGETHER_MAX)
+		t->later[t->n_later++] = fd;
+	else
+		lxe_close(fd);
+}
+
 int lxe_together_begin(struct lxe_together *ret, const char *run, const char *id8,
 	enum lxe_together_kind kind, const char *const texts[LXE_FAMILIES], int later)
 {
@@ -48,6 +56,9 @@ int lxe_together_begin(struct lxe_together *ret, const char *run, const char *id
 	if (r == 0) {
 		memcpy(ret->self.id, request.id, sizeof(request.id));
 		ret->self.file = take_fd(&file);
+		close_later(ret, later);
+	} else {
+		lxe_close(later);
 	}
 	return r;
 }
@@ -125,14 +136,6 @@ static enum lxe_together_kind choose(struct lxe_together *t, unsigned int waitin
 	}
 	t->sets = 0;
 	return LXE_TOGETHER_UNDO;
-}
-
-static void close_later(struct lxe_together *t, int fd)
-{
-	if (fd >= 0 && t->n_later < LXE_TOGETHER_MAX)
-		t->later[t->n_later++] = fd;
-	else
-		lxe_close(fd);
 }
 
 static void take_others(struct lxe_together *t)

@@ -20,13 +20,16 @@ TestSuite(together, .init = make_run, .fini = remove_run);
 
 #define FILTER(body) "*filter\n" body "COMMIT\n"
 
-/* What it asks to have closed later. */
-static int later = -EBADF;
+static int begin_with(struct lxe_together *t, const char *id8, enum lxe_together_kind kind,
+	const char *text, int later)
+{
+	return lxe_together_begin(t, run, id8, kind, (const char *const[]){ text, NULL }, later);
+}
 
 static int begin(
 	struct lxe_together *t, const char *id8, enum lxe_together_kind kind, const char *text)
 {
-	return lxe_together_begin(t, run, id8, kind, (const char *const[]){ text, NULL }, later);
+	return begin_with(t, id8, kind, text, -EBADF);
 }
 
 /* A leader whose own are done. */
@@ -43,11 +46,24 @@ static void lead(struct lxe_together *t, enum lxe_together_kind kind)
 	cr_assert_eq(t->own, LXE_OWN_DONE);
 }
 
+/* Is there nobody any more who could write to it? */
+static bool is_closed(int pipe)
+{
+	struct pollfd p = { .fd = pipe, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
+}
+
 enum { DONE_BY_ANOTHER = 100, FAILED, LED }; /* and for how many */
+
+/* What it asks to have closed later; and what is closed when it leads. Negative: nothing. */
+struct pipes {
+	int later, closed;
+};
 
 /* It sends its text, and when it has to lead, it does a turn. */
 static pid_t other(const struct lxe_together *leader, const char *id8, enum lxe_together_kind kind,
-	const char *text)
+	const char *text, const struct pipes *pipes)
 {
 	struct lxe_together t;
 	pid_t pid = fork();
@@ -60,7 +76,11 @@ static pid_t other(const struct lxe_together *leader, const char *id8, enum lxe_
 	close(leader->lead.lock);
 	for (size_t i = 0; i < LXE_TOGETHER_KINDS; i++)
 		close(leader->lead.queues[i]);
-	r = begin(&t, id8, kind, text);
+	for (size_t i = 0; i < leader->n_later; i++)
+		close(leader->later[i]);
+	r = begin_with(&t, id8, kind, text, pipes->later);
+	if (r == 0 && pipes->closed >= 0 && !is_closed(pipes->closed))
+		r = FAILED;
 	if (r == 0 && lxe_together_turn(&t)) {
 		r = LED + (int)t.n;
 		lxe_together_done(&t);
@@ -85,13 +105,20 @@ static void await_waiting(pid_t pid)
 	cr_assert(waits(pid));
 }
 
-static pid_t waiting(const struct lxe_together *leader, const char *id8,
-	enum lxe_together_kind kind, const char *text)
+static pid_t waiting_with(const struct lxe_together *leader, const char *id8,
+	enum lxe_together_kind kind, const char *text, const struct pipes *pipes)
 {
-	pid_t pid = other(leader, id8, kind, text);
+	pid_t pid = other(leader, id8, kind, text, pipes);
 
 	await_waiting(pid);
 	return pid;
+}
+
+static pid_t waiting(const struct lxe_together *leader, const char *id8,
+	enum lxe_together_kind kind, const char *text)
+{
+	return waiting_with(
+		leader, id8, kind, text, &(struct pipes){ .later = -EBADF, .closed = -EBADF });
 }
 
 static int status_of(pid_t pid)
@@ -127,36 +154,32 @@ Test(together, those_who_come_meanwhile_are_one_turn, .timeout = 30)
 	lxe_together_end(&t);
 }
 
-/* Is there nobody any more who could write to it? */
-static bool is_closed(int pipe)
-{
-	struct pollfd p = { .fd = pipe, .events = POLLIN };
-
-	return poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
-}
-
-Test(together, what_is_to_be_closed_later_is_closed_when_the_leader_ends, .timeout = 30)
+Test(together, what_is_to_be_closed_later_is_closed_before_the_next_one_leads, .timeout = 30)
 {
 	struct lxe_together t;
-	int pipes[2][2];
-	pid_t pid;
+	int own[2], others[2], nexts[2];
+	pid_t other, next;
 
-	lead(&t, LXE_TOGETHER_UNDO);
-	for (size_t i = 0; i < 2; i++) {
-		cr_assert_eq(pipe2(pipes[i], O_CLOEXEC), 0);
-		later = pipes[i][1];
-		pid = waiting(&t, "0000000a", LXE_TOGETHER_UNDO, FILTER("-D a\n"));
-		close(later);
-		expect_turn(&t, LXE_TOGETHER_UNDO, 1, FILTER("-D a\n"));
-		lxe_together_done(&t);
-		cr_expect_eq(status_of(pid), DONE_BY_ANOTHER);
-	}
-	cr_expect_not(lxe_together_turn(&t));
-	for (size_t i = 0; i < 2; i++)
-		cr_expect_not(is_closed(pipes[i][0]));
+	cr_assert(pipe2(own, O_CLOEXEC) == 0 && pipe2(others, O_CLOEXEC) == 0 &&
+		  pipe2(nexts, O_CLOEXEC) == 0);
+	cr_assert_eq(begin_with(&t, "00000001", LXE_TOGETHER_UNDO, FILTER("-D 1\n"), own[1]), 0);
+	expect_turn(&t, LXE_TOGETHER_UNDO, 1, FILTER("-D 1\n"));
+	lxe_together_done(&t);
+	other = waiting_with(&t, "0000000a", LXE_TOGETHER_UNDO, FILTER("-D a\n"),
+		&(struct pipes){ .later = others[1], .closed = -EBADF });
+	close(others[1]);
+	expect_turn(&t, LXE_TOGETHER_UNDO, 1, FILTER("-D a\n"));
+	lxe_together_done(&t);
+	cr_expect_eq(status_of(other), DONE_BY_ANOTHER);
+	next = waiting_with(&t, "0000000b", LXE_TOGETHER_UNDO, FILTER("-D b\n"),
+		&(struct pipes){ .later = nexts[1], .closed = others[0] });
+	close(nexts[1]);
+	cr_expect_not(is_closed(own[0]));
+	cr_expect_not(is_closed(others[0]));
 	lxe_together_end(&t);
-	for (size_t i = 0; i < 2; i++)
-		cr_expect(is_closed(pipes[i][0]));
+	cr_expect_eq(status_of(next), LED + 1);
+	cr_expect(is_closed(own[0]));
+	cr_expect(is_closed(nexts[0]));
 }
 
 Test(together, what_is_set_is_not_kept_by_what_was_deleted_nor_keeps_it_for_ever, .timeout = 30)
