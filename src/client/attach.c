@@ -2,7 +2,6 @@
 #include "client/attach.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -10,7 +9,6 @@
 #include "base/cleanup.h"
 #include "client/join.h"
 #include "client/session.h"
-#include "sys/brief.h"
 #include "sys/fd.h"
 #include "terminal/screen.h"
 
@@ -31,27 +29,6 @@ int lxe_session_attach(struct lxe_session *s, struct lxe_err *err)
 	lxe_session_give_stdio(s, &msg);
 	r = lxe_msg_send(s->control, &msg);
 	return r < 0 ? lxe_fail(err, r, "talk to sandbox '%s'", s->place.id) : 0;
-}
-
-/* All of it, to a terminal that may not take it at once. */
-static int put(int out, const char *bytes, size_t len)
-{
-	struct pollfd polled = { .fd = out, .events = POLLOUT };
-
-	while (len) {
-		ssize_t n;
-
-		if (poll(&polled, 1, OUT_MS) == 0)
-			return -ETIMEDOUT;
-		n = sys_write_brief(out, bytes, len);
-		if (n == -EAGAIN)
-			continue;
-		if (n < 0)
-			return (int)n;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 static void feed(struct lxe_screen *screen, const struct lxe_ring *ring)
@@ -94,7 +71,7 @@ int lxe_session_redraw(struct lxe_session *s)
 	if (r == 0)
 		r = lxe_screen_redraw(screen, &bytes, &len);
 	lxe_screen_free(screen);
-	return r < 0 ? r : put(s->out, bytes, len);
+	return r < 0 ? r : sys_write_within(s->out, bytes, len, OUT_MS);
 }
 
 /* The terminal is its shell's again: what the program had set on it is undone. */
@@ -107,7 +84,7 @@ static void leave(struct lxe_session *s)
 	if (!s->ring || s->out < 0)
 		return;
 	if (new_screen(s, &screen) == 0 && lxe_screen_leave(screen, &bytes, &len) == 0)
-		put(s->out, bytes, len);
+		sys_write_within(s->out, bytes, len, OUT_MS);
 	lxe_screen_free(screen);
 }
 
