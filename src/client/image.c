@@ -10,13 +10,12 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "client/join.h"
 #include "client/spawn.h"
 #include "proto/msg.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 #include "sys/socket.h"
-
-#define STOP_MS 30000 /* for the keeper's answer to STOP: past it, it is stuck in a call */
 
 struct build {
 	int control, signals;
@@ -90,7 +89,7 @@ static void take_signal(struct build *b)
 	if (sys_read(b->signals, &info, sizeof(info)) != (ssize_t)sizeof(info) || b->signal)
 		return;
 	b->signal = (int)info.ssi_signo;
-	b->end = sys_now_ms() + STOP_MS;
+	b->end = sys_now_ms() + LXE_ANSWER_MS;
 	lxe_msg_init(&msg, LXE_MSG_STOP);
 	msg.signal = b->signal;
 	lxe_msg_send(b->control, &msg);

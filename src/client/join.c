@@ -13,8 +13,6 @@
 #include "sys/proc.h"
 #include "sys/socket.h"
 
-#define KEEPER_END_MS 2000 /* for one that has said its last word */
-
 static int read_nonce(int dir, unsigned char nonce[LXE_NONCE_LEN])
 {
 	struct lxe_record record = { 0 };
@@ -102,7 +100,7 @@ int lxe_ask_for_end(const struct lxe_place *place, const struct lxe_msg *msg, in
 	keeper = sys_pidfd_open(sys_peer(fd, &uid));
 	r = ask_on(fd, place, msg, timeout_ms, ret, err);
 	if (r == 0 && keeper >= 0)
-		sys_pidfd_wait(keeper, KEEPER_END_MS);
+		sys_pidfd_wait(keeper, LXE_KEEPER_END_MS);
 	return r;
 }
 

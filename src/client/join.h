@@ -8,7 +8,8 @@
 #include "client/registry.h"
 #include "proto/msg.h"
 
-#define LXE_ANSWER_MS 30000 /* for a keeper: past it, it is stuck in a call that blocks */
+#define LXE_ANSWER_MS 30000    /* for a keeper: past it, it is stuck in a call that blocks */
+#define LXE_KEEPER_END_MS 2000 /* for one that has said its last word */
 
 /* A connection that has said HELLO: a descriptor, the caller's. */
 int lxe_join(const struct lxe_place *place, enum lxe_role role, struct lxe_err *err);

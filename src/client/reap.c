@@ -4,11 +4,11 @@
 #include <sys/signalfd.h>
 
 #include "base/cleanup.h"
+#include "client/join.h"
 #include "client/session.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 
-#define KEEPER_END_MS 2000 /* for one that has said its last word */
 #define OTHERS_MS 200 /* for those that it waits for: who reads has not much to read any more */
 
 /* Has the keeper said that from now on it waits for others only? */
@@ -41,7 +41,7 @@ static bool is_told_to_end(const struct lxe_session *s)
  */
 static void await_keeper(struct lxe_session *s)
 {
-	uint64_t end = sys_now_ms() + KEEPER_END_MS, now;
+	uint64_t end = sys_now_ms() + LXE_KEEPER_END_MS, now;
 
 	while (sys_reap(s->keeper, &s->keeper_status, NULL) == 0 && (now = sys_now_ms()) < end) {
 		struct pollfd polled[] = { { .fd = s->signals, .events = POLLIN },
