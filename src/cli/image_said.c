@@ -42,7 +42,7 @@ static void show(struct lxe_image_said *said)
 	if (n > 0 && (size_t)n > columns + strlen(CLEAR_LINE))
 		n = (int)(columns + strlen(CLEAR_LINE));
 	said->shown = true;
-	if (sys_write_within(STDERR_FILENO, out, (size_t)n, LXE_STALLED_MS) < 0)
+	if (sys_write_within(STDERR_FILENO, out, (size_t)n, SYS_STALLED_MS) < 0)
 		said->shows = false;
 }
 

@@ -61,7 +61,7 @@ static void show_part(const char *text, size_t len)
 		used += strlen(out + used);
 		at = end;
 	}
-	sys_write_within(STDERR_FILENO, out, used, LXE_STALLED_MS);
+	sys_write_within(STDERR_FILENO, out, used, SYS_STALLED_MS);
 }
 
 static void show(struct lxe_image_steps *s, const char *text, size_t len)

@@ -74,7 +74,7 @@ static void put_message(const char *message, const char *rule, const char *hint)
 	if (hint[0])
 		used += put_line(lines + used, sizeof(lines) - used, "hint: ", hint);
 	/* A terminal that nobody reads must not keep us from ending: what finds no room is dropped. */
-	sys_write_within(STDERR_FILENO, lines, used, LXE_STALLED_MS);
+	sys_write_within(STDERR_FILENO, lines, used, SYS_STALLED_MS);
 }
 
 int lxe_print_error(const struct lxe_err *err)

@@ -12,8 +12,6 @@
 #include "base/err.h"
 #include "store/outcome.h"
 
-#define LXE_STALLED_MS 1000 /* for standard error that takes nothing */
-
 void lxe_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Text that somebody else chose, escaped, padded to `width` columns (0: not at all). */

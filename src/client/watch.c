@@ -19,8 +19,7 @@
 #include "terminal/rawtty.h"
 #include "terminal/screen.h"
 
-#define SANE_MS 1000 /* for a terminal that takes nothing */
-#define INTERRUPT 3  /* Ctrl-C, which the raw terminal passes on */
+#define INTERRUPT 3 /* Ctrl-C, which the raw terminal passes on */
 
 enum { CONTROL, SIGNALS, IN, OUT, N_POLLED };
 
@@ -271,7 +270,7 @@ static void leave_terminal(int out)
 	static const char sane[] = "\033[?1049l\033[?1000l\033[?1002l\033[?1003l\033[?1006l"
 				   "\033[?2004l\033[?1l\033>\033[?25h\033[0m\r\n";
 
-	sys_write_within(out, sane, sizeof(sane) - 1, SANE_MS);
+	sys_write_within(out, sane, sizeof(sane) - 1, SYS_STALLED_MS);
 }
 
 int lxe_client_watch(const struct lxe_place *place, const struct lxe_attach *how,

@@ -13,8 +13,6 @@
 #include "base/str.h"
 #include "sys/fd.h"
 
-#define WRITE_MS 1000 /* for a pipe that nobody reads */
-
 const char *lxe_cause_name(enum lxe_cause cause)
 {
 	static const char *const names[] = {
@@ -302,6 +300,6 @@ int lxe_outcome_write(const struct lxe_outcome *o, int fd, struct lxe_err *err)
 	if (!text)
 		return lxe_fail(err, -ENOMEM, "write the result record");
 	/* One write, whole or not at all. */
-	r = sys_write_within(fd, text, strlen(text), WRITE_MS);
+	r = sys_write_within(fd, text, strlen(text), SYS_STALLED_MS);
 	return r < 0 ? lxe_fail(err, r, "write the result record") : 0;
 }

@@ -21,6 +21,8 @@ ssize_t sys_write(int fd, const void *buf, size_t len);
  */
 int sys_write_within(int fd, const void *buf, size_t len, int timeout_ms);
 
+#define SYS_STALLED_MS 1000 /* for a pipe or a terminal that takes nothing */
+
 /* Write all of it, or a negative errno. */
 int sys_write_all(int fd, const void *buf, size_t len);
 
