@@ -170,18 +170,17 @@ static int watch(struct watch *w)
 
 static int watch_until_signal(struct lxe_cli *cli, const struct lxe_stats_names *names, int *signal)
 {
-	static const int ends[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
 	struct watch w = { .cli = cli, .names = names, .first = true };
 	LXE_AUTOCLOSE int fd = -EBADF;
 	sigset_t set;
 	int r;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		sigaddset(&set, ends[i]);
+	for (size_t i = 0; i < SYS_N_FATAL; i++)
+		sigaddset(&set, sys_fatal[i]);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return lxe_fail(&cli->err, -errno, "block signals");
-	fd = sys_signalfd(ends, sizeof(ends) / sizeof(ends[0]));
+	fd = sys_signalfd(sys_fatal, SYS_N_FATAL);
 	if (fd < 0)
 		return lxe_fail(&cli->err, fd, "receive signals");
 	w.signals = fd;

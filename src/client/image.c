@@ -27,19 +27,18 @@ struct build {
 /* They stay blocked: what comes after the last build has nothing to end but our own exit. */
 int lxe_client_watch_signals(int *ret, struct lxe_err *err)
 {
-	static const int fatal[] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT };
 	struct sigaction action;
-	int wanted[4];
+	int wanted[SYS_N_FATAL];
 	size_t n = 0;
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++) {
+	for (size_t i = 0; i < SYS_N_FATAL; i++) {
 		/* What a caller like nohup(1) has made us ignore stays ignored. */
-		if (sigaction(fatal[i], NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+		if (sigaction(sys_fatal[i], NULL, &action) == 0 && action.sa_handler == SIG_IGN)
 			continue;
-		sigaddset(&set, fatal[i]);
-		wanted[n++] = fatal[i];
+		sigaddset(&set, sys_fatal[i]);
+		wanted[n++] = sys_fatal[i];
 	}
 	/* A caller that ignores SIGCHLD would have the kernel reap our keeper. */
 	signal(SIGCHLD, SIG_DFL);

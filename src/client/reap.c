@@ -31,8 +31,7 @@ static bool is_told_to_end(const struct lxe_session *s)
 	struct signalfd_siginfo info;
 
 	return sys_read(s->signals, &info, sizeof(info)) == (ssize_t)sizeof(info) &&
-	       (info.ssi_signo == SIGHUP || info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM ||
-		       info.ssi_signo == SIGQUIT);
+	       sys_is_fatal(info.ssi_signo);
 }
 
 /*

@@ -36,15 +36,14 @@ static bool is_ignored(int signal)
  */
 static int block_signals(struct lxe_session *s, struct lxe_err *err)
 {
-	static const int fatal[] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT };
 	static const int terminal[] = { SIGWINCH, SIGTSTP, SIGCONT };
-	int wanted[8], n = 0;
+	int wanted[SYS_N_FATAL + 4], n = 0;
 	sigset_t set;
 
 	wanted[n++] = SIGCHLD;
-	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
-		if (!is_ignored(fatal[i]))
-			wanted[n++] = fatal[i];
+	for (size_t i = 0; i < SYS_N_FATAL; i++)
+		if (!is_ignored(sys_fatal[i]))
+			wanted[n++] = sys_fatal[i];
 	for (size_t i = 0; i < 3 && s->spec->tty == LXE_TTY_ON; i++)
 		wanted[n++] = terminal[i];
 	sigemptyset(&set);

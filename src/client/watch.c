@@ -226,16 +226,15 @@ static int loop(struct watch *w)
 
 static int listen_to_signals(struct watch *w)
 {
-	static const int fatal[] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT };
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
-		sigaddset(&set, fatal[i]);
+	for (size_t i = 0; i < SYS_N_FATAL; i++)
+		sigaddset(&set, sys_fatal[i]);
 	signal(SIGPIPE, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return lxe_fail(w->err, -errno, "block signals");
-	w->signals = sys_signalfd(fatal, sizeof(fatal) / sizeof(fatal[0]));
+	w->signals = sys_signalfd(sys_fatal, SYS_N_FATAL);
 	return w->signals < 0 ? lxe_fail(w->err, w->signals, "receive signals") : 0;
 }
 

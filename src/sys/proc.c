@@ -228,6 +228,16 @@ int sys_wait(pid_t pid, int *status)
 	return r < 0 ? -errno : 0;
 }
 
+const int sys_fatal[SYS_N_FATAL] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT };
+
+bool sys_is_fatal(uint32_t signal)
+{
+	for (size_t i = 0; i < SYS_N_FATAL; i++)
+		if ((uint32_t)sys_fatal[i] == signal)
+			return true;
+	return false;
+}
+
 int sys_signalfd(const int *signals, size_t n)
 {
 	sigset_t set;

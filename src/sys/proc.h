@@ -61,6 +61,11 @@ pid_t sys_reap(pid_t pid, int *status, struct rusage *usage);
 /* Reap one child, waiting for it. */
 int sys_wait(pid_t pid, int *status);
 
+/* What asks a program to end: SIGHUP, SIGINT, SIGTERM and SIGQUIT. */
+#define SYS_N_FATAL 4
+extern const int sys_fatal[SYS_N_FATAL];
+bool sys_is_fatal(uint32_t signal);
+
 /* A descriptor that reports exactly the signals of `set` (they must be blocked), CLOEXEC. */
 int sys_signalfd(const int *signals, size_t n);
 
