@@ -20,7 +20,6 @@
 
 #define HELLO_MS 1000
 #define STRANGERS_MAX 512 /* who has not said HELLO yet */
-#define FULL_MS 100	  /* between two looks whether there are descriptors again */
 
 static void note(struct lxe_channel *c, const char *why)
 {
@@ -233,7 +232,7 @@ static void listen_again(void *keeper)
 static void pause_listening(struct lxe_keeper *k)
 {
 	lxe_loop_remove(k->loop, &k->connected);
-	lxe_loop_set_timer(k->loop, &k->full, FULL_MS);
+	lxe_loop_set_timer(k->loop, &k->full, LXE_SHORTAGE_MS);
 }
 
 static void accept_one(void *keeper, uint32_t events)
@@ -246,7 +245,7 @@ static void accept_one(void *keeper, uint32_t events)
 
 	(void)events;
 	if (fd < 0) {
-		if (failed == EMFILE || failed == ENFILE || failed == ENOMEM || failed == ENOBUFS)
+		if (sys_is_shortage(-failed))
 			pause_listening(k);
 		return;
 	}

@@ -33,6 +33,8 @@
 /* Processes of ours in the sandbox's group: pid 1 and its monitor, for good. */
 #define LXE_OWN_PROCESSES 2
 
+#define LXE_SHORTAGE_MS 100 /* between two looks whether there are descriptors again */
+
 /* A child that was reaped before anybody knew who it was. */
 struct lxe_ended {
 	struct lxe_ended *next;

@@ -9,9 +9,8 @@
 
 #include "base/cleanup.h"
 #include "keeper/keeper.h"
+#include "sys/fd.h"
 #include "sys/proc.h"
-
-#define SHORTAGE_MS 100 /* between two looks whether there are descriptors again */
 
 _Static_assert((int)LXE_CREATING == (int)LXE_METRICS_CREATING &&
 		       (int)LXE_FAILED == (int)LXE_METRICS_FAILED,
@@ -43,11 +42,6 @@ static void stop_listening(struct lxe_keeper *k)
 	lxe_drop_fd(&k->metrics.asked);
 }
 
-static bool is_shortage(int r)
-{
-	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOSPC;
-}
-
 static void answer(void *keeper)
 {
 	struct lxe_keeper *k = keeper;
@@ -56,9 +50,9 @@ static void answer(void *keeper)
 
 	if (r == 0)
 		r = listen_for_askers(k);
-	if (is_shortage(r)) {
+	if (sys_is_shortage(r)) {
 		m->again = (struct lxe_timer){ .passed = answer, .arg = k };
-		lxe_loop_set_timer(k->loop, &m->again, SHORTAGE_MS);
+		lxe_loop_set_timer(k->loop, &m->again, LXE_SHORTAGE_MS);
 	} else if (r < 0) {
 		stop_listening(k);
 	}

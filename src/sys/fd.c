@@ -248,6 +248,11 @@ int sys_pipe(int ends[2])
 	return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0;
 }
 
+bool sys_is_shortage(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS || r == -ENOSPC;
+}
+
 static int close_span(int first, unsigned int last)
 {
 	if ((unsigned int)first > last)

@@ -56,6 +56,9 @@ int sys_memfd(const char *name, size_t size);
 /* A pipe whose ends are CLOEXEC: ends[0] is read, ends[1] is written. */
 int sys_pipe(int ends[2]);
 
+/* Is that negative errno a want of descriptors, or of the kernel's memory for them, that may pass? */
+bool sys_is_shortage(int r);
+
 /* Close every descriptor from `first` on except those listed (ascending, any number of them). */
 int sys_close_from(int first, const int *keep, size_t n_keep);
 
