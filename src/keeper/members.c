@@ -22,6 +22,7 @@
 #define LOOK_MS 10
 #define LOOKS 16
 #define ITSELF_MS 2000
+#define FORKS_MAX 64
 
 int lxe_members_name(pid_t first, char *buf, size_t size)
 {
@@ -117,40 +118,83 @@ static bool is_fork_of(int pid, const char *id)
 	       memcmp(line, name, sizeof(name)) == 0 && strcmp(line + sizeof(name), id) == 0;
 }
 
+/* Of one look; who is left is found by the next one. */
 struct forks {
 	const char *id;
-	int timeout_ms;
+	int fds[FORKS_MAX];
+	size_t n;
 };
 
-/* 1: it was one and has ended; 0: it was none. */
-static int end_fork(void *arg, pid_t pid)
+/* 1: it is one, and has a pidfd among them now; 0: it is none. */
+static int find_fork(void *arg, pid_t pid)
 {
-	const struct forks *forks = arg;
+	struct forks *forks = arg;
 	LXE_AUTOCLOSE int fd = -EBADF;
-	int r;
 
-	if (pid == getpid() || !is_fork_of(pid, forks->id))
+	if (forks->n == FORKS_MAX || pid == getpid() || !is_fork_of(pid, forks->id))
 		return 0;
 	fd = sys_pidfd_open(pid);
 	/* The number may have passed to a stranger before, but not once the descriptor is open. */
 	if (fd < 0 || !is_fork_of(pid, forks->id))
 		return 0;
+	forks->fds[forks->n++] = take_fd(&fd);
+	return 1;
+}
+
+static int await_all(const struct forks *forks, int timeout_ms)
+{
+	uint64_t now, end = sys_now_ms() + (uint64_t)timeout_ms;
+	int r = 0;
+
+	for (size_t i = 0; i < forks->n && r == 0; i++) {
+		now = sys_now_ms();
+		r = sys_pidfd_wait(forks->fds[i], now < end ? (int)(end - now) : 0);
+	}
+	return r;
+}
+
+/* 0 also for who is dead already. */
+static int kill_all(const struct forks *forks)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < forks->n; i++) {
+		int failed = sys_pidfd_kill(forks->fds[i], SIGKILL);
+
+		if (failed < 0 && failed != -ESRCH)
+			r = failed;
+	}
+	return r;
+}
+
+static int end_all(const struct forks *forks, int timeout_ms)
+{
 	/* The keeper's end is theirs as well, and one has something to end before: see keep_pasta(). */
-	r = sys_pidfd_wait(fd, forks->timeout_ms < ITSELF_MS ? forks->timeout_ms : ITSELF_MS);
-	if (r == -ETIMEDOUT)
-		r = sys_pidfd_kill(fd, SIGKILL);
-	if (r == 0)
-		r = sys_pidfd_wait(fd, forks->timeout_ms);
-	return r < 0 && r != -ESRCH ? r : 1;
+	int r = await_all(forks, timeout_ms < ITSELF_MS ? timeout_ms : ITSELF_MS);
+
+	if (r != -ETIMEDOUT)
+		return r;
+	r = kill_all(forks);
+	return r < 0 ? r : await_all(forks, timeout_ms);
+}
+
+/* How many were found, which have all ended. */
+static int look_for_forks(const char *id, int timeout_ms)
+{
+	struct forks forks = { .id = id };
+	int found = sys_each_process(find_fork, &forks), r = end_all(&forks, timeout_ms);
+
+	for (size_t i = 0; i < forks.n; i++)
+		lxe_close(forks.fds[i]);
+	return r < 0 ? r : found;
 }
 
 int lxe_members_end_forks(const char *id, int timeout_ms)
 {
-	struct forks forks = { id, timeout_ms };
 	int r = 1;
 
 	/* They fork, too, but not without end. */
 	for (int i = 0; i < LOOKS && r > 0; i++)
-		r = sys_each_process(end_fork, &forks);
+		r = look_for_forks(id, timeout_ms);
 	return r > 0 ? -ETIMEDOUT : r;
 }

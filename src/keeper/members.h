@@ -25,8 +25,8 @@ int lxe_members_end(const char *name, int timeout_ms);
 /*
  * See the end of what the keeper of sandbox `id`, which is dead, had forked and what has executed nothing yet, and
  * kill what does not end by itself soon: liblxc's monitor, and the child of its that is to be pid 1, die with the
- * keeper but for a moment at their begin; who keeps pasta ends that first. Each
- * is waited for that long: 0, -ETIMEDOUT, or why one cannot be killed.
+ * keeper but for a moment at their begin; who keeps pasta ends that first. They are
+ * waited for that long, all at once: 0, -ETIMEDOUT, or why one cannot be killed.
  */
 int lxe_members_end_forks(const char *id, int timeout_ms);
 

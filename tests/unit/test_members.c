@@ -81,24 +81,48 @@ static pid_t titled(const char *id, const int ends[2])
 	return pid;
 }
 
+/* Executes before it prints. */
+static pid_t titled_by_now(const char *id)
+{
+	int ends[2];
+	pid_t pid;
+	char byte;
+
+	cr_assert_eq(pipe(ends), 0);
+	pid = titled(id, ends);
+	cr_assert_eq(read(ends[0], &byte, 1), 1);
+	return pid;
+}
+
 Test(members, end_the_forks_of_one_keeper, .timeout = 20)
 {
 	static const char *const ids[] = { "0123456789ab", "0123456789ab", "ba9876543210" };
-	int ends[2], status;
 	pid_t pids[3];
-	char byte;
+	int status;
 
 	signal(SIGCHLD, SIG_IGN); /* as when they are somebody else's: nobody has to reap them */
-	for (int i = 0; i < 3; i++) {
-		cr_assert_eq(pipe(ends), 0);
-		pids[i] = titled(ids[i], ends);
-		/* It executes before it prints. */
-		cr_assert_eq(read(ends[0], &byte, 1), 1);
-	}
+	for (int i = 0; i < 3; i++)
+		pids[i] = titled_by_now(ids[i]);
 	cr_assert_eq(lxe_members_end_forks("0123456789ab", 5000), 0);
 	cr_expect_neq(kill(pids[0], 0), 0);
 	cr_expect_neq(kill(pids[1], 0), 0);
 	cr_expect_eq(kill(pids[2], 0), 0);
 	cr_assert_eq(lxe_members_end_forks("ba9876543210", 5000), 0);
 	cr_expect_lt(waitpid(pids[2], &status, 0), 0);
+}
+
+/* Each of them has two seconds to end by itself. */
+Test(members, forks_that_do_not_end_are_waited_for_at_once, .timeout = 20)
+{
+	uint64_t begun;
+	pid_t pids[3];
+
+	signal(SIGCHLD, SIG_IGN);
+	for (int i = 0; i < 3; i++)
+		pids[i] = titled_by_now("0123456789ab");
+	begun = sys_now_ms();
+	cr_assert_eq(lxe_members_end_forks("0123456789ab", 5000), 0);
+	cr_expect_lt(sys_now_ms() - begun, 4000);
+	for (int i = 0; i < 3; i++)
+		cr_expect_neq(kill(pids[i], 0), 0);
 }
