@@ -173,16 +173,14 @@ void lxe_keeper_clean_up(struct lxe_keeper *k)
 
 /* A deadline for a wait of several turns. */
 struct deadline {
-	uint64_t end_ms;
-	int timeout_ms;
+	uint64_t end_ms;   /* UINT64_MAX: there is none */
 	unsigned int late; /* turns since then */
 };
 
 static struct deadline deadline_in(int timeout_ms)
 {
 	return (struct deadline){
-		.end_ms = sys_now_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0),
-		.timeout_ms = timeout_ms,
+		.end_ms = timeout_ms < 0 ? UINT64_MAX : sys_now_ms() + (uint64_t)timeout_ms,
 	};
 }
 
@@ -190,7 +188,7 @@ static int left_of(const struct deadline *d)
 {
 	uint64_t now = sys_now_ms();
 
-	if (d->timeout_ms < 0)
+	if (d->end_ms == UINT64_MAX)
 		return -1;
 	return d->end_ms > now ? (int)(d->end_ms - now) : 0;
 }

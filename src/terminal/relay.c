@@ -164,9 +164,7 @@ static ssize_t read_master(struct lxe_relay *r, size_t max)
 	if (n == -EAGAIN)
 		return 0;
 	/* EIO is a master's end of file (pty(7)); a hang-up is not, the slave may be opened again. */
-	if (n == 0 || n == -EIO)
-		end_master(r);
-	else if (n > 0 && (uint64_t)n == left)
+	if (n == 0 || n == -EIO || (n > 0 && (uint64_t)n == left))
 		end_master(r);
 	return n == -EIO ? 0 : n;
 }
