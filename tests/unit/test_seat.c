@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "keeper_fixture.h"
 #include "sys/fd.h"
 #include "sys/socket.h"
 
@@ -23,11 +24,7 @@ static void begin(struct fixture *f)
 	struct lxe_msg msg;
 	int ends[2], least = 1;
 
-	*k = (struct lxe_keeper){
-		.sandbox = LXE_SANDBOX_NONE, .signals = -EBADF, .listening = -EBADF
-	};
-	k->connected.fd = k->signalled.fd = -EBADF;
-	cr_assert_eq(lxe_loop_new(&k->loop), 0);
+	keeper_begin(k);
 	lxe_msg_init(&msg, 0);
 	f->p = lxe_process_new(k, &msg, NULL);
 	cr_assert_not_null(f->p);

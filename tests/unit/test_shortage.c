@@ -9,17 +9,9 @@
 #include "base/cleanup.h"
 #include "cgroup/group.h"
 #include "keeper/keeper.h"
+#include "keeper_fixture.h"
 #include "slots_fixture.h"
 #include "sys/fd.h"
-
-static void begin(struct lxe_keeper *k)
-{
-	*k = (struct lxe_keeper){
-		.sandbox = LXE_SANDBOX_NONE, .signals = -EBADF, .listening = -EBADF
-	};
-	k->connected.fd = k->signalled.fd = -EBADF;
-	cr_assert_eq(lxe_loop_new(&k->loop), 0);
-}
 
 /* None can be opened from now on; or again. */
 static void run_short(bool on)
@@ -56,7 +48,7 @@ Test(shortage, processor_time_is_limited_all_the_same, .timeout = 30)
 	struct lxe_process *p;
 	struct lxe_keeper k;
 
-	begin(&k);
+	keeper_begin(&k);
 	cr_assert_not_null(mkdtemp(path));
 	group.dir[0].fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	has_used(group.dir[0].fd, "usage_usec 0\n");
@@ -84,7 +76,7 @@ Test(shortage, who_asks_for_figures_is_answered_again, .timeout = 30)
 	uint64_t since;
 
 	cr_assert_eq(setenv("LXC_EXEC_RUN_DIR", run.path, true), 0);
-	begin(&k);
+	keeper_begin(&k);
 	snprintf(k.sandbox.id, sizeof(k.sandbox.id), "0123456789ab");
 	lxe_metrics_open(&k);
 	cr_assert_geq(k.metrics.asked, 0);

@@ -9,19 +9,11 @@
 
 #include "base/cleanup.h"
 #include "keeper/keeper.h"
+#include "keeper_fixture.h"
 
 #define PID 300
 
 static const struct rusage usage;
-
-static void begin(struct lxe_keeper *k)
-{
-	*k = (struct lxe_keeper){
-		.sandbox = LXE_SANDBOX_NONE, .signals = -EBADF, .listening = -EBADF
-	};
-	k->connected.fd = k->signalled.fd = -EBADF;
-	cr_assert_eq(lxe_loop_new(&k->loop), 0);
-}
 
 static struct lxe_process *add(struct lxe_keeper *k, enum lxe_process_state state, pid_t pid)
 {
@@ -41,7 +33,7 @@ static struct lxe_process *add_early(struct lxe_keeper *k, int status)
 {
 	struct lxe_process *p;
 
-	begin(k);
+	keeper_begin(k);
 	p = add(k, LXE_PROCESS_ENTERING, 0);
 	lxe_keeper_reaped(k, PID, status, &usage);
 	cr_assert_not(p->reaped);
@@ -61,7 +53,7 @@ Test(wait, a_number_that_is_used_again_is_the_later_ones)
 	struct lxe_process *first, *second;
 	struct lxe_keeper k;
 
-	begin(&k);
+	keeper_begin(&k);
 	first = add(&k, LXE_PROCESS_RELEASED, PID);
 	lxe_keeper_reaped(&k, PID, 1, &usage);
 	cr_assert(first->reaped);
@@ -91,7 +83,7 @@ Test(wait, who_has_ended_is_nobody_that_was_made_later)
 	struct lxe_process *failed, *other, *later;
 	struct lxe_keeper k;
 
-	begin(&k);
+	keeper_begin(&k);
 	failed = add(&k, LXE_PROCESS_ENTERING, 0);
 	other = add(&k, LXE_PROCESS_ENTERING, 0);
 	lxe_keeper_reaped(&k, PID, 0, &usage);
@@ -136,7 +128,7 @@ Test(wait, a_deadline_holds_against_a_source_that_is_always_ready, .timeout = 10
 	LXE_AUTOCLOSE int ready = eventfd(1, EFD_CLOEXEC), silent = eventfd(0, EFD_CLOEXEC);
 	struct lxe_keeper k;
 
-	begin(&k);
+	keeper_begin(&k);
 	cr_assert_eq(lxe_loop_add(k.loop, &busy, ready, EPOLLIN), 0);
 	cr_assert_eq(lxe_keeper_wait_until(&k, never, 20), -ETIMEDOUT);
 	cr_assert_gt(n, 0);
@@ -158,7 +150,7 @@ Test(wait, what_came_in_time_is_taken_before_the_deadline_is_looked_at)
 	int fds[MANY];
 	struct lxe_keeper k;
 
-	begin(&k);
+	keeper_begin(&k);
 	for (unsigned int i = 0; i < MANY; i++) {
 		fds[i] = eventfd(1, EFD_CLOEXEC);
 		busy[i] = (struct lxe_source){ .fd = -EBADF, .ready = count, .arg = &k.starting };
