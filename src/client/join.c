@@ -80,9 +80,17 @@ int lxe_ask(const struct lxe_place *place, const struct lxe_msg *msg, int timeou
 	struct lxe_msg *ret, struct lxe_err *err)
 {
 	LXE_AUTOCLOSE int fd = lxe_join(place, LXE_ROLE_CONTROL, err);
+	int r;
 
 	lxe_msg_init(ret, 0);
-	return fd < 0 ? fd : ask_on(fd, place, msg, timeout_ms, ret, err);
+	if (fd < 0)
+		return fd;
+	r = ask_on(fd, place, msg, timeout_ms, ret, err);
+	while (r == 0 && ret->type == LXE_MSG_BUILDING) {
+		lxe_msg_release(ret);
+		r = lxe_await(fd, LXE_LONG_ANSWER_MS, ret, err);
+	}
+	return r;
 }
 
 int lxe_ask_for_end(const struct lxe_place *place, const struct lxe_msg *msg, int timeout_ms,

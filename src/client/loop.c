@@ -11,14 +11,11 @@
 #include "base/cleanup.h"
 #include "client/join.h"
 #include "client/session.h"
-#include "store/imagedir.h"
 #include "sys/fd.h"
 #include "sys/proc.h"
 #include "sys/text.h"
 
 #define LINGER_MS 200 /* for late output of what the command left running */
-/* Where it has said that it builds an image first: somebody else's build, and then that one. */
-#define BUILD_MS (2 * LXE_IMAGE_FILL_MS + LXE_ANSWER_MS)
 
 enum { CONTROL, SIGNALS, DEADLINE, PROBE, IN, OUT, MASTER, N_POLLED };
 
@@ -30,7 +27,7 @@ static void enter(struct lxe_session *s, enum lxe_phase phase)
 {
 	static const uint64_t patience[] = {
 		[LXE_PHASE_STARTING] = LXE_ANSWER_MS,
-		[LXE_PHASE_BUILDING] = BUILD_MS,
+		[LXE_PHASE_BUILDING] = LXE_LONG_ANSWER_MS,
 		[LXE_PHASE_RUNNING] = SYS_REST_MS,
 		[LXE_PHASE_LINGERING] = LINGER_MS,
 		[LXE_PHASE_DELIVERING] = 0, /* the keeper limits it */

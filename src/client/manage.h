@@ -1,7 +1,8 @@
 /*
  * What can be done with a sandbox that is there, by whoever may. Each call opens a connection of its
  * own, changes nothing in the calling process, and waits at most as long as it is told (timeout_ms,
- * negative: no limit) or LXE_ANSWER_MS. In a wrong state: -EBUSY, with the state in the message.
+ * negative: no limit) or LXE_ANSWER_MS, and for a start that a commit holds up, LXE_LONG_ANSWER_MS.
+ * In a wrong state: -EBUSY, with the state in the message.
  */
 #ifndef LXE_CLIENT_MANAGE_H
 #define LXE_CLIENT_MANAGE_H

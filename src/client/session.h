@@ -24,7 +24,7 @@
 
 enum lxe_phase {
 	LXE_PHASE_STARTING, /* the keeper makes the sandbox */
-	LXE_PHASE_BUILDING, /* and the image first */
+	LXE_PHASE_BUILDING, /* and has said that it takes longer: BUILDING */
 	LXE_PHASE_RUNNING,
 	LXE_PHASE_LINGERING, /* the command is gone; late output may come */
 	LXE_PHASE_DELIVERING, /* the reader of limited output gets the rest, and then the record its figures */

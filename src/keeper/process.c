@@ -162,14 +162,26 @@ static void step_timed_out(void *process)
 	lxe_process_fail(p, &err);
 }
 
+static bool awaits_start(const struct lxe_channel *c, const struct lxe_process *p)
+{
+	return c->process == p && (c->starts || (c == p->client && !p->started));
+}
+
+static void tell_that_it_takes_longer(const struct lxe_process *p)
+{
+	for (struct lxe_channel *c = p->keeper->channels; c; c = c->next)
+		if (awaits_start(c, p))
+			lxe_channel_say(c, LXE_MSG_BUILDING);
+}
+
 static void await_step(struct lxe_process *p)
 {
 	p->step.passed = step_timed_out;
 	p->step.arg = p;
-	if (!p->keeper->cow.freezers)
+	if (p->keeper->cow.freezers)
+		tell_that_it_takes_longer(p);
+	else
 		lxe_loop_set_timer(p->keeper->loop, &p->step, STEP_TIMEOUT_MS);
-	else if (!p->started)
-		lxe_channel_say(p->client, LXE_MSG_BUILDING);
 }
 
 void lxe_process_time_step_anew(struct lxe_process *p)

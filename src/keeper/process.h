@@ -117,7 +117,7 @@ void lxe_process_entering(struct lxe_process *p);
 
 /*
  * All of the sandbox was frozen, or goes on: of one that is being started, the time for its step begins with the thaw, and
- * its client is told that it takes longer.
+ * its client, and whoever has asked for its start, are told that it takes longer.
  */
 void lxe_process_time_step_anew(struct lxe_process *p);
 

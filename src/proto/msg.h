@@ -11,8 +11,9 @@
  *   client                                   keeper
  *     HELLO   nonce, role, process      ───►   says nothing: a wrong one is closed
  *     CREATE  spec, stdio or tty        ───►   makes the sandbox and parks its command
- *             ◄───  BUILDING (only if the image has to be built first: that takes its time; also of an EXEC that
- *                                              waits for a commit, while which nothing inside runs)
+ *             ◄───  BUILDING                   only if it takes longer than an answer should: the image has to be built
+ *                                              first; or, to who waits for an EXEC or a START, a commit lets
+ *                                              nothing inside run, and it goes on when that has ended
  *             ◄───  CREATED  pid             (CREATE without LXE_CREATE_START ends here)
  *     START                             ───►   releases it, answered by OK when it was executed
  *     EXEC    spec, stdio or tty        ───►   one more command; goes on as below

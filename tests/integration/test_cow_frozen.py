@@ -8,6 +8,7 @@ import os
 import pytest
 
 import lxe
+import test_library
 from lxe import ok
 from peer import LAYER_FREEZE, Box
 
@@ -30,6 +31,14 @@ def name(world, project):
     name = f"lxe-frozen-{os.urandom(4).hex()}"
     ok(world.run("create", "--workdir", f"{project}:cow", name, "--", "sleep", "1000"))
     ok(world.run("start", name))
+    yield name
+    ok(world.run("destroy", "--force", name))
+
+
+@pytest.fixture
+def parked(world, project):
+    name = f"lxe-frozen-{os.urandom(4).hex()}"
+    ok(world.run("create", "--workdir", f"{project}:cow", name, "--", "sh", "-c", "exit 7"))
     yield name
     ok(world.run("destroy", "--force", name))
 
@@ -108,6 +117,41 @@ def test_a_start_that_waits_for_a_commit_is_given_its_time_after_it(world, name)
     assert plain.communicate(timeout=lxe.DEADLINE) == (b"up\n", b"") and plain.returncode == 0
     with terminal:
         assert terminal.wait() == 0 and terminal.seen == b"up\r\n"
+
+
+def test_the_start_of_a_parked_command_waits_for_a_commit(world, parked):
+    box = box_of(world, parked)
+    with committing(box):
+        start = world.popen("start", parked)
+        lxe.pause(max(STEP, PATIENCE) + 1)
+        assert start.poll() is None
+        answers(box)
+    assert start.communicate(timeout=lxe.DEADLINE) == (b"", b"") and start.returncode == 0
+    assert world.run("wait", parked).returncode == 7
+
+
+def test_who_asks_for_a_start_alone_is_told_that_it_takes_longer(world, parked):
+    box = box_of(world, parked)
+    with box.peer() as peer, box.peer() as other:
+        other.say("WAIT")
+        with committing(box):
+            peer.say("START")
+            peer.expect("BUILDING")
+            answers(box)
+        peer.expect("OK")
+        other.expect("DONE")
+
+
+def test_the_library_does_not_take_that_for_the_answer(world, parked):
+    with committing(box_of(world, parked)):
+        assert test_library.python(world, f"""
+with lxc_exec.attach("{parked}") as sandbox:
+    try:
+        sandbox.start(timeout=0.5)
+    except TimeoutError:
+        print("it waits")
+""") == "it waits\n"
+    assert world.run("wait", parked).returncode == 7
 
 
 def test_one_that_is_frozen_can_be_ended(world, name):
