@@ -63,13 +63,16 @@ bool lxe_container_stalled(pid_t monitor);
 int lxe_container_started(struct lxe_container *c, int ready, struct lxe_err *err);
 
 /*
- * What the next three tell is asked of the monitor over its socket, and one that is frozen never answers: so keep the
- * descriptors before it is, and none of them is asked for any more. A negative errno: they are not all to be had.
+ * Its pid 1, as the host counts, once it has started; 0: there is none. It is asked of the monitor over its socket, and
+ * one that is frozen never answers.
+ */
+pid_t lxe_container_init(struct lxe_container *c);
+
+/*
+ * What the next two give is asked of the monitor as well, unless it is kept: keep it before the monitor is frozen. A
+ * negative errno: not both are to be had.
  */
 int lxe_container_know(struct lxe_container *c);
-
-/* Its pid 1, as the host counts, once it has started; 0: there is none. Not kept, so not of one that is frozen. */
-pid_t lxe_container_init(struct lxe_container *c);
 
 /* A pidfd of its pid 1, the caller's. */
 int lxe_container_pidfd(struct lxe_container *c);

@@ -39,7 +39,8 @@
 struct lxe_ended {
 	struct lxe_ended *next;
 	pid_t pid;
-	uint32_t before; /* it is no process from this number on: those were made later */
+	/* `next_number` when it was reaped: a process of this number or later is another. */
+	uint32_t before;
 	int status;
 	struct rusage usage;
 };
@@ -129,7 +130,7 @@ void lxe_keeper_send_done(struct lxe_keeper *k);
 
 /*
  * stay.c: for those that have not heard everything yet, or not given their terminals back.
- * The creator has done both: its files are given back, and it hears it when there are others.
+ * The creator has done both: its files are given back, and BYE tells it that the keeper stays for others only.
  */
 void lxe_keeper_stay(struct lxe_keeper *k);
 void lxe_keeper_dismiss(struct lxe_keeper *k);

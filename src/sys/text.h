@@ -2,7 +2,7 @@
 #ifndef LXE_SYS_TEXT_H
 #define LXE_SYS_TEXT_H
 
-#define SYS_REST_MS 250 /* whoever is still at it then is at it for longer */
+#define SYS_REST_MS 250 /* most commands have ended by then: one that has not goes on for longer */
 
 /*
  * Unmap what was read so far of the program's file and its libraries' and is never written: what is
