@@ -224,8 +224,8 @@ static void listen_again(void *keeper)
 {
 	struct lxe_keeper *k = keeper;
 
-	if (k->connected.fd < 0)
-		lxe_loop_add(k->loop, &k->connected, k->listening, EPOLLIN);
+	if (k->connected.fd < 0 && lxe_loop_add(k->loop, &k->connected, k->listening, EPOLLIN) < 0)
+		lxe_loop_set_timer(k->loop, &k->full, LXE_SHORTAGE_MS);
 }
 
 /* The caller stays in the queue, which would be news again at once. */
