@@ -31,6 +31,12 @@ print(sent)
 """
 
 
+def enter(namespace):
+    """The calling thread, and what it starts from now on."""
+    if ctypes.CDLL(None).setns(namespace.fileno(), 0):
+        raise measure.Failed("setns")
+
+
 class Lab:
     """`host`, in which lxc-exec runs, wired to `inet`; a third one, `plain`, to measure a veth alone."""
 
@@ -59,14 +65,21 @@ class Lab:
             self.within(name, "addr", "add", net, "dev", device)
             self.within(name, "link", "set", device, "up")
 
-    def argv(self, name, *words):
-        return ["/usr/bin/nsenter", f"--net=/run/netns/{self.names[name]}", *words]
+    def open(self, name):
+        return open(f"/run/netns/{self.names[name]}", encoding="utf-8")
 
-    def lxc_exec(self, *words):
-        return self.argv("host", *self.work.lxc_exec(*words))
+    @contextlib.contextmanager
+    def inside(self, name):
+        with open("/proc/thread-self/ns/net", encoding="utf-8") as home, self.open(name) as there:
+            enter(there)
+            try:
+                yield
+            finally:
+                enter(home)
 
     def run(self, *words):
-        took, status = measure.one_shot(self.lxc_exec("run", *words), self.work.env)
+        with self.inside("host"):
+            took, status = measure.one_shot(self.work.lxc_exec("run", *words), self.work.env)
         if status:
             raise measure.Failed(f"run {' '.join(words)}: status {status}")
         return took
@@ -118,13 +131,15 @@ def processor_ms():
     return (usage.ru_utime + usage.ru_stime) * 1000
 
 
-def at_once(work, words):
+def at_once(work, lab, words):
     """Until the last of them has ended, ms."""
-    begin = time.perf_counter()
-    processes = [subprocess.Popen(words, env=work.env, stdin=subprocess.DEVNULL) for _ in range(CROWD)]
-    if any([process.wait(60) for process in processes]):
-        raise measure.Failed("one of many runs failed")
-    return (time.perf_counter() - begin) * 1000
+    words = work.lxc_exec("run", *words)
+    with lab.inside("host"):
+        begin = time.perf_counter()
+        processes = [subprocess.Popen(words, env=work.env, stdin=subprocess.DEVNULL) for _ in range(CROWD)]
+        if any([process.wait(60) for process in processes]):
+            raise measure.Failed("one of many runs failed")
+        return (time.perf_counter() - begin) * 1000
 
 
 class Crowd:
@@ -141,7 +156,7 @@ class Crowd:
             self.alone.append(lab.run(*self.words))
             self.busy.append(processor_ms() - before)
         measure.pause(SETTLE)
-        self.together.append(at_once(work, lab.lxc_exec("run", *self.words)))
+        self.together.append(at_once(work, lab, self.words))
 
     def put(self, section):
         section.row(f"one, {self.name}", measure.summary(self.alone), 1.0)
@@ -174,12 +189,11 @@ def crowd(work, lab, rounds):
 @contextlib.contextmanager
 def sink(lab, name, address):
     """Takes whatever comes: the port."""
-    fd = open(f"/run/netns/{lab.names[name]}", encoding="utf-8")
+    there = lab.open(name)
     box = []
 
     def make():
-        if ctypes.CDLL(None).setns(fd.fileno(), 0):
-            raise measure.Failed("setns")
+        enter(there)
         box.append(socket.create_server((address, 0)))
 
     def take():
@@ -192,15 +206,16 @@ def sink(lab, name, address):
     thread = threading.Thread(target=make)
     thread.start()
     thread.join()
-    fd.close()
+    there.close()
     threading.Thread(target=take, daemon=True).start()
     yield box[0].getsockname()[1]
     box[0].shutdown(socket.SHUT_RDWR)
     box[0].close()
 
 
-def rate(work, argv):
-    done = subprocess.run(argv, env=work.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
+def rate(work, lab, name, argv):
+    with lab.inside(name):
+        done = subprocess.run(argv, env=work.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
     return int(done.stdout) / SECONDS / 1e6
 
 
@@ -211,8 +226,8 @@ def throughput(work, lab, rounds):
         send = ["/usr/bin/python3", "-c", SEND]
         for _ in range(rounds):
             words = [*send, "203.0.113.1", str(port), str(SECONDS)]
-            plain.append(rate(work, lab.argv("plain", *words)))
-            ours.append(rate(work, lab.lxc_exec("run", "--allow", "203.0.113.1", "--", *words)))
+            plain.append(rate(work, lab, "plain", words))
+            ours.append(rate(work, lab, "host", work.lxc_exec("run", "--allow", "203.0.113.1", "--", *words)))
     section.row("a veth alone", measure.summary(plain), 1.0)
     section.row("a filtered sandbox", measure.summary(ours), measure.ratio(ours, plain))
     section.target("sandbox / plain", measure.ratio(ours, plain), 0.9, "x", at_least=True)
