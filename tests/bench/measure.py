@@ -60,8 +60,8 @@ def reap(pid):
         raise
 
 
-def one_shot(argv, env, stderr=os.devnull, result_fd=None):
-    """Runs a program to its end with nothing on stdin: (milliseconds, status)."""
+def start(argv, env, stderr=os.devnull, result_fd=None):
+    """A program with nothing on stdin: its pid, for reap()."""
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
@@ -69,9 +69,13 @@ def one_shot(argv, env, stderr=os.devnull, result_fd=None):
     ]
     if result_fd is not None:
         actions.append((os.POSIX_SPAWN_DUP2, result_fd, RESULT_FD))
-    begin = time.perf_counter_ns()
     # A session of its own: Ctrl-C is for the bench, which then ends what it has started.
-    pid = os.posix_spawn(argv[0], argv, env, file_actions=actions, setsid=True)
-    status = reap(pid)
+    return os.posix_spawn(argv[0], argv, env, file_actions=actions, setsid=True)
+
+
+def one_shot(argv, env, stderr=os.devnull, result_fd=None):
+    """Runs a program to its end with nothing on stdin: (milliseconds, status)."""
+    begin = time.perf_counter_ns()
+    status = reap(start(argv, env, stderr, result_fd))
     end = time.perf_counter_ns()
     return (end - begin) / 1e6, os.waitstatus_to_exitcode(status)

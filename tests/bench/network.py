@@ -136,8 +136,8 @@ def at_once(work, lab, words):
     words = work.lxc_exec("run", *words)
     with lab.inside("host"):
         begin = time.perf_counter()
-        processes = [subprocess.Popen(words, env=work.env, stdin=subprocess.DEVNULL) for _ in range(CROWD)]
-        if any([process.wait(60) for process in processes]):
+        pids = [measure.start(words, work.env) for _ in range(CROWD)]
+        if any([measure.reap(pid) for pid in pids]):
             raise measure.Failed("one of many runs failed")
         return (time.perf_counter() - begin) * 1000
 
