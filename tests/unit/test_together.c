@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -154,23 +155,53 @@ Test(together, those_who_come_meanwhile_are_one_turn, .timeout = 30)
 	lxe_together_end(&t);
 }
 
+/* Whose close(2) takes a second: what it has sent is not read (SO_LINGER, socket(7)). */
+static int slow_to_close(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	const struct linger patience = { .l_onoff = 1, .l_linger = 1 };
+	int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(at);
+	char bytes[65536] = { 0 };
+
+	cr_assert_eq(bind(listening, (struct sockaddr *)&at, len), 0);
+	cr_assert_eq(listen(listening, 1), 0);
+	cr_assert_eq(getsockname(listening, (struct sockaddr *)&at, &len), 0);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&at, len), 0);
+	cr_assert_geq(accept4(listening, NULL, NULL, SOCK_CLOEXEC), 0);
+	while (send(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &patience, sizeof(patience)), 0);
+	return fd;
+}
+
+/* Another one's are done, who asks for it. */
+static void undo_another(struct lxe_together *t, int later)
+{
+	pid_t pid = waiting_with(t, "0000000a", LXE_TOGETHER_UNDO, FILTER("-D a\n"),
+		&(struct pipes){ .later = later, .closed = -EBADF });
+
+	close(later);
+	expect_turn(t, LXE_TOGETHER_UNDO, 1, FILTER("-D a\n"));
+	lxe_together_done(t);
+	cr_expect_eq(status_of(pid), DONE_BY_ANOTHER);
+}
+
 Test(together, what_is_to_be_closed_later_is_closed_before_the_next_one_leads, .timeout = 30)
 {
 	struct lxe_together t;
 	int own[2], others[2], nexts[2];
-	pid_t other, next;
+	pid_t next;
 
 	cr_assert(pipe2(own, O_CLOEXEC) == 0 && pipe2(others, O_CLOEXEC) == 0 &&
 		  pipe2(nexts, O_CLOEXEC) == 0);
 	cr_assert_eq(begin_with(&t, "00000001", LXE_TOGETHER_UNDO, FILTER("-D 1\n"), own[1]), 0);
 	expect_turn(&t, LXE_TOGETHER_UNDO, 1, FILTER("-D 1\n"));
 	lxe_together_done(&t);
-	other = waiting_with(&t, "0000000a", LXE_TOGETHER_UNDO, FILTER("-D a\n"),
-		&(struct pipes){ .later = others[1], .closed = -EBADF });
-	close(others[1]);
-	expect_turn(&t, LXE_TOGETHER_UNDO, 1, FILTER("-D a\n"));
-	lxe_together_done(&t);
-	cr_expect_eq(status_of(other), DONE_BY_ANOTHER);
+	undo_another(&t, others[1]);
+	/* The last one is closed first, and keeps the others waiting. */
+	undo_another(&t, slow_to_close());
 	next = waiting_with(&t, "0000000b", LXE_TOGETHER_UNDO, FILTER("-D b\n"),
 		&(struct pipes){ .later = nexts[1], .closed = others[0] });
 	close(nexts[1]);
