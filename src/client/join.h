@@ -20,7 +20,10 @@ int lxe_join(const struct lxe_place *place, enum lxe_role role, struct lxe_err *
 /* The next message; the caller releases it. */
 int lxe_await(int fd, int timeout_ms, struct lxe_msg *ret, struct lxe_err *err);
 
-/* One request and its answer, on a connection of its own. A keeper that says BUILDING has LXE_LONG_ANSWER_MS from then on. */
+/*
+ * One request and its answer, on a connection of its own. A keeper that says BUILDING has
+ * LXE_LONG_ANSWER_MS from then on.
+ */
 int lxe_ask(const struct lxe_place *place, const struct lxe_msg *msg, int timeout_ms,
 	struct lxe_msg *ret, struct lxe_err *err);
 

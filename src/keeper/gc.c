@@ -151,9 +151,9 @@ static bool keeper_is_ending(int dir)
 }
 
 /*
- * A keeper that was killed, and what it had started, as the tools that set a firewall's rules, holds the lock until
- * the kernel has ended it, and that is waited for. A keeper that is alive lets nobody else have it, and wakes up to be asked: so
- * who is on the way to something else does not ask.
+ * A keeper that was killed, and what it had started, as the tools that set a firewall's rules, holds
+ * the lock until the kernel has ended it, and that is waited for. A keeper that is alive lets nobody
+ * else have it, and wakes up to be asked: so who is on the way to something else does not ask.
  */
 static int patience_for(const struct collection *c, const char *base, const char *id)
 {

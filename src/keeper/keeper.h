@@ -204,7 +204,10 @@ void lxe_keeper_give_up_delivery(struct lxe_process *p);
 /* progress.c: a process is in another state. */
 void lxe_keeper_moved(struct lxe_process *p);
 
-/* rest.c: the sandbox's command waits, or runs: what only that needed is given back in a while. Anew each time. */
+/*
+ * rest.c: the sandbox's command waits, or runs: memory that only its start needed is given back in a
+ * while, counted anew each time.
+ */
 void lxe_keeper_rest_soon(struct lxe_keeper *k);
 
 /* progress.c: begin the end of the whole sandbox; with a grace, by the command's stop signal first. */

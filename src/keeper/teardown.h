@@ -48,8 +48,9 @@ struct lxe_teardown {
 int lxe_teardown(const struct lxe_teardown *t);
 
 /*
- * Take every record whose lock is free and tear it down, for which each of its cgroups has timeout_ms
- * (0: the usual 10 s, and as long for the lock of a keeper that has been killed and is about to end); one that is kept and has ended stays, one that is kept and has not is ended. For
+ * Take every record whose lock is free and tear it down, for which each of its cgroups has
+ * timeout_ms (0: the usual 10 s, and as long for the lock of a keeper that has been killed and is
+ * about to end); one that is kept and has ended stays, one that is kept and has not is ended. For
  * each of the others `report` is called with what remains of it (NULL: nothing). Returns how many
  * there were, or a negative errno. lxe_gc_dry() changes nothing.
  */

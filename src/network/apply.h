@@ -26,10 +26,10 @@ struct lxe_net_applied {
 	((struct lxe_net_applied){ .undo_v4 = -EBADF, .undo_v6 = -EBADF, .log = -EBADF })
 
 /*
- * Remove whatever there is with this sandbox's name, in both families, by whichever variant it was made. What was
- * put in force by this host's iptables can go by the texts for this; without them, or
- * when they fail, the rules are read and cleared one by one. 0 when nothing is left, also when nothing was. Takes
- * `log`, also when it fails.
+ * Remove whatever there is with this sandbox's name, in both families, by whichever variant it was
+ * made. What was put in force by this host's iptables can go by the texts for this; without them, or
+ * when they fail, the rules are read and cleared one by one. 0 when nothing is left, also when nothing
+ * was. Takes `log`, also when it fails.
  */
 int lxe_net_withdraw(const char *run, const char *id8, const struct lxe_net_applied *applied,
 	struct lxe_err *err);

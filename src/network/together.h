@@ -57,9 +57,10 @@ struct lxe_together {
  * Lead with these texts (either may be NULL), or wait until leaders have got to them. 1: one has run
  * them. 0: this one leads. Negative: it cannot be done together. To be ended in any case.
  *
- * `later`, negative for none, is a socket of netfilter's that the sandbox has had. Closed for good it has the kernel wait
- * for what others have just deleted, with the lock that their transactions need: so the leader has a copy of it
- * until he has ended his tools, which wait for the same. It is taken, also when this fails.
+ * `later`, negative for none, is a socket of netfilter's that the sandbox has had. Closed for good it
+ * has the kernel wait for what others have just deleted, with the lock that their transactions need:
+ * so the leader has a copy of it until he has ended his tools, which wait for the same. It is taken,
+ * also when this fails.
  */
 int lxe_together_begin(struct lxe_together *ret, const char *run, const char *id8,
 	enum lxe_together_kind kind, const char *const texts[LXE_FAMILIES], int later);
